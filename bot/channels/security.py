@@ -1,0 +1,217 @@
+"""Reading a callback that anybody on the internet may have written.
+
+The order is: size, shape, signature, time window, decryption, receiver, replay. Whatever is wrong ends as one
+`Refused` with a word for the metrics, and never as an answer that tells a stranger how far he came.
+AES and the XML classes are wechatpy's (1.8.18); it compares signatures with `!=`, knows no time window, and answers
+rubbish with six kinds of exception, so nothing of it is called from anywhere else.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import re
+import struct
+from binascii import Error as Base64Error
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, NoReturn
+from xml.parsers import expat
+
+import xmltodict  # type: ignore[import-untyped]
+from aiohttp import web
+from wechatpy.crypto import WeChatCrypto  # type: ignore[import-untyped]
+from wechatpy.exceptions import InvalidAppIdException, WeChatException  # type: ignore[import-untyped]
+from wechatpy.parser import parse_message  # type: ignore[import-untyped]
+
+WINDOW = timedelta(minutes=5)
+REPLAY_MEMORY = timedelta(hours=2)  # 企业微信 100719: a nonce does not come again within two hours
+REPLAY_LIMIT = 100_000  # entries; about 25 MB
+DEPTH = 10  # the deepest letter of the platform, a 发送地理位置 menu event, has three levels
+TIMESTAMP_DIGITS = 11  # until the year 5138
+ECHO = re.compile(r"[A-Za-z0-9_+/=.-]{1,128}")
+READ_SECONDS = 4.0  # the platform itself gives up after five
+
+Why = Literal[
+    "size", "encoding", "slow", "plaintext", "malformed", "markup", "depth", "signature", "stale", "receiver", "replay"
+]
+
+
+class Refused(Exception):
+    """The callback is not answered. why: the word for metrics and logs."""
+
+    def __init__(self, why: Why) -> None:
+        super().__init__(why)
+        self.why: Why = why
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Whatever a malformed letter makes the parsers raise becomes `Refused("malformed")`, without its content."""
+    try:
+        yield
+    except Refused:
+        raise
+    except InvalidAppIdException:
+        raise Refused("receiver") from None
+    except (
+        ArithmeticError,
+        AttributeError,
+        Base64Error,
+        LookupError,
+        OSError,  # datetime.fromtimestamp on some systems
+        RecursionError,
+        TypeError,
+        ValueError,
+        WeChatException,
+        expat.ExpatError,
+        struct.error,
+    ):
+        raise Refused("malformed") from None
+
+
+async def read_body(request: web.Request, limit: int) -> str:
+    """The body as text. limit: bytes. Refuses what is longer, compressed, slow or not UTF-8."""
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise Refused("encoding")  # the platform never compresses; a bomb would
+    if (request.content_length or 0) > limit:
+        raise Refused("size")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(READ_SECONDS):
+            async for chunk in request.content.iter_chunked(8192):
+                body += chunk
+                if len(body) > limit:
+                    raise Refused("size")
+    except TimeoutError:
+        raise Refused("slow") from None
+    try:
+        return body.decode("utf-8", errors="strict")
+    except UnicodeDecodeError:
+        raise Refused("encoding") from None
+
+
+def signature_of(*parts: str) -> str:
+    """sha1 over the sorted parts, hex: the platform's signature."""
+    return hashlib.sha1("".join(sorted(parts)).encode(), usedforsecurity=False).hexdigest()
+
+
+def check_signature(given: str, *parts: str) -> None:
+    """Raises Refused unless `given` is the signature of `parts`; takes as long for any wrong one."""
+    with refusing():  # a lone surrogate in a query cannot be encoded
+        right = hmac.compare_digest(signature_of(*parts).encode(), given.encode())
+    if not right:
+        raise Refused("signature")
+
+
+def check_time(timestamp: str, now: datetime) -> None:
+    """Raises Refused unless `timestamp` (unix seconds, as text) is within five minutes of `now`."""
+    if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= TIMESTAMP_DIGITS):
+        raise Refused("malformed")
+    with refusing():
+        if abs(datetime.fromtimestamp(int(timestamp), UTC) - now) > WINDOW:
+            raise Refused("stale")
+
+
+def check_xml(text: str) -> None:
+    """Raises Refused for a DTD, an entity, a processing instruction, too deep nesting, or what is no XML at all."""
+    depth = 0
+
+    def forbidden(*_: object) -> NoReturn:
+        raise Refused("markup")
+
+    def opened(_name: str, _attributes: object) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > DEPTH:
+            raise Refused("depth")
+
+    def closed(_name: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    parser = expat.ParserCreate("utf-8")
+    parser.StartDoctypeDeclHandler = forbidden
+    parser.EntityDeclHandler = forbidden
+    parser.ProcessingInstructionHandler = forbidden
+    parser.StartElementHandler = opened
+    parser.EndElementHandler = closed
+    with refusing():
+        parser.Parse(text.encode(), True)
+
+
+class Replays:
+    """Which (timestamp, nonce) carried which message, for two hours and at most `limit` entries, the oldest go first.
+
+    The same pair with the same message is the platform trying again. With another message it is a forgery or a fault.
+    """
+
+    def __init__(self, limit: int = REPLAY_LIMIT) -> None:
+        self._limit = limit
+        self._seen: OrderedDict[tuple[str, str], tuple[str, datetime]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def check(self, timestamp: str, nonce: str, message: str, now: datetime) -> None:
+        """Remembers the pair, or raises Refused when it belongs to another message. message: the platform's id."""
+        while self._seen and next(iter(self._seen.values()))[1] < now - REPLAY_MEMORY:
+            self._seen.popitem(last=False)
+        known, _ = self._seen.setdefault((timestamp, nonce), (message, now))
+        if known != message:
+            raise Refused("replay")
+        if len(self._seen) > self._limit:
+            self._seen.popitem(last=False)
+
+
+class Vault:
+    """Opens and seals the encrypted letters of one account.
+
+    receiver: app id (公众号), corp id (企业微信应用、客服), "" for a bot (智能机器人).
+    """
+
+    def __init__(self, token: str, aes_key: str, receiver: str) -> None:
+        """aes_key: EncodingAESKey, 43 characters of base64. Raises ValueError when it is no key."""
+        try:
+            self._crypto = WeChatCrypto(token, aes_key, receiver)
+        except (AssertionError, Base64Error):
+            raise ValueError("an EncodingAESKey is 43 characters of base64") from None
+        self._token = token
+
+    def greet(self, query: Mapping[str, str], now: datetime) -> str:
+        """The echostr of a handshake without encryption (公众号: signature over token, timestamp, nonce)."""
+        timestamp, nonce, echo = (query.get(name, "") for name in ("timestamp", "nonce", "echostr"))
+        check_signature(query.get("signature", ""), self._token, timestamp, nonce)
+        check_time(timestamp, now)
+        # The signature does not cover echostr: whoever repeats a handshake may put a page of his own there.
+        if not ECHO.fullmatch(echo):
+            raise Refused("malformed")
+        return echo
+
+    def decrypt(self, encrypted: str, query: Mapping[str, str], now: datetime) -> str:
+        """The letter inside; checks signature, then time, then receiver. query: msg_signature, timestamp, nonce."""
+        signature, timestamp, nonce = (query.get(name, "") for name in ("msg_signature", "timestamp", "nonce"))
+        check_signature(signature, self._token, timestamp, nonce, encrypted)
+        check_time(timestamp, now)
+        with refusing():
+            plain: str = self._crypto.decrypt_message({"Encrypt": encrypted}, signature, timestamp, nonce)
+            return plain
+
+    def open_xml(self, body: str, query: Mapping[str, str], now: datetime) -> Any:
+        """The wechatpy message in the body of an encrypted XML callback; a body in the clear is refused."""
+        check_xml(body)
+        with refusing():
+            encrypted = xmltodict.parse(body)["xml"].get("Encrypt")
+            if encrypted is None:
+                raise Refused("plaintext")
+            if not isinstance(encrypted, str):
+                raise Refused("malformed")
+            letter = self.decrypt(encrypted, query, now)
+            check_xml(letter)
+            return parse_message(letter)
+
+    def seal(self, letter: str, timestamp: str, nonce: str) -> tuple[str, str]:
+        """The letter encrypted, and its signature."""
+        sealed = xmltodict.parse(self._crypto.encrypt_message(letter, nonce, timestamp))["xml"]
+        return sealed["Encrypt"], sealed["MsgSignature"]

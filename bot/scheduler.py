@@ -1,0 +1,126 @@
+"""The clock: APScheduler's few jobs sweep due rows. The diary is the database, so any number of processes may sweep."""
+
+import asyncio
+from datetime import timedelta
+
+import sqlalchemy as sa
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from sqlmodel import Session
+
+from bot import metrics
+from handlers.desk import Desk, Linker, no_link
+from handlers.falling_due import close_unrated, fire
+from handlers.town import Town, load
+from handlers.workdays import WorkCalendar
+from models import deadline, mark
+from models.base import Clock, utc_now
+from models.database import Database
+from models.inbox import Inbox
+from models.outbox import Outbox
+
+log = structlog.get_logger(__name__)
+BATCH = 200
+
+
+class Sweeper:
+    """Fires what is due, closes what nobody rates, forgets what need not be kept."""
+
+    def __init__(
+        self, db: Database, calendar: WorkCalendar, *, clock: Clock = utc_now, link: Linker = no_link
+    ) -> None:  # fmt: skip
+        self._db = db
+        self._calendar = calendar
+        self._clock = clock
+        self._link = link
+        self._town: Town | None = None
+
+    def _desk(self, session: Session, key: str) -> Desk:
+        if self._town is None or self._town.version != mark.value(session, mark.TOWN):
+            self._town = load(session)
+        return Desk(session, self._town, self._clock(), self._calendar, key, self._link)
+
+    def deadlines(self) -> int:
+        """Fire every deadline that is due. Returns how many rows were taken."""
+        taken = 0
+        while count := self._db.tx(self._some):
+            taken += count
+        return taken
+
+    def _some(self, session: Session) -> int:
+        rows = deadline.due(session, self._clock(), BATCH)
+        for row in rows:
+            desk = self._desk(session, f"deadline:{row.id}")
+            kind = fire(desk, row)
+            desk.flush()
+            metrics.deadlines.labels(kind).inc()
+            log.info("deadline.fired", kind=kind, ticket=row.ticket)
+        return len(rows)
+
+    def unrated(self) -> int:
+        """Close tickets that nobody rates."""
+        return self._db.tx(lambda session: close_unrated(self._desk(session, "unrated"), BATCH))
+
+    def forget(self, keep_days: int) -> int:
+        """Remove handled messages older than `keep_days`: tickets keep their own copies, talk is not archived."""
+        before = self._clock() - timedelta(days=keep_days)
+
+        def work(session: Session) -> int:
+            gone = 0
+            for table in (Inbox, Outbox):
+                old = sa.delete(table).where(table.finished_at < before)  # type: ignore[operator, arg-type]
+                gone += session.connection().execute(old).rowcount
+            return gone
+
+        return self._db.tx(work)
+
+    def gauges(self) -> None:
+        """Refresh the backlog figures of /metrics."""
+        waiting, age = self._db.tx(lambda session: backlog(session, self._clock))
+        metrics.backlog.set(waiting[0])
+        metrics.outbox.set(waiting[1])
+        metrics.backlog_age.set(age)
+
+
+def backlog(session: Session, clock: Clock = utc_now) -> tuple[tuple[int, int], float]:
+    """((messages that wait in the inbox, in the outbox), seconds the oldest incoming one has waited)."""
+    counts = [
+        int(session.scalar(sa.select(sa.func.count()).select_from(table).where(table.finished_at.is_(None))) or 0)  # type: ignore[union-attr]
+        for table in (Inbox, Outbox)
+    ]
+    oldest = session.scalar(sa.select(sa.func.min(Inbox.received_at)).where(Inbox.finished_at.is_(None)))  # type: ignore[union-attr]
+    age = max(0.0, (clock() - oldest).total_seconds()) if oldest else 0.0
+    return (counts[0], counts[1]), age
+
+
+def start(db: Database, sweeper: Sweeper, *, keep_days: int) -> AsyncIOScheduler:
+    """A running scheduler with its jobs. Memory store: nothing is lost when a process dies, the rows are the truth."""
+    scheduler = AsyncIOScheduler(
+        timezone="UTC", job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
+    )
+
+    async def deadlines() -> None:
+        await db.call(sweeper.deadlines)
+
+    async def gauges() -> None:
+        await db.call(sweeper.gauges)
+
+    async def unrated() -> None:
+        await db.call(sweeper.unrated)
+
+    async def forget() -> None:
+        gone = await db.call(sweeper.forget, keep_days)
+        log.info("retention.done", rows=gone)
+
+    scheduler.add_job(deadlines, "interval", seconds=2, id="deadlines")
+    scheduler.add_job(gauges, "interval", seconds=5, id="gauges")
+    scheduler.add_job(unrated, "interval", minutes=30, id="unrated")
+    scheduler.add_job(forget, "cron", hour=19, minute=17, id="retention")  # 03:17 in China
+    scheduler.start()
+    return scheduler
+
+
+async def stop(scheduler: AsyncIOScheduler) -> None:
+    """No new runs; let the loop see the running ones out."""
+    scheduler.shutdown(wait=False)
+    await asyncio.sleep(0)

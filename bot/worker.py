@@ -1,0 +1,141 @@
+"""Claims messages, understands them in a batch, lets the handlers decide, and commits all of it at once."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+from sqlmodel import Session
+
+from bot import metrics
+from config.settings import WorkerSettings
+from handlers.context import Context, Known
+from handlers.desk import Linker, no_link
+from handlers.past import recall
+from handlers.root import handle
+from handlers.town import Town, load
+from handlers.workdays import WorkCalendar
+from models import mark, queue
+from models.base import Clock, utc_now
+from models.database import Database
+from models.inbox import Inbox
+from models.queue import LeaseLost
+from nlu.types import Engine, Understanding, Utterance
+
+log = structlog.get_logger(__name__)
+BACK_OFF = (1, 2, 5, 15, 60, 300)
+Understood = list[tuple[Known, Understanding]]
+
+
+class Worker:
+    """One worker; any number of them may run, in one process or many, on one database."""
+
+    def __init__(
+        self, db: Database, engine: Engine, calendar: WorkCalendar, *,
+        settings: WorkerSettings | None = None, clock: Clock = utc_now, link: Linker = no_link,
+    ) -> None:  # fmt: skip
+        self._db = db
+        self._engine = engine
+        self._calendar = calendar
+        self._settings = settings or WorkerSettings()
+        self._clock = clock
+        self._link = link
+        self._town: Town | None = None
+
+    def step(self) -> int:
+        """Handle up to one batch. Returns how many messages were taken; 0 means there is nothing to do now."""
+        started = time.perf_counter()
+        asked, town = self._db.tx(self._claim)
+        if not asked:
+            return 0
+        answers = self._engine.parse([utterance for _, utterance in asked], town.names)
+        understood = [(known, answer) for (known, _), answer in zip(asked, answers, strict=True)]
+        try:
+            self._db.tx(lambda session: self._finish(session, town, understood))
+        except Exception as error:
+            # One message spoils the batch: each on its own, so that only that one waits.
+            log.warning("worker.batch_failed", messages=len(understood), error=type(error).__name__)
+            for one in understood:
+                self._alone(town, one)
+        metrics.handling.observe(time.perf_counter() - started)
+        return len(asked)
+
+    def _claim(self, session: Session) -> tuple[list[tuple[Known, Utterance]], Town]:
+        town = self._fresh_town(session)
+        lease = timedelta(seconds=self._settings.lease_seconds)
+        rows = queue.claim(session, Inbox, now=self._clock(), lease=lease, limit=self._settings.batch)
+        alive: list[Inbox] = []
+        for row in rows:
+            if row.attempts > self._settings.attempts:
+                log.error("worker.buried", message=row.message, inbox=row.id, attempts=row.attempts)
+                queue.bury(session, Inbox, row, now=self._clock(), outcome="dead", error=row.error or "too many attempts")
+            else:
+                alive.append(row)
+        return recall(session, town, alive), town
+
+    def _fresh_town(self, session: Session) -> Town:
+        if self._town is None or self._town.version != mark.value(session, mark.TOWN):
+            self._town = load(session)
+            log.info("worker.town", grids=len(self._town.grids), places=len(self._town.places))
+        return self._town
+
+    def _finish(self, session: Session, town: Town, understood: Understood) -> None:
+        for known, understanding in understood:
+            self._one(session, town, known, understanding)
+
+    def _one(self, session: Session, town: Town, known: Known, understanding: Understanding) -> None:
+        row = known.row
+        now = self._clock()
+        ctx = Context(session, town, now, self._calendar, row.dedup_key, self._link).begin(known, understanding)
+        outcome = handle(ctx)
+        queue.finish(session, Inbox, row, now=now, outcome=outcome)
+        metrics.handled.labels(outcome).inc()
+        log.info("message.handled", message=row.message, inbox=row.id, outcome=outcome, answers=len(ctx.spoken),
+                 tickets=sorted({out.ticket for out in ctx.spoken if out.ticket}))  # fmt: skip
+
+    def _alone(self, town: Town, one: tuple[Known, Understanding]) -> None:
+        row = one[0].row
+        try:
+            self._db.tx(lambda session: self._finish(session, town, [one]))
+        except LeaseLost:
+            log.warning("worker.lease_lost", message=row.message, inbox=row.id)
+        except Exception as error:
+            log.exception("worker.failed", message=row.message, inbox=row.id, error=type(error).__name__)
+            again = self._clock() + timedelta(seconds=BACK_OFF[min(row.attempts, len(BACK_OFF)) - 1])
+            reason = f"{type(error).__name__}"
+            try:
+                self._db.tx(lambda session: queue.retry(session, Inbox, row, at=again, error=reason))
+            except LeaseLost:
+                log.warning("worker.lease_lost", message=row.message, inbox=row.id)
+
+    async def run(self, stop: asyncio.Event, wake: asyncio.Event) -> None:
+        """Work until `stop`; a step that has begun is finished. Woken by `wake`, and by the slow poll in any case."""
+        while not stop.is_set():
+            wake.clear()
+            try:
+                taken = await self._db.call(self.step)
+            except Exception as error:
+                # The database is away: say so, and keep trying; nothing is lost, the rows wait.
+                log.exception("worker.step_failed", error=type(error).__name__)
+                taken = 0
+            if taken < 1 and not stop.is_set():
+                await wait_any(self._settings.poll_seconds, stop, wake)
+
+
+async def wait_any(seconds: float, *events: asyncio.Event) -> None:
+    """Until one of the events is set, or the time is over."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in waiting:
+            task.cancel()
+
+
+def drain(worker: Worker) -> Sequence[int]:
+    """Step until nothing is left; for replays and tests."""
+    taken = []
+    while count := worker.step():
+        taken.append(count)
+    return taken

@@ -1,0 +1,1 @@
+"""Settings, and every table that a deployment may change."""

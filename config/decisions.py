@@ -1,0 +1,71 @@
+"""The thresholds of config/decisions.yaml, checked."""
+
+from functools import lru_cache
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from config.tables import TableError, mapping
+
+
+class Link(BaseModel):
+    """Points for and against a message belonging to a ticket."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    quoted: float
+    number: float
+    asked: float
+    own: float
+    own_minutes: float = Field(gt=0)
+    own_old: float
+    chat: float
+    chat_minutes: float = Field(gt=0)
+    elsewhere: float
+    category: float
+    kin: float
+    object: float
+    place_same: float
+    place_inside: float
+    place_other: float
+    place_other_wide: float
+    moved_on: float
+    enough: float
+    enough_report: float
+
+
+class Decisions(BaseModel):
+    """From what probability on the bot does something."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    open: float = Field(ge=0, le=1)
+    quiet: float = Field(ge=0, le=1)
+    belongs: float = Field(ge=0, le=1)
+    answer: float = Field(ge=0, le=1)
+    urgent: float = Field(ge=0, le=1)
+    sensitive: float = Field(ge=0, le=1)
+    category: float = Field(ge=0, le=1)
+    link: Link
+    wide: frozenset[str]
+    window_hours: dict[str, float]
+    burst_minutes: float = Field(gt=0)
+    photo_minutes: float = Field(gt=0)
+    reopen_hint_days: float = Field(gt=0)
+
+    def window(self, category: str) -> float:
+        """Minutes within which the same kind at the same place is the same matter."""
+        top = category.split(".", maxsplit=1)[0]
+        hours = self.window_hours
+        return 60.0 * hours.get(category, hours.get(top, hours.get("other", 96.0)))
+
+
+@lru_cache(maxsize=1)
+def decisions() -> Decisions:
+    """Read and check the table. Raises TableError naming each key that is wrong."""
+    found: dict[str, Any] = mapping("decisions.yaml")
+    try:
+        return Decisions.model_validate(found)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise TableError(f"decisions.yaml: {wrong}") from error

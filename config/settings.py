@@ -1,0 +1,160 @@
+"""Settings: the environment (`LINSHENG_…`, `__` between levels) over a YAML file over the defaults below.
+
+Secrets come from the environment or from files in `LINSHENG_SECRETS_DIR` (a file `wechat_mp__token`), and none has a
+default: what is not set is switched off, and `linsheng doctor` says so.
+"""
+
+import os
+from functools import cached_property
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NestedSecretsSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
+
+PREFIX = "LINSHENG_"
+DEMO_TOWN = Path(__file__).parent / "demo"
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message names each field that is wrong."""
+
+
+class OfficialAccountSettings(BaseModel):
+    """WeChat Official Account (公众号). The channel is on when all four secrets are set."""
+
+    token: SecretStr | None = None
+    aes_key: SecretStr | None = None
+    app_id: str | None = None
+    app_secret: SecretStr | None = None
+    api_base: str = "https://api.weixin.qq.com"
+    rate: float = Field(default=20.0, gt=0, description="messages a second towards the platform")
+
+    @field_validator("aes_key")
+    @classmethod
+    def _length(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) != 43:
+            raise ValueError("an EncodingAESKey has 43 characters")
+        return value
+
+    @property
+    def missing(self) -> list[str]:
+        """Names of the settings that are not there yet."""
+        return [name for name in ("token", "aes_key", "app_id", "app_secret") if not getattr(self, name)]
+
+    @property
+    def enabled(self) -> bool:
+        """All that the channel needs is there."""
+        return not self.missing
+
+
+class WorkerSettings(BaseModel):
+    """How a worker takes messages from the inbox."""
+
+    batch: int = Field(default=32, ge=1, le=500)
+    lease_seconds: float = Field(default=30.0, gt=0)
+    poll_seconds: float = Field(default=1.0, gt=0, description="the slow poll that runs even when no wake-up comes")
+    attempts: int = Field(default=8, ge=1)
+
+
+class IngestSettings(BaseModel):
+    """The door: how long callbacks are collected for one commit, and how many may wait."""
+
+    linger_ms: float = Field(default=2.0, ge=0, le=100)
+    waiting: int = Field(default=5_000, ge=1)
+    body_bytes: int = Field(default=64 * 1024, ge=1024)
+
+
+class Settings(BaseSettings):
+    """All settings of a deployment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="ignore", yaml_file_encoding="utf-8"
+    )
+
+    home: Path = Path("var")
+    database_url: SecretStr | None = None
+    town: Path | None = None
+    demo: bool = Field(default=False, description="the web chat at /chat, where one may be anybody")
+    timezone: str = "Asia/Shanghai"
+    public_url: str = "http://127.0.0.1:8080"
+    secret_key: SecretStr | None = None
+    log_level: str = "info"
+    log_json: bool = True
+    worker: WorkerSettings = WorkerSettings()
+    ingest: IngestSettings = IngestSettings()
+    wechat_mp: OfficialAccountSettings = OfficialAccountSettings()
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"there is no time zone {value!r}") from error
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        if value.lower() not in ("debug", "info", "warning", "error"):
+            raise ValueError("must be debug, info, warning or error")
+        return value.lower()
+
+    @cached_property
+    def zone(self) -> ZoneInfo:
+        """The deployment's zone, in which days begin and end."""
+        return ZoneInfo(self.timezone)
+
+    @property
+    def url(self) -> str:
+        """The database: the one that is set, else SQLite in the data folder."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{(self.home / 'linsheng.db').resolve()}"
+
+    @property
+    def media(self) -> Path:
+        """Where pictures and voices are kept."""
+        return self.home / "media"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Explicit values, environment, secret files, YAML; in this order."""
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        if folder := os.environ.get(f"{PREFIX}SECRETS_DIR"):
+            sources.append(
+                NestedSecretsSettingsSource(
+                    file_secret_settings,  # type: ignore[arg-type]
+                    secrets_dir=folder,
+                    secrets_nested_delimiter="__",
+                    env_prefix="",
+                )
+            )
+        file = os.environ.get(f"{PREFIX}CONFIG") or Path(os.environ.get(f"{PREFIX}HOME", "var")) / "linsheng.yaml"
+        return (*sources, YamlConfigSettingsSource(settings_cls, yaml_file=file))
+
+
+def load_settings(**values: object) -> Settings:
+    """Read the settings. Raises SettingsError naming every field that is wrong, never its value."""
+    try:
+        return Settings(**values)  # type: ignore[arg-type]
+    except ValidationError as error:
+        wrong = [
+            f"{PREFIX}{'__'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+            for fault in error.errors(include_input=False)
+        ]
+        raise SettingsError("; ".join(wrong)) from error

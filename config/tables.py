@@ -1,0 +1,77 @@
+"""The tables a deployment may change: categories, tiers, replies, answers, lexicon. Read once, checked when read.
+
+A deployment puts a file of the same name into its data folder to replace one.
+"""
+
+import csv
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class TableError(Exception):
+    """A table cannot be used; the message names file, line or key."""
+
+
+def text(name: str) -> str:
+    """The content of a table file: the deployment's own, else the one that ships."""
+    own = Path(os.environ.get("LINSHENG_HOME", "var")) / "config" / name
+    if own.is_file():
+        return own.read_text(encoding="utf-8")
+    return (files("config") / name).read_text(encoding="utf-8")
+
+
+def mapping(name: str) -> dict[str, Any]:
+    """A YAML file whose top is a mapping."""
+    try:
+        found = yaml.safe_load(text(name))
+    except yaml.YAMLError as error:
+        raise TableError(f"{name}: {error}") from error
+    if not isinstance(found, dict):
+        raise TableError(f"{name}: the top must be a mapping")
+    return found
+
+
+@dataclass(frozen=True)
+class Category:
+    """A kind of matter. code: `facility.elevator`; parent: `facility`, empty at the top; tier: 1 to 4."""
+
+    code: str
+    parent: str
+    name: str
+    tier: int
+    covers: tuple[str, ...]
+
+
+@lru_cache(maxsize=1)
+def categories() -> dict[str, Category]:
+    """All categories by code, tops and leaves."""
+    found: dict[str, Category] = {}
+    for line, row in enumerate(csv.DictReader(text("categories.csv").splitlines()), 2):
+        try:
+            category = Category(row["code"], row["parent"], row["name"], int(row["tier"]), tuple(row["covers"].split()))
+        except (KeyError, TypeError, ValueError) as error:
+            raise TableError(f"categories.csv:{line}: {error}") from error
+        if category.parent and category.parent not in found:
+            raise TableError(f"categories.csv:{line}: column `parent`: there is no category {category.parent!r} above")
+        found[category.code] = category
+    return found
+
+
+def leaves() -> list[str]:
+    """Codes of the categories that a ticket may have, in the table's order."""
+    return [code for code in categories() if "." in code]
+
+
+def category_name(code: str) -> str:
+    """The Chinese name, top and leaf: 公共设施/电梯."""
+    known = categories()
+    own = known.get(code)
+    if own is None:
+        return code
+    return f"{known[own.parent].name}/{own.name}" if own.parent else own.name

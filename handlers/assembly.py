@@ -1,0 +1,153 @@
+"""Putting messages together: which open matter does this message belong to?
+
+Candidates are the recent matters of the chat, of the sender, and of the neighbourhood where the kind is the same. Each
+gets points for every sign (config/decisions.yaml); the best one wins if it has enough.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from config.decisions import Decisions
+from handlers.context import Context
+from handlers.place import CHAT, Placement
+from handlers.town import Town
+from models.ticket import OPEN, Status, Supporter, Ticket, TicketMessage
+from nlu.embedded import OBJECT
+from nlu.normalize import normalize
+from nlu.types import Matter
+
+REACH = timedelta(days=14)
+FEW = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A candidate with its points. own: the sender is among its reporters."""
+
+    ticket: Ticket
+    points: float
+    own: bool
+
+
+def candidates(ctx: Context, matter: Matter | None) -> list[tuple[Ticket, list[TicketMessage]]]:
+    """Recent tickets with their messages: of this chat, of this sender, and of the same kind near by."""
+    since = ctx.message.sent_at - REACH
+    m = ctx.message
+    recent = sa.select(Ticket.id).where(Ticket.last_message_at > since).order_by(sa.desc(Ticket.last_message_at)).limit(FEW)  # type: ignore[call-overload, arg-type]
+    wanted = [
+        recent.where(Ticket.channel == m.channel, Ticket.chat == m.chat),
+        recent.join(Supporter, Supporter.ticket == Ticket.id).where(  # type: ignore[arg-type]
+            Supporter.channel == m.channel, Supporter.sender == m.sender
+        ),
+    ]
+    if matter is not None and (community := ctx.town.community(ctx.grid or _home_grid(ctx))):
+        kinds = [code for code, share in matter.categories[:2] if share > 0.15] or [matter.category]
+        near = [code for code in ctx.town.grids if ctx.town.within(code, community)]
+        upward = [code for code in ctx.town.chain(community)]
+        wanted.append(
+            recent.where(Ticket.category.in_(kinds), Ticket.grid.in_([*near, *upward]))  # type: ignore[attr-defined, union-attr]
+        )
+    ids: set[int] = set()
+    for statement in wanted:
+        ids.update(ctx.session.scalars(statement))
+    if not ids:
+        return []
+    tickets = ctx.session.scalars(sa.select(Ticket).where(Ticket.id.in_(ids))).all()  # type: ignore[union-attr]
+    messages: dict[int, list[TicketMessage]] = {}
+    for row in ctx.session.scalars(sa.select(TicketMessage).where(TicketMessage.ticket.in_(ids))):  # type: ignore[attr-defined]
+        messages.setdefault(row.ticket, []).append(row)
+    return [(ticket, messages.get(ticket.id or 0, [])) for ticket in tickets if ticket.status != Status.DISMISSED]
+
+
+def _home_grid(ctx: Context) -> str | None:
+    home = ctx.town.places.get(ctx.person.home or "") if ctx.person else None
+    return home.grid if home else None
+
+
+def rank(ctx: Context, matter: Matter | None, placement: Placement) -> list[Linked]:
+    """Candidates by points, best first."""
+    found = [
+        _score(ctx, ticket, messages, matter, placement) for ticket, messages in candidates(ctx, matter)
+    ]
+    return sorted(found, key=lambda linked: (-linked.points, -(linked.ticket.id or 0)))
+
+
+def _score(
+    ctx: Context, ticket: Ticket, messages: Sequence[TicketMessage], matter: Matter | None, placement: Placement
+) -> Linked:
+    rules = ctx.decisions
+    link, m = rules.link, ctx.message
+    own = any(row.sender == m.sender and row.channel == m.channel and row.role != "status" for row in messages)
+    age = max(0.0, (m.sent_at - ticket.last_message_at).total_seconds() / 60)
+    points = 0.0
+    if m.quote and any(row.message == m.quote and row.chat == m.chat for row in messages):
+        points += link.quoted
+    if ticket.number.lower() in normalize(m.text):
+        points += link.number
+    if ctx.known.question is not None and ctx.known.question.ticket == ticket.id:
+        points += link.asked
+    if own:
+        own_age = min(
+            max(0.0, (m.sent_at - row.sent_at).total_seconds() / 60) for row in messages if row.sender == m.sender
+        )
+        points += max(link.own * math.exp(-own_age / link.own_minutes), link.own_old)
+    if (ticket.channel, ticket.chat) == (m.channel, m.chat) or any(row.chat == m.chat for row in messages):
+        points += link.chat * math.exp(-age / link.chat_minutes)
+    elif not own:
+        points += link.elsewhere
+    if matter is not None:
+        points += _kind_points(rules, ticket, matter)
+        words = set(OBJECT.findall(normalize(m.words)))
+        if words and words & set(OBJECT.findall(normalize(ticket.summary))):
+            points += link.object
+    points += _place_points(ctx.town, rules, ticket, placement)
+    if ticket.status not in OPEN and ticket.status != Status.RESOLVED:
+        points += link.moved_on
+    return Linked(ticket, points, own)
+
+
+def _kind_points(rules: Decisions, ticket: Ticket, matter: Matter) -> float:
+    shares = dict(matter.categories)
+    top = ticket.category.split(".", maxsplit=1)[0]
+    kin = sum(share for code, share in matter.categories if code.split(".", maxsplit=1)[0] == top)
+    return rules.link.category * shares.get(ticket.category, 0.0) + rules.link.kin * kin
+
+
+def _place_points(town: Town, rules: Decisions, ticket: Ticket, placement: Placement) -> float:
+    link = rules.link
+    if placement.weight <= CHAT or not (placement.place or placement.grid):
+        return 0.0
+    if placement.place and ticket.place:
+        if placement.place == ticket.place:
+            return link.place_same
+        mine, theirs = list(town.above(placement.place)), list(town.above(ticket.place))
+        if placement.place in theirs or ticket.place in mine:
+            return link.place_inside
+        return link.place_other_wide if ticket.category in rules.wide else link.place_other
+    if placement.place and not ticket.place and ticket.grid:
+        near = town.within(placement.grid, ticket.grid) or town.within(ticket.grid, placement.grid)
+        return link.place_inside / 2 if near else link.place_other
+    return 0.0
+
+
+def in_window(rules: Decisions, ctx: Context, ticket: Ticket) -> bool:
+    """Recent enough for a fresh report of the same kind to be the same matter."""
+    age = (ctx.message.sent_at - ticket.last_message_at).total_seconds() / 60
+    return age <= rules.window(ticket.category)
+
+
+def same_matter(ctx: Context, matter: Matter, placement: Placement, ranked: Iterable[Linked]) -> Linked | None:
+    """The ticket that a fresh report is about already: the same kind, a place that fits, told lately."""
+    rules = ctx.decisions
+    for linked in ranked:
+        if linked.points < rules.link.enough_report or not in_window(rules, ctx, linked.ticket):
+            continue
+        shares = dict(matter.categories)
+        alike = shares.get(linked.ticket.category, 0.0) >= 0.2
+        if alike and linked.ticket.status in (*OPEN, Status.RESOLVED):
+            return linked
+    return None

@@ -1,0 +1,96 @@
+"""Everything a handler knows about one message, and the desk it works at."""
+
+from dataclasses import dataclass
+
+from config.decisions import Decisions, decisions
+from handlers.desk import Desk
+from handlers.place import Where
+from handlers.texts import say
+from models.chat import Chat, ChatKind, Question
+from models.inbox import Inbox
+from models.message import Incoming, Purpose
+from models.person import STAFF, WORKERS, Person, Role
+from models.ticket import Ticket
+from nlu.types import Matter, Understanding
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the database knew about a message before it was understood: read for a whole batch at once."""
+
+    row: Inbox
+    message: Incoming
+    question: Question | None = None
+    replied: bool = False
+
+
+class Context(Desk):
+    """One message being handled."""
+
+    known: Known
+    understanding: Understanding
+
+    def begin(self, known: Known, understanding: Understanding) -> "Context":
+        """Set the desk up for this message; returns itself."""
+        self.known = known
+        self.message = known.message
+        self.understanding = understanding
+        self.trigger = known.message.id
+        message = known.message
+        self.chat: Chat | None = self.town.chats.get((message.channel, message.chat))
+        self.direct = message.direct or (self.chat is not None and self.chat.kind == ChatKind.DIRECT)
+        self.person: Person | None = self.town.person(message.channel, message.sender)
+        self.roles: frozenset[Role] = self.town.roles(self.person.code if self.person else None)
+        return self
+
+    @property
+    def decisions(self) -> Decisions:
+        """The thresholds in force."""
+        return decisions()
+
+    @property
+    def who(self) -> str:
+        """The sender as the history names her."""
+        return self.person.code if self.person else f"{self.message.channel}:{self.message.sender}"
+
+    @property
+    def is_worker(self) -> bool:
+        """The sender has a duty to act somewhere."""
+        return bool(self.roles & (WORKERS | STAFF))
+
+    @property
+    def is_leader(self) -> bool:
+        """The sender is a micro-grid leader (微网格长), staff or a worker: somebody who passes on what others said."""
+        return bool(self.roles - {Role.RESIDENT})
+
+    @property
+    def grid(self) -> str | None:
+        """The group's grid."""
+        return self.chat.grid if self.chat else None
+
+    def where(self, matter: Matter | None = None, *, pin: Incoming | None = None) -> Where:
+        """What this message says of the place; `pin`: a location message of the same sender that belongs to it."""
+        spans = matter.spans if matter else self.understanding.spans
+        text = self.message.words
+        source = pin if pin is not None and pin.lon is not None else self.message
+        return Where(
+            text=text,
+            spans=tuple(span for span in spans if span.kind == "location"),
+            home=self.person.home if self.person else None,
+            chat_grid=self.grid,
+            lon=source.lon,
+            lat=source.lat,
+            label=source.label,
+        )
+
+    def say(self, name: str, ticket: Ticket | None = None, **values: object) -> None:
+        """Answer in this chat: once for a message, and in private what does not belong into a group."""
+        if any(out.chat == self.message.chat and out.purpose == Purpose.REPLY for out in self.spoken):
+            return
+        facts = self.facts(ticket) if ticket else {}
+        self.post(self.message.channel, self.message.chat, say(name, **facts | values), ticket)
+
+    def whisper(self, name: str, ticket: Ticket | None = None, **values: object) -> bool:
+        """Answer in the sender's direct chat. False when no channel reaches her there."""
+        text = say(name, **(self.facts(ticket) if ticket else {}) | values)
+        return bool(self.person) and self.tell(self.person.code if self.person else "", text, ticket)

@@ -1,0 +1,256 @@
+"""What a decision may do: open and move tickets, speak, alert, schedule. All of it becomes rows of one transaction."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from config.tables import categories, category_name
+from handlers import dispatch, limits
+from handlers.dispatch import Assigned
+from handlers.limits import due, reminder
+from handlers.place import Placement
+from handlers.texts import say, word
+from handlers.town import Town
+from handlers.workdays import WorkCalendar
+from handlers.workflow import Actor, move, record
+from models import deadline as deadlines
+from models import outbox
+from models.chat import ChatKind
+from models.deadline import Deadline
+from models.message import Button, Card, Outgoing, Purpose
+from models.person import Role
+from models.ticket import Status, Supporter, Ticket, TicketMessage
+
+SYSTEM = "system"
+# The card's link: a function of ticket and person, so that this layer knows neither secrets nor addresses.
+Linker = Callable[[int, str], str]
+
+
+def no_link(_ticket: int, _person: str) -> str:
+    """For replays and tests: cards without a link."""
+    return ""
+
+
+class Desk:
+    """One decision's hands. `key` is stable for the thing decided on, so that what is put twice is put once."""
+
+    def __init__(
+        self, session: Session, town: Town, now: datetime, calendar: WorkCalendar, key: str, link: Linker = no_link
+    ) -> None:
+        self.session = session
+        self.town = town
+        self.now = now
+        self.calendar = calendar
+        self.key = key
+        self.trigger: str | None = None
+        self._link = link
+        self._out: list[tuple[str, Outgoing]] = []
+
+    # --- speaking -----------------------------------------------------------------------------------------------
+
+    def put(self, out: Outgoing) -> None:
+        """Send `out` once this transaction commits."""
+        self._out.append((f"{self.key}>{len(self._out)}", out))
+
+    def flush(self) -> None:
+        """Write what was put; the last step of every decision."""
+        outbox.put(self.session, self._out, self.now)
+        self._out = []
+
+    @property
+    def spoken(self) -> Sequence[Outgoing]:
+        """What was put so far."""
+        return [out for _, out in self._out]
+
+    def post(self, channel: str, chat: str, text: str, ticket: Ticket | None = None) -> None:
+        """A reply in a chat."""
+        self.put(
+            Outgoing(channel=channel, chat=chat, text=text, ticket=ticket.id if ticket else None, trigger=self.trigger)
+        )
+
+    def address(self, person: str) -> tuple[str, str] | None:
+        """(channel, chat) of somebody's direct chat with the bot; None when no channel reaches her."""
+        for identity in self.town.addresses(person):
+            return identity.channel, self.town.direct_chat(identity.channel, person, identity.user)
+        return None
+
+    def tell(self, person: str, text: str, ticket: Ticket | None = None) -> bool:
+        """A reply in somebody's direct chat. False when no channel reaches her."""
+        if (where := self.address(person)) is None:
+            return False
+        self.post(*where, text, ticket)
+        return True
+
+    def tell_supporters(self, ticket: Ticket, name: str, **values: object) -> None:
+        """One line to everybody who reported the matter: once in each group, and in private where it was told so."""
+        rows = self.session.scalars(sa.select(Supporter).where(Supporter.ticket == ticket.id))  # type: ignore[arg-type]
+        text = say(name, **self.facts(ticket), **values)
+        seen: set[tuple[str, str]] = set()
+        for row in rows:
+            where = (row.channel, row.chat)
+            if self.town.kind(*where) == ChatKind.GROUP and ticket.sensitive:
+                private = self.address(row.person) if row.person else None
+                if private is None:
+                    continue
+                where = private
+            if where not in seen and not ticket.quiet:
+                seen.add(where)
+                self.post(*where, text, ticket)
+
+    # --- what is said about a ticket ----------------------------------------------------------------------------
+
+    def place_name(self, ticket: Ticket) -> str:
+        """The place as it may stand in a group: never finer than a building."""
+        place = self.town.places.get(ticket.place or "")
+        return place.name if place else ""
+
+    def due_text(self, ticket: Ticket) -> str:
+        """The deadline in local words: 3月5日 24:00."""
+        row = self.session.scalars(
+            sa.select(Deadline.due_at)  # type: ignore[call-overload]
+            .where(Deadline.ticket == ticket.id, Deadline.kind == "settle")
+            .order_by(sa.desc(Deadline.round))
+            .limit(1)
+        ).first()
+        if row is None:
+            return word("no_limit")
+        local = row.astimezone(self.calendar.zone) - timedelta(seconds=1)
+        return f"{local.month}月{local.day}日 {local:%H:%M}"
+
+    def facts(self, ticket: Ticket) -> dict[str, object]:
+        """The blanks that most sentences have."""
+        return {
+            "number": ticket.number,
+            "place": self.place_name(ticket),
+            "category": category_name(ticket.category).split("/")[-1],
+            "status": word(ticket.status.value, "statuses"),
+        }
+
+    def card(self, ticket: Ticket, person: str) -> Card:
+        """The task card for a worker: facts, the resident's words, buttons, a signed link."""
+        grid = self.town.grids.get(ticket.grid or "")
+        facts = [
+            (word("fact_place"), (self.place_name(ticket) + ticket.spot) or word("unknown_place")),
+            (word("fact_category"), category_name(ticket.category)),
+            (word("fact_due"), self.due_text(ticket)),
+        ]
+        if grid:
+            facts.insert(1, (word("fact_grid"), grid.name))
+        if ticket.urgent:
+            facts.insert(0, (word("fact_urgent"), word("fact_yes")))
+        buttons = [
+            Button(text=word(f"button_{name}"), action=f"{name}:{ticket.id}")
+            for name in ("accept", "transfer", "done", *(["dismiss"] if ticket.quiet else []))
+        ]
+        return Card(
+            title=say("alert_title", **self.facts(ticket)), facts=tuple(facts), words=ticket.summary,
+            buttons=tuple(buttons), link=self._link(ticket.id or 0, person),
+        )  # fmt: skip
+
+    # --- alerts -------------------------------------------------------------------------------------------------
+
+    def alert(self, person: str, ticket: Ticket | None, text: str, why: str, *, card: bool = True) -> bool:
+        """Push to a worker, with the task card. False when no channel reaches her; the history then says so."""
+        if (where := self.address(person)) is None:
+            if ticket is not None:
+                record(self.session, ticket, "unreachable", SYSTEM, self.now, person)
+            return False
+        shown = self.card(ticket, person) if ticket is not None and card else None
+        self.put(
+            Outgoing(
+                channel=where[0], chat=where[1], text=text, purpose=Purpose.ALERT, card=shown,
+                ticket=ticket.id if ticket else None, to_person=person, why=why, trigger=self.trigger,
+            )
+        )  # fmt: skip
+        return True
+
+    def alert_worker(self, ticket: Ticket, name: str, why: str, **values: object) -> None:
+        """Push to the ticket's worker, if it has one."""
+        if ticket.worker:
+            self.alert(ticket.worker, ticket, say(name, **self.facts(ticket), **values), why)
+
+    def assign(self, ticket: Ticket, to: Assigned | None, *, name: str = "alert_text") -> None:
+        """Make somebody responsible and alert her; an urgent matter also alerts the community's staff at once."""
+        first = ticket.status in (Status.REPORTED, Status.REOPENED)
+        if to is not None:
+            ticket.worker = to.person
+            move(self.session, ticket, Status.ASSIGNED, Actor.SYSTEM, SYSTEM, self.now, note=f"{to.person} ({to.why})")
+            name = "alert_urgent" if ticket.urgent and name == "alert_text" else name
+            text = say("alert_doubtful" if ticket.quiet else name, **self.facts(ticket), due=self.due_text(ticket))
+            self.alert(to.person, ticket, text, to.why)
+        if first and (ticket.urgent or to is None):
+            name = "alert_urgent" if ticket.urgent else "unassigned"
+            for other in dispatch.staff_above(self.town, ticket.grid, Role.COMMUNITY, self.now):
+                if to is None or other.person != to.person:
+                    self.alert(other.person, ticket, say(name, **self.facts(ticket)), "urgent" if ticket.urgent else "unassigned")
+
+    # --- tickets ------------------------------------------------------------------------------------------------
+
+    def place_ticket(self, ticket: Ticket, found: Placement) -> None:
+        """Put a ticket where `found` says; the evidence of every time is kept."""
+        ticket.grid, ticket.place = found.grid, found.place
+        ticket.spot = found.spot or ticket.spot
+        ticket.evidence = [*ticket.evidence, *found.evidence][-20:]
+        self.session.add(ticket)
+
+    def schedule(self, ticket: Ticket, since: datetime, round_: int = 0) -> None:
+        """The ticket's deadline and its reminder, counted from `since`; nothing for a tier without a limit."""
+        limit = limits.limits().urgent if ticket.urgent else limits.limits().tiers.get(ticket.tier)
+        if limit is None:
+            return
+        end = due(since, limit, self.calendar)
+        for kind, at in (("remind", reminder(since, end, limit)), ("settle", end)):
+            self.session.add(
+                Deadline(ticket=ticket.id or 0, kind=kind, round=round_, due_at=at, calendar=self.calendar.version)
+            )
+
+    def hurry(self, ticket: Ticket) -> None:
+        """A ticket has become urgent: its deadline comes nearer, never later. No other edit moves a deadline."""
+        urgent = limits.limits().urgent
+        end = due(ticket.opened_at, urgent, self.calendar)
+        self.session.flush()
+        for kind, at in (("remind", reminder(ticket.opened_at, end, urgent)), ("settle", end)):
+            self.session.connection().execute(
+                sa.update(Deadline)
+                .where(Deadline.ticket == ticket.id, Deadline.kind == kind, Deadline.due_at > at)  # type: ignore[arg-type]
+                .where(Deadline.done_at.is_(None))  # type: ignore[union-attr]
+                .values(due_at=at)
+            )
+
+    def support(self, ticket: Ticket, channel: str, chat: str, sender: str) -> bool:
+        """Count somebody among those who reported it. False when she is one already."""
+        known = self.session.scalars(
+            sa.select(Supporter.id)  # type: ignore[call-overload]
+            .where(Supporter.ticket == ticket.id, Supporter.channel == channel, Supporter.sender == sender)
+        ).first()
+        if known is not None:
+            return False
+        person = self.town.identities.get((channel, sender))
+        self.session.add(
+            Supporter(ticket=ticket.id or 0, channel=channel, chat=chat, sender=sender, person=person, since=self.now)
+        )
+        return True
+
+    def supporters(self, ticket: Ticket) -> int:
+        """How many people reported it."""
+        self.session.flush()
+        count = sa.select(sa.func.count()).select_from(Supporter).where(Supporter.ticket == ticket.id)  # type: ignore[arg-type]
+        return int(self.session.scalar(count) or 0)
+
+    def end_deadlines(self, ticket: Ticket) -> None:
+        """Nothing falls due for this ticket any more."""
+        deadlines.cancel(self.session, ticket.id or 0, self.now)
+
+
+def tier_of(category: str) -> int:
+    """The tier of a category; its top's where the leaf is not in the table."""
+    known = categories()
+    found = known.get(category) or known.get(category.split(".", maxsplit=1)[0])
+    return found.tier if found else 3
+
+
+def words_of(messages: Iterable[TicketMessage]) -> str:
+    """The residents' words, as they stand on the card."""
+    return "\n".join(message.text for message in messages if message.text)

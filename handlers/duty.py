@@ -1,0 +1,212 @@
+"""What gridworkers and staff say and press: 接单, 到场, 办结, 转派, 非诉求, and questions about their own work."""
+
+import re
+from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
+
+from config.tables import category_name
+from handlers import dispatch
+from handlers.assembly import rank
+from handlers.context import Context
+from handlers.filters import from_worker
+from handlers.place import locate
+from handlers.router import Router
+from handlers.texts import say
+from handlers.workflow import Actor, NotAllowed, move, record
+from models import outbox as outgoing
+from models.outbox import Outbox
+from models.ticket import OPEN, Status, Ticket
+
+duty = Router("duty")
+NUMBER = re.compile(r"(?:ls|单号?|工单)\s?0*(\d{1,9})|(?<!\d)0+(\d{1,6})(?!\d)", re.IGNORECASE)
+MANY = 12
+WORDS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("transfer", re.compile(r"转派|转给|转(?!发|账|弯|角|人工|了)|派给|移交|退回|不归我")),
+    ("dismiss", re.compile(r"非诉求|不是诉求|误报|无效")),
+    ("done", re.compile(r"办结(?!的|多少|了吗|没)|办完|处理(好|完)|搞定|修好了|完成|结单|已解决|已处理")),
+    ("arrive", re.compile(r"到场|到现场|到了|在现场")),
+    ("accept", re.compile(r"接单|接了|我去|马上(去|到)|收到|处理中|在处理|安排(上|了)")),
+)
+LIST = re.compile(r"几件|多少件|哪些|待办|清单|列表|没办(?!法)|未办|手上|还有(啥|什么|几)")
+
+
+class Refused(Exception):
+    """The sender may not do this; `name` is the sentence that says so."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+@duty.on(lambda ctx: ctx.message.action is not None)
+def pressed(ctx: Context) -> str:
+    """A button on a task card. Its key names a ticket and proves nothing: the one who pressed it is checked."""
+    name, _, number = (ctx.message.action or "").partition(":")
+    number, _, extra = number.partition(":")
+    ticket = ctx.session.get(Ticket, int(number)) if number.isdigit() and len(number) < 16 else None
+    if ticket is None or name not in ACTIONS:
+        ctx.say("worker_refused")
+        return "refused"
+    return _act(ctx, name, ticket, extra)
+
+
+@duty.on(from_worker, lambda ctx: ctx.direct or "bot" in ctx.message.mentions)
+def commanded(ctx: Context) -> str | None:
+    """A worker's words to the bot: a command for one of her tickets, a list, or the facts of a matter."""
+    text = ctx.message.text
+    command = next((name for name, words in WORDS if words.search(text)), None)
+    u = ctx.understanding
+    if LIST.search(text) and u.p("work", "status", "ask") >= 0.3:
+        _list(ctx)
+        return "work"
+    if u.p("report") > max(u.p("work"), ctx.decisions.open) and not NUMBER.search(text):
+        return None  # her own find on patrol
+    if command is None and u.p("work", "status") < ctx.decisions.answer:
+        return None
+    chosen = _meant(ctx)
+    if chosen is None:
+        return "work"
+    if command is None or "吗" in text or "?" in text or "？" in text:
+        ctx.say("worker_line", chosen, due=ctx.due_text(chosen))
+        return "work"
+    return _act(ctx, command, chosen, text)
+
+
+def _meant(ctx: Context) -> Ticket | None:
+    """The ticket a command is for: named, quoted, the only one in hand, or the one the words fit; else she is asked."""
+    for match in NUMBER.finditer(ctx.message.text):
+        found = ctx.session.get(Ticket, int(match[1] or match[2]))
+        if found is not None:
+            return found
+    if ctx.message.quote and (quoted := _quoted(ctx)):
+        return quoted
+    mine = _in_hand(ctx)
+    if len(mine) == 1:
+        return mine[0]
+    placement = locate(ctx.town, ctx.where())
+    ids = {ticket.id for ticket in mine}
+    ranked = [c for c in rank(ctx, ctx.understanding.matters[0], placement) if c.ticket.id in ids or not mine]
+    if ranked and (len(ranked) == 1 or ranked[0].points - ranked[1].points > 0.5):
+        return ranked[0].ticket
+    if not mine:
+        ctx.say("worker_none")
+        return None
+    ctx.say("worker_which", options="、".join(ticket.number for ticket in mine[:MANY]))
+    return None
+
+
+def _quoted(ctx: Context) -> Ticket | None:
+    row = ctx.session.scalars(
+        sa.select(Outbox).where(Outbox.channel == ctx.message.channel, Outbox.platform_id == ctx.message.quote).limit(1)  # type: ignore[arg-type]
+    ).first()
+    number = outgoing.read(row).ticket if row else None
+    return ctx.session.get(Ticket, number) if number else None
+
+
+def _in_hand(ctx: Context) -> Sequence[Ticket]:
+    if ctx.person is None:
+        return []
+    mine = sa.select(Ticket).where(Ticket.worker == ctx.person.code, Ticket.status.in_(OPEN))  # type: ignore[arg-type, attr-defined]
+    return ctx.session.scalars(mine.order_by(sa.desc(Ticket.urgent), Ticket.id)).all()  # type: ignore[arg-type]
+
+
+def _list(ctx: Context) -> None:
+    mine = _in_hand(ctx)
+    if not mine:
+        ctx.say("worker_none")
+        return
+    lines = [say("worker_line", **ctx.facts(ticket), due=ctx.due_text(ticket)) for ticket in mine[:MANY]]
+    ctx.say("worker_list", count=len(mine), options="\n".join(lines))
+
+
+def _act(ctx: Context, name: str, ticket: Ticket, extra: str) -> str:
+    """Do it if she may. A refusal changes nothing."""
+    person = ctx.person.code if ctx.person else ""
+    if not person or not dispatch.may_act(ctx.town, person, ticket.grid, ticket.worker, ticket.category):
+        record(ctx.session, ticket, "refused", ctx.who, ctx.now, name)
+        ctx.say("worker_refused")
+        return "refused"
+    try:
+        ACTIONS[name](ctx, ticket, extra)
+    except NotAllowed:
+        ctx.say("worker_cannot", ticket)
+        return "refused"
+    return "work"
+
+
+def accept(ctx: Context, ticket: Ticket, _extra: str) -> None:
+    """接单: the ticket is hers, the chat hears that somebody is at it."""
+    if ticket.status == Status.ACCEPTED and ticket.worker == ctx.who:
+        ctx.say("worker_accepted", ticket)
+        return
+    move(ctx.session, ticket, Status.ACCEPTED, Actor.WORKER, ctx.who, ctx.now)
+    ticket.worker = ctx.who
+    ticket.quiet = False
+    ctx.say("worker_accepted", ticket)
+    ctx.tell_supporters(ticket, "accepted")
+
+
+def arrive(ctx: Context, ticket: Ticket, _extra: str) -> None:
+    """到场: on the spot; accepts the ticket if nobody has."""
+    if ticket.status != Status.ACCEPTED:
+        move(ctx.session, ticket, Status.ACCEPTED, Actor.WORKER, ctx.who, ctx.now)
+        ticket.worker = ctx.who
+    record(ctx.session, ticket, "arrived", ctx.who, ctx.now)
+    ctx.say("worker_arrived", ticket)
+    ctx.tell_supporters(ticket, "arrived")
+
+
+def done(ctx: Context, ticket: Ticket, extra: str) -> None:
+    """办结: settled; everybody who told of it is asked to rate."""
+    move(ctx.session, ticket, Status.RESOLVED, Actor.WORKER, ctx.who, ctx.now, note=extra)
+    ctx.say("worker_resolved", ticket)
+    ctx.tell_supporters(ticket, "resolved")
+
+
+def dismiss(ctx: Context, ticket: Ticket, extra: str) -> None:
+    """非诉求: it was no matter; nobody is bothered."""
+    move(ctx.session, ticket, Status.DISMISSED, Actor.WORKER, ctx.who, ctx.now, note=extra)
+    ctx.say("worker_dismissed", ticket)
+
+
+def transfer(ctx: Context, ticket: Ticket, extra: str) -> None:
+    """转派: to the department that the routes name, or one she names; back to the community's staff with 退回."""
+    routed = dispatch.department(ctx.town, ticket.category, ticket.grid)
+    here = set(ctx.town.chain(ticket.grid))
+    known = sorted({route.department for route in ctx.town.routes if route.grid in here})
+    named = next((name for name in sorted(known, key=len, reverse=True) if name in extra), None) or _near(extra, known)
+    target = named or routed
+    people = dispatch.department_people(ctx.town, target, ticket.grid, ctx.now) if target else []
+    people = [one for one in people if one.person != ctx.who]
+    if not people:
+        people = [
+            one
+            for role in dispatch.LEVELS
+            for one in dispatch.staff_above(ctx.town, ticket.grid, role, ctx.now)
+            if one.person != ctx.who
+        ]
+        target = ctx.town.people[people[0].person].name if people else None
+    if target is None or not people:
+        ctx.say("worker_transfer_whom", ticket, options=" / ".join(known[:6]) or category_name(ticket.category))
+        return
+    record(ctx.session, ticket, "transferred", ctx.who, ctx.now, target)
+    ctx.say("worker_transferred", ticket, department=target)
+    ctx.assign(ticket, people[0], name="alert_transferred")
+    if named or routed:
+        ctx.tell_supporters(ticket, "transferred", department=target)
+
+
+def _near(extra: str, known: Sequence[str]) -> str | None:
+    """转给物业 means 金邑苑物业: the only department one of whose endings is named."""
+    hits = [name for name in known if any(name[-size:] in extra for size in (4, 3, 2) if len(name) > size)]
+    return hits[0] if len(hits) == 1 else None
+
+
+ACTIONS: dict[str, Callable[[Context, Ticket, str], None]] = {
+    "accept": accept,
+    "arrive": arrive,
+    "done": done,
+    "dismiss": dismiss,
+    "transfer": transfer,
+}

@@ -1,0 +1,125 @@
+"""The loop closes with the resident: a rating ends a matter, 不满意 and 没修好 bring it back (退回重办)."""
+
+import re
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from handlers import dispatch
+from handlers.assembly import rank
+from handlers.context import Context
+from handlers.filters import intent
+from handlers.limits import limits
+from handlers.matters import attach, keep
+from handlers.place import Placement, locate
+from handlers.router import Router
+from handlers.workflow import Actor, may, move, record
+from models.ticket import OPEN, Status, Supporter, Ticket
+
+feedback = Router("feedback")
+UNHAPPY = re.compile(r"不满意|差评|太差|不行|没修好|没弄好|没解决|白修|等于没|糊弄|敷衍|一星|1星|0分|很差|失望|不合格|没人来|还是(坏|漏|黑|臭|堵|没)")
+SO_SO = re.compile(r"一般|还行|凑合|马马虎虎|三星|3星|中评")
+STARS = re.compile(r"([1-5一二三四五])\s?(?:星|分|颗星)")
+VALUES = {"一": 1, "二": 2, "三": 3, "四": 4, "五": 5}
+HAPPY, NEUTRAL, SAD = 5, 3, 1
+
+
+def stars(text: str) -> int:
+    """1 to 5 from a resident's words; praise without a number is 5."""
+    if found := STARS.search(text):
+        return VALUES.get(found[1]) or int(found[1])
+    if UNHAPPY.search(text):
+        return SAD
+    return NEUTRAL if SO_SO.search(text) else HAPPY
+
+
+@feedback.on(intent("refuse"))
+def not_settled(ctx: Context) -> str | None:
+    """没修好 又坏了: the matter goes back to its worker; without such a matter it is told as a new one."""
+    matter = ctx.understanding.matters[0]
+    placement = locate(ctx.town, ctx.where())
+    link = ctx.decisions.link
+    ranked = [linked for linked in rank(ctx, matter, placement) if linked.ticket.status != Status.WITHDRAWN]
+    best = next((linked for linked in ranked if linked.points >= link.enough), None)
+    if best is None:
+        return None
+    _back(ctx, best.ticket, placement)
+    return "refuse"
+
+
+def _back(ctx: Context, ticket: Ticket, placement: Placement) -> None:
+    attach(ctx, ticket, "refuse", placement)
+    if may(ticket, Status.REOPENED, Actor.REPORTER) and not _too_late(ticket, ctx.now):
+        reopen(ctx, ticket)
+    elif ticket.status in OPEN and not ticket.quiet:
+        ctx.alert_worker(ticket, "alert_again", "not settled", words=ctx.message.words)
+        ctx.say("status", ticket)
+
+
+def _too_late(ticket: Ticket, now: datetime) -> bool:
+    return ticket.closed_at is not None and now - ticket.closed_at > limits().reopen_within
+
+
+def reopen(ctx: Context, ticket: Ticket) -> None:
+    """Back to work: a new round of deadlines, the worker alerted, everybody told."""
+    record(ctx.session, ticket, "unsatisfied", ctx.who, ctx.now, ctx.message.words)
+    move(ctx.session, ticket, Status.REOPENED, Actor.REPORTER, ctx.who, ctx.now)
+    ctx.schedule(ticket, ctx.now, round_=ticket.version)
+    ctx.session.flush()
+    ctx.say("reopened", ticket)
+    worker = ticket.worker
+    there = dispatch.responsible(ctx.town, ticket.grid, ctx.now)
+    if worker and dispatch.present(ctx.town, worker, ctx.now):
+        there = dispatch.Assigned(worker, "reopened")
+    ctx.assign(ticket, there)
+    ctx.alert_worker(ticket, "alert_reopened", "reopened", words=ctx.message.words)
+
+
+@feedback.on(intent("rate"))
+def rated(ctx: Context) -> str | None:
+    """满意 closes the sender's matter that was reported done; 不满意 reopens it; before that it is only noted."""
+    ticket = _to_rate(ctx)
+    if ticket is None:
+        if not ctx.message.to_bot:
+            return None
+        ctx.say("status_none")
+        return "rate"
+    given = stars(ctx.message.words)
+    keep(ctx, ticket, ctx.message, "rate")
+    if ticket.status not in (Status.RESOLVED, Status.CLOSED):
+        record(ctx.session, ticket, "rated", ctx.who, ctx.now, f"{given}")
+        ctx.alert_worker(ticket, "alert_again", "rated", words=ctx.message.words) if given <= SAD + 1 else None
+        ctx.say("rated_open", ticket)
+        return "rate"
+    ticket.rating = given
+    if given <= SAD + 1 and not _too_late(ticket, ctx.now):
+        reopen(ctx, ticket)
+        return "rate"
+    if ticket.status == Status.RESOLVED:
+        move(ctx.session, ticket, Status.CLOSED, Actor.REPORTER, ctx.who, ctx.now, note=f"{given}")
+    else:
+        record(ctx.session, ticket, "rated", ctx.who, ctx.now, f"{given}")
+    ctx.session.add(ticket)
+    ctx.say("closed", ticket)
+    return "rate"
+
+
+def _to_rate(ctx: Context) -> Ticket | None:
+    """The ticket a rating is about: one it quotes or names, else the sender's that was settled last, else her latest."""
+    link = ctx.decisions.link
+    named = next(
+        (c.ticket for c in rank(ctx, None, Placement(None, None)) if c.points >= min(link.quoted, link.number)), None
+    )
+    if named is not None:
+        return named
+    m = ctx.message
+    mine = (
+        sa.select(Ticket)
+        .join(Supporter, Supporter.ticket == Ticket.id)  # type: ignore[arg-type]
+        .where(Supporter.channel == m.channel, Supporter.sender == m.sender)  # type: ignore[arg-type]
+        .where(Ticket.status.not_in([Status.WITHDRAWN, Status.DISMISSED]))  # type: ignore[attr-defined]
+        .limit(1)
+    )
+    settled = mine.where(Ticket.status == Status.RESOLVED).order_by(sa.desc(Ticket.resolved_at))  # type: ignore[arg-type]
+    latest = mine.order_by(sa.desc(Ticket.last_message_at))  # type: ignore[arg-type]
+    return ctx.session.scalars(settled).first() or ctx.session.scalars(latest).first()

@@ -1,0 +1,44 @@
+"""One question about a message each."""
+
+from collections.abc import Callable
+
+from handlers.context import Context
+from models.message import Kind
+
+Filter = Callable[[Context], bool]
+
+
+def kind(*kinds: Kind) -> Filter:
+    """The message is of one of these kinds."""
+    return lambda ctx: ctx.message.kind in kinds
+
+
+def intent(*names: str) -> Filter:
+    """The understanding settled on one of these intents, surely enough to act on it."""
+    wanted = frozenset(names)
+    return lambda ctx: ctx.understanding.intent in wanted and ctx.understanding.p(*names) >= ctx.decisions.answer
+
+
+def to_bot(ctx: Context) -> bool:
+    """The bot is meant: mentioned, or spoken to directly."""
+    return ctx.message.to_bot
+
+
+def direct(ctx: Context) -> bool:
+    """In a direct chat."""
+    return ctx.direct
+
+
+def in_group(ctx: Context) -> bool:
+    """In a group."""
+    return not ctx.direct
+
+
+def from_worker(ctx: Context) -> bool:
+    """The sender has a duty to act: gridworker, department, staff."""
+    return ctx.is_worker
+
+
+def wordless(ctx: Context) -> bool:
+    """A picture, voice, video, file or pin without a word."""
+    return ctx.message.kind in (Kind.IMAGE, Kind.VIDEO, Kind.VOICE, Kind.FILE, Kind.LOCATION) and not ctx.message.words

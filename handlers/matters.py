@@ -1,0 +1,170 @@
+"""Opening a ticket, and adding a message to one: what all handlers of residents' words share."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from handlers import dispatch
+from handlers.context import Context
+from handlers.desk import tier_of
+from handlers.past import HELD
+from handlers.place import CHAT, Placement
+from handlers.town import Town
+from handlers.workflow import record
+from models import inbox
+from models.chat import Question
+from models.inbox import Inbox
+from models.message import Incoming, Kind
+from models.ticket import Attachment, Status, Ticket, TicketMessage
+from nlu.types import Matter
+
+# Messages in these roles are what a matter is made of; a status question or a rating only belongs to its history.
+MADE_OF = ("report", "detail", "join", "correct", "withdraw", "refuse", "relay")
+SHORT = {Kind.IMAGE: "image", Kind.VOICE: "voice", Kind.VIDEO: "video", Kind.LOCATION: "location"}
+
+
+def held_media(ctx: Context) -> list[Incoming]:
+    """Pictures, voices and pins that the sender posted here just before and that belong to nothing yet."""
+    m = ctx.message
+    rows = ctx.session.scalars(
+        sa.select(Inbox)
+        .where(Inbox.channel == m.channel, Inbox.chat == m.chat, Inbox.sender == m.sender)  # type: ignore[arg-type]
+        .where(Inbox.outcome == HELD, Inbox.finished_at.is_not(None))  # type: ignore[arg-type, union-attr]
+        .where(Inbox.sent_at >= m.sent_at - timedelta(minutes=ctx.decisions.photo_minutes), Inbox.sent_at <= m.sent_at)  # type: ignore[arg-type]
+    ).all()
+    for row in rows:
+        row.outcome = "detail"
+        ctx.session.add(row)
+    return [inbox.read(row) for row in rows]
+
+
+def open_ticket(
+    ctx: Context, matter: Matter, placement: Placement, media: Sequence[Incoming], *, quiet: bool, urgent: bool, sensitive: bool
+) -> Ticket:
+    """One matter, one ticket: with its history, its deadline, its worker and her alert.
+
+    media: messages before this one that belong to it. quiet: nobody is answered, the worker is asked to look.
+    """
+    m = ctx.message
+    ticket = Ticket(
+        status=Status.REPORTED, category=matter.category, tier=tier_of(matter.category), urgent=urgent,
+        sensitive=sensitive, quiet=quiet, confidence=ctx.understanding.p("report"), channel=m.channel, chat=m.chat,
+        reporter=m.sender, opened_at=m.sent_at, last_message_at=m.sent_at, summary=matter.text.strip(),
+    )  # fmt: skip
+    ctx.place_ticket(ticket, placement)
+    ctx.session.flush()
+    for earlier in media:
+        keep(ctx, ticket, earlier, "detail")
+    keep(ctx, ticket, m, "report")
+    ctx.support(ticket, m.channel, m.chat, m.sender)
+    record(ctx.session, ticket, "opened", ctx.who, ctx.now, f"{ctx.understanding.engine} {matter.category}")
+    ctx.schedule(ticket, m.sent_at)
+    ctx.session.flush()
+    ctx.assign(ticket, dispatch.responsible(ctx.town, ticket.grid, ctx.now))
+    return ticket
+
+
+def keep(ctx: Context, ticket: Ticket, m: Incoming, role: str) -> bool:
+    """Add a message to a ticket, with its pictures and pin. False when it is there already."""
+    there = sa.select(TicketMessage.id).where(  # type: ignore[call-overload]
+        TicketMessage.ticket == ticket.id, TicketMessage.channel == m.channel,
+        TicketMessage.chat == m.chat, TicketMessage.message == m.id,
+    )  # fmt: skip
+    if ctx.session.scalars(there).first() is not None:
+        return False
+    ctx.session.add(
+        TicketMessage(
+            ticket=ticket.id or 0, channel=m.channel, chat=m.chat, message=m.id, sender=m.sender, kind=m.kind.value,
+            role=role, text=m.words, sent_at=m.sent_at,
+        )
+    )  # fmt: skip
+    for media in m.media or ([None] if m.kind == Kind.LOCATION else []):
+        ctx.session.add(
+            Attachment(
+                ticket=ticket.id or 0, message=m.id, kind=SHORT.get(m.kind, "file"), lon=m.lon, lat=m.lat, label=m.label,
+                name=media.name if media else "", path=media.path if media else "", url=media.url if media else "",
+                platform_id=media.platform_id if media else "", added_at=ctx.now,
+            )
+        )  # fmt: skip
+    return True
+
+
+def attach(ctx: Context, ticket: Ticket, role: str, placement: Placement) -> bool:
+    """The message belongs to `ticket`: keep it, count who said it, let it say where and how bad. False if it was there.
+
+    The worker is told what is new. A matter that becomes urgent is hurried; its deadline never moves back.
+    """
+    m = ctx.message
+    if not keep(ctx, ticket, m, role):
+        return False
+    ticket.last_message_at = max(ticket.last_message_at, m.sent_at)
+    own = m.sender == ticket.reporter and m.channel == ticket.channel
+    joined = role in ("join", "relay", "report") and not own and ctx.support(ticket, m.channel, m.chat, m.sender)
+    moved = settle_place(ctx, ticket, role, placement)
+    if m.words and role in MADE_OF:
+        ticket.summary = f"{ticket.summary}\n{m.words}"[:2000]
+    record(ctx.session, ticket, role, ctx.who, ctx.now, ticket.place or "" if moved else "")
+    became_urgent = not ticket.urgent and role in ("report", "detail", "join") and _urgent(ctx)
+    if ctx.understanding.sensitive >= ctx.decisions.sensitive and role in MADE_OF and own:
+        ticket.sensitive = True
+    ctx.session.add(ticket)
+    if became_urgent:
+        ticket.urgent = True
+        ctx.hurry(ticket)
+        record(ctx.session, ticket, "urgent", "system", ctx.now)
+        ctx.assign(ticket, dispatch.responsible(ctx.town, ticket.grid, ctx.now), name="alert_urgent")
+    elif moved and not _still_there(ctx, ticket):
+        ctx.assign(ticket, dispatch.responsible(ctx.town, ticket.grid, ctx.now))
+    elif (moved or joined or role == "correct") and m.words:
+        ctx.alert_worker(ticket, "alert_more", role, words=m.words)
+    _answered(ctx, ticket, moved)
+    return True
+
+
+def _urgent(ctx: Context) -> bool:
+    return ctx.understanding.urgent >= ctx.decisions.urgent and ctx.understanding.p("report", "join", "detail") > 0.5
+
+
+def _still_there(ctx: Context, ticket: Ticket) -> bool:
+    """The worker is still the one who is responsible at the ticket's grid."""
+    there = dispatch.responsible(ctx.town, ticket.grid, ctx.now)
+    return ticket.is_open is False or there is None or there.person == ticket.worker or ticket.status == Status.ACCEPTED
+
+
+def _answered(ctx: Context, ticket: Ticket, moved: bool) -> None:
+    question = ctx.known.question
+    if question is not None and question.ticket == ticket.id and moved:
+        ctx.session.connection().execute(
+            sa.update(Question).where(Question.id == question.id).values(answered_at=ctx.now)  # type: ignore[arg-type]
+        )
+
+
+def settle_place(ctx: Context, ticket: Ticket, role: str, found: Placement) -> bool:
+    """Let a further message move the ticket: to a finer place, to a corrected one, or to what holds both."""
+    town = ctx.town
+    if found.weight <= CHAT or found.grid is None or found.place == ticket.place:
+        return False
+    if role == "correct":
+        ctx.place_ticket(ticket, found)
+        return True
+    if ticket.place is None:
+        if found.place is None or not _plausible(town, ticket, found):
+            return False
+        ctx.place_ticket(ticket, found)
+        return True
+    if found.place and ticket.place in town.above(found.place) and role == "detail":
+        ctx.place_ticket(ticket, found)
+        return True
+    if role in ("join", "report") and found.place and ticket.category in ctx.decisions.wide:
+        shared = next((p for p in town.above(ticket.place) if p in set(town.above(found.place))), None)
+        if shared and shared != ticket.place:
+            grid = town.common([ticket.grid or found.grid, found.grid])
+            wider = Placement(grid, shared, found.weight, evidence=(*found.evidence, "several places"), wide=True)
+            ctx.place_ticket(ticket, wider)
+            return True
+    return False
+
+
+def _plausible(town: Town, ticket: Ticket, found: Placement) -> bool:
+    return town.within(found.grid, ticket.grid) or town.within(ticket.grid, found.grid) or ticket.grid is None

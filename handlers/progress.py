@@ -1,0 +1,55 @@
+"""修得怎么样了: where a matter stands."""
+
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from handlers.assembly import rank
+from handlers.context import Context
+from handlers.filters import intent
+from handlers.matters import keep
+from handlers.place import locate
+from handlers.router import Router
+from handlers.workflow import record
+from models.ticket import OPEN, Ticket, TicketEvent
+
+progress = Router("progress")
+NAG_EVERY = timedelta(hours=24)
+FAINT = 1.2
+
+
+@progress.on(intent("status"))
+def asked(ctx: Context) -> str | None:
+    """Answers with the status of the matter that is meant; passes a private one only to those who told of it.
+
+    The worker hears of it too (催办), at most once a day for each ticket.
+    """
+    placement = locate(ctx.town, ctx.where())
+    ranked = rank(ctx, ctx.understanding.matters[0], placement)
+    own = [linked for linked in ranked if linked.own]
+    best = max(own, key=lambda linked: linked.points, default=None) or next(iter(ranked), None)
+    if best is None or (best.points < FAINT and not best.own):
+        if not ctx.message.to_bot:
+            return None
+        ctx.say("status_none")
+        return "status"
+    ticket = best.ticket
+    if ticket.sensitive and not (ctx.direct and best.own):
+        if best.own:
+            ctx.whisper("status", ticket)
+        elif ctx.message.to_bot:
+            ctx.say("status_none")
+        return "status"
+    keep(ctx, ticket, ctx.message, "status")
+    ctx.say("status", ticket)
+    if ticket.status in OPEN and not _nagged(ctx, ticket):
+        record(ctx.session, ticket, "asked", ctx.who, ctx.now)
+        ctx.alert_worker(ticket, "alert_again", "asked", words=ctx.message.words)
+    return "status"
+
+
+def _nagged(ctx: Context, ticket: Ticket) -> bool:
+    recent = sa.select(TicketEvent.id).where(  # type: ignore[call-overload]
+        TicketEvent.ticket == ticket.id, TicketEvent.what == "asked", TicketEvent.at > ctx.now - NAG_EVERY
+    )
+    return ctx.session.scalars(recent).first() is not None

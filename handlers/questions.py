@@ -1,0 +1,164 @@
+"""Questions to the bot: answered from config/faq.yaml, or handed to a human; and what is said about oneself."""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import sqlalchemy as sa
+
+from config.tables import TableError, mapping
+from handlers import dispatch
+from handlers.context import Context
+from handlers.filters import intent, to_bot
+from handlers.router import Router
+from handlers.texts import say
+from models.person import LEVELS_OF_STAFF, Role
+from models.ticket import Supporter, Ticket
+from nlu.normalize import normalize
+
+questions = Router("questions")
+SURE = 0.34
+IN_CHARGE = "@in_charge"
+_NOISE = re.compile(r"@\S+\s?|[\s,，。？?！!、~～]|请问|问一下|问下|想问|麻烦|谢谢|你好|您好|啊|呀|呢|吗|嘛|哈|咱|我们|俺|阿拉")
+GREETING = re.compile(r"^(你好|您好|在吗|在不在|hi|hello|有人吗|喂|哈喽|邻声)[?？!！。~ ]*$")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One entry of faq.yaml, with the bigrams of every way to ask."""
+
+    name: str
+    answer: str
+    grams: tuple[frozenset[str], ...]
+
+
+def _grams(text: str) -> frozenset[str]:
+    plain = _NOISE.sub("", normalize(text))
+    return frozenset(plain[i : i + 2] for i in range(len(plain) - 1)) or frozenset(plain)
+
+
+@lru_cache(maxsize=1)
+def _answers() -> tuple[Answer, ...]:
+    out = []
+    for number, row in enumerate(mapping("faq.yaml").get("faq") or [], 1):
+        if not isinstance(row, dict) or not row.get("ask") or not row.get("answer"):
+            raise TableError(f"faq.yaml: entry {number}: needs `ask` and `answer`")
+        out.append(Answer(row.get("name", str(number)), row["answer"], tuple(_grams(ask) for ask in row["ask"])))
+    return tuple(out)
+
+
+def answer_to(text: str) -> str | None:
+    """The answer whose question is nearest (Dice over character pairs), or None when none is near enough."""
+    mine = _grams(text)
+    scored = [
+        (2 * len(mine & grams) / (len(mine) + len(grams)), answer.answer)
+        for answer in _answers()
+        for grams in answer.grams
+        if mine
+    ]
+    best = max(scored, default=(0.0, ""))
+    return best[1] if best[0] >= SURE else None
+
+
+@questions.on(intent("ask", "order"), to_bot)
+def asked(ctx: Context) -> str:
+    """A service question or order to the bot: answered from the table, else handed to the community's staff."""
+    found = answer_to(ctx.message.text) if ctx.understanding.p("ask") >= ctx.understanding.p("order") else None
+    if found == IN_CHARGE:
+        in_charge(ctx)
+    elif found:
+        ctx.post(ctx.message.channel, ctx.message.chat, found)
+    else:
+        hand_over(ctx, "ordered" if ctx.understanding.p("order") > ctx.understanding.p("ask") else "handed_over")
+    return "ask"
+
+
+@questions.on(intent("ask"), lambda ctx: ctx.understanding.p("ask") >= ctx.decisions.open)
+def asked_around(ctx: Context) -> str | None:
+    """A service question to nobody in particular: answered only when the table is sure, else silence."""
+    found = answer_to(ctx.message.text)
+    if found is None or found == IN_CHARGE or ctx.understanding.p("ask") < ASIDE:
+        return None
+    ctx.post(ctx.message.channel, ctx.message.chat, found)
+    return "ask"
+
+
+ASIDE = 0.85
+
+
+def in_charge(ctx: Context) -> None:
+    """一牌通示: who is responsible here. Roles are public; names of workers and leaders stand on the grid's sign."""
+    home = ctx.town.places.get(ctx.person.home or "") if ctx.person else None
+    grid = ctx.grid or (home.grid if home else None)
+    there = dispatch.responsible(ctx.town, grid, ctx.now)
+    leaders = [duty.person for code in ctx.town.chain(grid) for duty in ctx.town.on_duty(code, Role.LEADER)][:1]
+    names = [ctx.town.people[code].name for code in leaders if code in ctx.town.people]
+    worker = ctx.town.people[there.person].name if there else ""
+    if not ctx.direct:
+        # Names never stand in a group: the answer goes to the direct chat where there is one.
+        if ctx.whisper("in_charge", workers=worker, leaders="、".join(names)):
+            return
+        hand_over(ctx, "handed_over")
+        return
+    ctx.say("in_charge", workers=worker, leaders="、".join(names))
+
+
+@questions.on(intent("human"), to_bot)
+def wants_human(ctx: Context) -> str:
+    """转人工."""
+    hand_over(ctx, "handed_over")
+    return "human"
+
+
+@questions.on(intent("privacy"), lambda ctx: ctx.direct)
+def about_me(ctx: Context) -> str:
+    """查询/删除我的信息: what is kept is shown; a deletion is done by staff, who check who asks."""
+    m = ctx.message
+    if "删" in m.text or "注销" in m.text:
+        hand_over(ctx, "privacy_delete")
+        return "privacy"
+    count = ctx.session.scalar(
+        sa.select(sa.func.count(sa.distinct(Ticket.id)))
+        .join(Supporter, Supporter.ticket == Ticket.id)  # type: ignore[arg-type]
+        .where(Supporter.channel == m.channel, Supporter.sender == m.sender)  # type: ignore[arg-type]
+    )
+    ctx.say("privacy_shown", count=count or 0)
+    return "privacy"
+
+
+@questions.on(to_bot, lambda ctx: not ctx.is_worker)
+def spoken_to(ctx: Context) -> str | None:
+    """The bot is spoken to and nothing else fits: a greeting gets help, thanks get silence, a question gets a human."""
+    u = ctx.understanding
+    if GREETING.match(normalize(ctx.message.text).strip()):
+        ctx.say("help")
+        return "help"
+    if ctx.message.kind.value != "text" or (u.intent == "chatter" and not _mentions(ctx)):
+        return None
+    if found := answer_to(ctx.message.text):
+        if found == IN_CHARGE:
+            in_charge(ctx)
+        else:
+            ctx.post(ctx.message.channel, ctx.message.chat, found)
+        return "ask"
+    if u.intent == "chatter" and u.p("chatter") > 0.8:
+        return None
+    hand_over(ctx, "handed_over")
+    return "human"
+
+
+def _mentions(ctx: Context) -> bool:
+    return "bot" in ctx.message.mentions
+
+
+def hand_over(ctx: Context, name: str) -> None:
+    """To the staff of the community: they get the words, the sender hears that they have them."""
+    ctx.say(name)
+    home = ctx.town.places.get(ctx.person.home or "") if ctx.person else None
+    grid = ctx.grid or (home.grid if home else None) or next(iter(ctx.town.grids), None)
+    for role in LEVELS_OF_STAFF:
+        staff = dispatch.staff_above(ctx.town, grid, role, ctx.now)
+        if staff:
+            text = say("alert_relay", words=ctx.message.words)
+            ctx.alert(staff[0].person, None, text, "question")
+            return

@@ -1,0 +1,22 @@
+"""The order in which handlers are asked about a message."""
+
+from handlers.context import Context
+from handlers.duty import duty
+from handlers.feedback import feedback
+from handlers.intake import intake
+from handlers.progress import progress
+from handlers.questions import questions
+from handlers.router import Router
+
+SILENT = "silent"
+
+root = Router("root")
+for router in (duty, progress, feedback, intake, questions):
+    root.include(router)
+
+
+def handle(ctx: Context) -> str:
+    """Let the handlers decide, and write what they want said. Returns the outcome for the inbox row."""
+    outcome = root.handle(ctx) or SILENT
+    ctx.flush()
+    return outcome

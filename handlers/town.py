@@ -1,0 +1,190 @@
+"""The town in memory: grid tree, gazetteer, people and their duties, chats. Built from the database, then only read."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import sqlalchemy as sa
+from shapely import STRtree
+from shapely.geometry import Point, shape
+from sqlmodel import Session
+
+from models.chat import Chat, ChatKind
+from models.grid import Grid, Place, Route
+from models.mark import TOWN, value
+from models.person import Duty, Identity, Person, Role
+from nlu import grammar
+from nlu.gazetteer import Gazetteer
+from nlu.normalize import normalize
+
+# Kinds of places that hold numbered ones.
+HOLDERS = frozenset({"estate", "road", "village", "factory", "school", "market"})
+NUMBERED = re.compile(r"^(?P<no>[a-z]?\d+|[a-z]|[一二三四五六七八九十百]+)(?:号楼|栋|幢|座|#|号|排|号院|号?楼)?$")
+
+WEB = "web"
+LETTERED = re.compile(r"^[a-z]\d{1,2}$")
+
+
+@dataclass
+class Town:
+    """All that the deployment knows about itself. Codes are the keys everywhere."""
+
+    version: int
+    grids: dict[str, Grid]
+    places: dict[str, Place]
+    people: dict[str, Person]
+    chats: dict[tuple[str, str], Chat]
+    duties: dict[str, list[Duty]]
+    identities: dict[tuple[str, str], str]
+    routes: list[Route]
+    names: Gazetteer
+    by_number: dict[str, list[str]] = field(default_factory=dict)
+    children: dict[str, list[str]] = field(default_factory=dict)
+    _direct: dict[tuple[str, str], str] = field(default_factory=dict)
+    _addresses: dict[str, list[Identity]] = field(default_factory=dict)
+    _tree: STRtree | None = None
+    _tree_codes: list[str] = field(default_factory=list)
+    _in_grid: dict[str, list[Duty]] = field(default_factory=dict)
+
+    # --- the tree -----------------------------------------------------------------------------------------------
+
+    def chain(self, grid: str | None) -> Iterator[str]:
+        """A grid and the grids above it, finest first."""
+        seen = 0
+        while grid and seen < 32:
+            yield grid
+            found = self.grids.get(grid)
+            grid = found.parent if found else None
+            seen += 1
+
+    def within(self, grid: str | None, above: str | None) -> bool:
+        """`grid` is `above` or lies inside it."""
+        return above is not None and above in self.chain(grid)
+
+    def common(self, grids: Iterable[str]) -> str | None:
+        """The finest grid that holds all of `grids`."""
+        chains = [list(self.chain(grid)) for grid in grids]
+        if not chains:
+            return None
+        return next((code for code in chains[0] if all(code in chain for chain in chains[1:])), None)
+
+    def community(self, grid: str | None) -> str | None:
+        """The 社区 that a grid belongs to; the grid itself where the tree names none above it."""
+        chain = list(self.chain(grid))
+        for code in chain:
+            if self.grids[code].kind in ("社区", "村"):
+                return code
+        return chain[min(1, len(chain) - 1)] if chain else None
+
+    def at(self, lon: float, lat: float) -> str | None:
+        """The finest grid whose boundary holds a point (WGS-84 degrees), if boundaries are known."""
+        if self._tree is None:
+            return None
+        hits = [self._tree_codes[i] for i in self._tree.query(Point(lon, lat), predicate="intersects")]
+        return max(hits, key=lambda code: self.grids[code].level, default=None)
+
+    # --- places -------------------------------------------------------------------------------------------------
+
+    def above(self, place: str | None) -> Iterator[str]:
+        """A place and the places that hold it, finest first."""
+        seen = 0
+        while place and seen < 16:
+            yield place
+            found = self.places.get(place)
+            place = found.parent if found else None
+            seen += 1
+
+    # --- people -------------------------------------------------------------------------------------------------
+
+    def person(self, channel: str, user: str) -> Person | None:
+        """Who writes under this user id."""
+        code = self.identities.get((channel, user))
+        return self.people.get(code) if code else None
+
+    def roles(self, person: str | None) -> frozenset[Role]:
+        """All roles somebody holds, anywhere."""
+        return frozenset(duty.role for duty in self.duties.get(person or "", ()))
+
+    def on_duty(self, grid: str, role: Role) -> list[Duty]:
+        """Duties of a role in exactly this grid."""
+        return [duty for duty in self._in_grid.get(grid, ()) if duty.role == role]
+
+    def direct_chat(self, channel: str, person: str, user: str) -> str:
+        """The code of somebody's direct chat: as the town pack has it, else as the channel makes it of the user id."""
+        return self._direct.get((channel, person)) or (f"d-{user}" if channel == WEB else user)
+
+    def kind(self, channel: str, chat: str) -> ChatKind:
+        """Group or direct; a chat that the deployment does not know is somebody's direct chat."""
+        known = self.chats.get((channel, chat))
+        return known.kind if known else ChatKind.DIRECT
+
+    def addresses(self, person: str) -> list[Identity]:
+        """The channels on which somebody can be reached, in the order they were linked."""
+        return self._addresses.get(person, [])
+
+
+def load(session: Session) -> Town:
+    """Read the whole town. A district of 10,000 grids and 20,000 people takes about a second."""
+    grids = {grid.code: grid for grid in session.scalars(sa.select(Grid))}
+    places = {place.code: place for place in session.scalars(sa.select(Place))}
+    people = {person.code: person for person in session.scalars(sa.select(Person))}
+    identities = list(session.scalars(sa.select(Identity).order_by(Identity.id)))  # type: ignore[arg-type]
+    town = Town(
+        version=value(session, TOWN),
+        grids=grids,
+        places=places,
+        people=people,
+        chats={(chat.channel, chat.code): chat for chat in session.scalars(sa.select(Chat))},
+        duties={},
+        identities={(row.channel, row.user): row.person for row in identities},
+        routes=list(session.scalars(sa.select(Route))),
+        names=Gazetteer(_names(places)),
+    )
+    for duty in session.scalars(sa.select(Duty).order_by(Duty.id)):  # type: ignore[arg-type]
+        town.duties.setdefault(duty.person, []).append(duty)
+        town._in_grid.setdefault(duty.grid, []).append(duty)
+    for row in identities:
+        town._addresses.setdefault(row.person, []).append(row)
+    for chat in town.chats.values():
+        if chat.kind == ChatKind.DIRECT and chat.person:
+            town._direct[(chat.channel, chat.person)] = chat.code
+    for grid in grids.values():
+        if grid.parent:
+            town.children.setdefault(grid.parent, []).append(grid.code)
+    for place in places.values():
+        for no in numbers_of(place):
+            town.by_number.setdefault(no, []).append(place.code)
+    bounded = [(shape(json.loads(grid.boundary)), grid.code) for grid in grids.values() if grid.boundary]
+    if bounded:
+        town._tree = STRtree([geometry for geometry, _ in bounded])
+        town._tree_codes = [code for _, code in bounded]
+    session.expunge_all()
+    return town
+
+
+def numbers_of(place: Place) -> set[str]:
+    """The numbers under which people name a building or a house: 3 for 金邑苑3幢, 15 for 箍桶弄15号, A for A座."""
+    found: set[str] = set()
+    for name in [place.name, *place.aliases.split("|")]:
+        text = normalize(name).strip()
+        if bare := NUMBERED.match(text):
+            found.update(b.no for b in grammar.buildings(text) or grammar.buildings(f"{bare['no']}栋"))
+        elif place.kind in ("building", "shop", "poi", "gate"):
+            # A number at the very end of a full name; anything after it makes it another thing (3幢旁边垃圾亭).
+            found.update(b.no for b in grammar.buildings(text) if b.end == len(text) and place.kind == "building")
+    return found
+
+
+def _names(places: dict[str, Place]) -> Iterator[tuple[str, str]]:
+    """Names that are no bare numbers (those are found by the grammar), and the short form inside the holder's name:
+    金邑苑中心花园 is 中心花园 to everybody in 金邑苑."""
+    for place in places.values():
+        names = [place.name, *place.aliases.split("|")]
+        holder = places.get(place.parent or "")
+        if holder and place.name.startswith(holder.name):
+            names.append(place.name.removeprefix(holder.name))
+        for name in names:
+            text = normalize(name).strip()
+            if text and (not NUMBERED.match(text) or LETTERED.match(text)):
+                yield name, place.code

@@ -1,0 +1,1 @@
+"""Tables, the queries on them, and their migrations."""

@@ -1,0 +1,50 @@
+"""Due times as rows. Whoever sweeps first fires them; it does not matter how many processes sweep."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Field, Session, SQLModel
+
+from models.base import BigId
+
+
+class Deadline(SQLModel, table=True):
+    """Something that falls due for a ticket. `calendar`: the version of the working calendar it was counted with."""
+
+    __table_args__ = (
+        sa.UniqueConstraint("ticket", "kind", "round"),
+        sa.Index(
+            "ix_deadline_due",
+            "due_at",
+            sqlite_where=sa.text("done_at IS NULL"),
+            postgresql_where=sa.text("done_at IS NULL"),
+        ),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
+    ticket: int = Field(foreign_key="ticket.id", index=True, sa_type=BigId)
+    kind: str = Field(max_length=32)
+    round: int = 0
+    due_at: datetime
+    calendar: str = Field(default="", max_length=64)
+    done_at: datetime | None = None
+    fired: bool = False
+
+
+def due(session: Session, now: datetime, limit: int) -> Sequence[Deadline]:
+    """Rows that are due, oldest first, locked for this transaction; rows another process holds are left to it."""
+    statement = (
+        sa.select(Deadline)
+        .where(Deadline.done_at.is_(None), Deadline.due_at <= now)  # type: ignore[union-attr, arg-type]
+        .order_by(Deadline.due_at, Deadline.id)  # type: ignore[arg-type]
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return session.scalars(statement).all()
+
+
+def cancel(session: Session, ticket: int, now: datetime) -> None:
+    """Nothing of this ticket falls due any more."""
+    statement = sa.update(Deadline).where(Deadline.ticket == ticket, Deadline.done_at.is_(None))  # type: ignore[arg-type, union-attr]
+    session.connection().execute(statement.values(done_at=now))

@@ -1,0 +1,70 @@
+"""Every message that came in, from the moment it was acknowledged until retention removes it."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Field, Session
+
+from models import queue
+from models.message import Incoming
+from models.queue import QueueRow, queue_indexes
+
+
+class Inbox(QueueRow, table=True):
+    """One incoming message. `payload` is an `Incoming` as JSON; the columns beside it are what is looked up by."""
+
+    channel: str = Field(max_length=32)
+    chat: str = Field(max_length=128)
+    sender: str = Field(max_length=128)
+    message: str = Field(max_length=128)
+    kind: str = Field(max_length=16)
+    sent_at: datetime
+    received_at: datetime
+
+    __table_args__ = (
+        *queue_indexes("inbox"),
+        sa.Index("ix_inbox_message", "channel", "chat", "message"),
+        sa.Index("ix_inbox_recent", "channel", "chat", "sent_at"),
+    )
+
+
+def inbox_row(message: Incoming, now: datetime) -> dict[str, Any]:
+    """The row of a message just received."""
+    return {
+        "dedup_key": message.dedup_key,
+        "conversation": message.conversation,
+        "payload": message.model_dump_json(exclude_defaults=True),
+        "visible_at": now,
+        "attempts": 0,
+        "outcome": "",
+        "error": "",
+        "channel": message.channel,
+        "chat": message.chat,
+        "sender": message.sender,
+        "message": message.id,
+        "kind": message.kind.value,
+        "sent_at": message.sent_at,
+        "received_at": now,
+    }
+
+
+def receive(session: Session, messages: Iterable[Incoming], now: datetime) -> int:
+    """Store messages that a channel heard; duplicates are skipped. Returns how many were new."""
+    return queue.append(session, Inbox, [inbox_row(message, now) for message in messages])
+
+
+def read(row: Inbox) -> Incoming:
+    """The message in a row."""
+    return Incoming.model_validate_json(row.payload)
+
+
+def find(session: Session, channel: str, chat: str, message: str) -> Inbox | None:
+    """The row of a message by its platform id, if it is still kept."""
+    statement = sa.select(Inbox).where(
+        Inbox.channel == channel,  # type: ignore[arg-type]
+        Inbox.chat == chat,  # type: ignore[arg-type]
+        Inbox.message == message,  # type: ignore[arg-type]
+    )
+    return session.scalars(statement.limit(1)).first()

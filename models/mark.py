@@ -1,0 +1,29 @@
+"""Small named numbers that processes tell each other by: the version of the town."""
+
+import sqlalchemy as sa
+from sqlmodel import Field, Session, SQLModel
+
+TOWN = "town"
+
+
+class Mark(SQLModel, table=True):
+    """A number that only grows."""
+
+    name: str = Field(primary_key=True, max_length=32)
+    value: int = 0
+
+
+def bump(session: Session, name: str) -> None:
+    """Say that what `name` stands for has changed."""
+    changed = session.connection().execute(
+        sa.update(Mark).where(Mark.name == name).values(value=Mark.value + 1)  # type: ignore[arg-type]
+    )
+    if changed.rowcount == 0:
+        session.add(Mark(name=name, value=1))
+        session.flush()
+
+
+def value(session: Session, name: str) -> int:
+    """The number, 0 when nobody has bumped it yet."""
+    found = session.scalars(sa.select(Mark.value).where(Mark.name == name)).first()  # type: ignore[call-overload, arg-type]
+    return int(found or 0)

@@ -1,0 +1,143 @@
+"""The channel-neutral letters: what came in, what goes out. They are the payloads of inbox and outbox."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Kind(StrEnum):
+    """What a message is made of."""
+
+    TEXT = "text"
+    IMAGE = "image"
+    VOICE = "voice"
+    VIDEO = "video"
+    LOCATION = "location"
+    FILE = "file"
+    RECALL = "recall"
+    CARD = "card"
+
+
+class Letter(BaseModel):
+    """Base of both: frozen, and strict about fields nobody knows."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Media(Letter):
+    """A picture, voice or video: where it can be had. `path` is relative to the data folder's media/."""
+
+    name: str = ""
+    path: str = ""
+    url: str = ""
+    platform_id: str = ""
+    mime: str = ""
+
+
+class Forwarded(Letter):
+    """One line of a forwarded chat record."""
+
+    sender: str
+    at: datetime | None = None
+    text: str
+
+
+class Incoming(Letter):
+    """One message as a channel heard it.
+
+    id: the platform's message id, unique in the chat. sent_at: aware. lon/lat: WGS-84 degrees.
+    action: the key of a pressed card button, such as `accept:42`; a key is no proof of anything, the clicker is checked.
+    mentions: platform user ids; the bot itself is "bot".
+    """
+
+    id: str = Field(min_length=1, max_length=128)
+    channel: str = Field(min_length=1, max_length=32)
+    chat: str = Field(min_length=1, max_length=128)
+    sender: str = Field(min_length=1, max_length=128)
+    sender_name: str = ""
+    sent_at: datetime
+    kind: Kind = Kind.TEXT
+    direct: bool = False
+    text: str = Field(default="", max_length=20_000)
+    quote: str | None = None
+    mentions: tuple[str, ...] = ()
+    media: tuple[Media, ...] = ()
+    lon: float | None = Field(default=None, ge=-180, le=180)
+    lat: float | None = Field(default=None, ge=-90, le=90)
+    label: str = ""
+    recalls: str | None = None
+    forwarded: tuple[Forwarded, ...] = ()
+    action: str | None = None
+    platform: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("sent_at")
+    @classmethod
+    def _aware(cls, value: datetime) -> datetime:
+        if value.tzinfo is None:
+            raise ValueError("a time needs its offset")
+        return value.astimezone(UTC)
+
+    @property
+    def conversation(self) -> str:
+        """Messages with the same key are handled one after another."""
+        return f"{self.channel}:{self.chat}"
+
+    @property
+    def dedup_key(self) -> str:
+        """The same message delivered twice has the same key."""
+        return f"{self.channel}:{self.chat}:{self.id}"
+
+    @property
+    def to_bot(self) -> bool:
+        """True when the bot is meant: mentioned, or spoken to directly."""
+        return self.direct or "bot" in self.mentions
+
+    @property
+    def words(self) -> str:
+        """All text in it: its own, and that of a forwarded record."""
+        return "\n".join(filter(None, [self.text, *(item.text for item in self.forwarded)]))
+
+
+class Button(Letter):
+    """A choice on a card. Channels without cards offer it as a word to type."""
+
+    text: str
+    action: str
+
+
+class Card(Letter):
+    """A task card: a title, facts as (name, value), the resident's words, buttons, a signed link."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...] = ()
+    words: str = ""
+    buttons: tuple[Button, ...] = ()
+    link: str = ""
+
+
+class Purpose(StrEnum):
+    """Why a message goes out: it decides what happens when nobody knows whether it arrived."""
+
+    REPLY = "reply"  # never sent twice
+    ALERT = "alert"  # rather twice than never; a repeat says that it is one
+
+
+class Outgoing(Letter):
+    """One message of the bot. trigger: id of the incoming message that caused it; why: of an alert, for the record."""
+
+    channel: str
+    chat: str
+    text: str
+    purpose: Purpose = Purpose.REPLY
+    card: Card | None = None
+    ticket: int | None = None
+    trigger: str | None = None
+    to_person: str | None = None
+    why: str = ""
+    repeat: bool = False
+
+    @property
+    def conversation(self) -> str:
+        """Messages with the same key leave one after another."""
+        return f"{self.channel}:{self.chat}"

@@ -1,0 +1,70 @@
+"""Every message that goes out. Written in the transaction that decided it; sent by the sender, effectively once."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlmodel import Field, Session
+
+from models import queue
+from models.base import BigId
+from models.message import Outgoing
+from models.queue import QueueRow, queue_indexes
+
+# How a row can end. `uncertain`: the request left and no answer came; a reply is then not repeated.
+SENT, DEAD, UNCERTAIN = "sent", "dead", "uncertain"
+
+
+class Outbox(QueueRow, table=True):
+    """One outgoing message. `payload` is an `Outgoing` as JSON; `dedup_key` is the stable client id given to the
+    platform. `sending_at` is committed just before a request leaves on a channel that cannot tell a repeat."""
+
+    channel: str = Field(max_length=32, index=True)
+    ticket: int | None = Field(default=None, index=True, sa_type=BigId)
+    created_at: datetime
+    sending_at: datetime | None = None
+    platform_id: str = Field(default="", max_length=128)
+
+    __table_args__ = queue_indexes("outbox")
+
+
+def put(session: Session, messages: Iterable[tuple[str, Outgoing]], now: datetime) -> int:
+    """Add messages, each with its stable key; one whose key is there already is not added again."""
+    return queue.append(session, Outbox, [_row(key, message, now) for key, message in messages])
+
+
+def _row(key: str, message: Outgoing, now: datetime) -> dict[str, object]:
+    return {
+        "dedup_key": key,
+        "conversation": message.conversation,
+        "payload": message.model_dump_json(exclude_defaults=True),
+        "visible_at": now,
+        "attempts": 0,
+        "outcome": "",
+        "error": "",
+        "channel": message.channel,
+        "ticket": message.ticket,
+        "created_at": now,
+        "platform_id": "",
+    }
+
+
+def read(row: Outbox) -> Outgoing:
+    """The message in a row."""
+    return Outgoing.model_validate_json(row.payload)
+
+
+def failed(session: Session, outcomes: Sequence[str], limit: int) -> Sequence[Outbox]:
+    """Rows that ended in one of `outcomes`, newest first."""
+    statement = sa.select(Outbox).where(Outbox.outcome.in_(outcomes))  # type: ignore[attr-defined]
+    return session.scalars(statement.order_by(sa.desc(Outbox.id)).limit(limit)).all()  # type: ignore[arg-type]
+
+
+def revive(session: Session, row_id: int, now: datetime) -> bool:
+    """Put a dead or uncertain row back in the queue, on an operator's word. False when there is no such row."""
+    statement = (
+        sa.update(Outbox)
+        .where(Outbox.id == row_id, Outbox.outcome.in_([DEAD, UNCERTAIN]))  # type: ignore[arg-type, attr-defined]
+        .values(finished_at=None, visible_at=now, attempts=0, outcome="", error="", sending_at=None, lease=None)
+    )
+    return session.connection().execute(statement).rowcount == 1

@@ -1,0 +1,133 @@
+"""Tickets: one for one matter, the messages it is made of, the people who told of it, and its history."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from models.base import BigId, choice
+
+
+class Status(StrEnum):
+    """Where a matter stands. Chinese terms: 已受理, 已派单, 已接单, 已办结, 已评价, 重办, 已撤回, 非诉求."""
+
+    REPORTED = "reported"
+    ASSIGNED = "assigned"
+    ACCEPTED = "accepted"
+    RESOLVED = "resolved"
+    CLOSED = "closed"
+    REOPENED = "reopened"
+    WITHDRAWN = "withdrawn"
+    DISMISSED = "dismissed"
+
+
+OPEN = (Status.REPORTED, Status.ASSIGNED, Status.ACCEPTED, Status.REOPENED)
+
+
+class Ticket(SQLModel, table=True):
+    """One matter. `quiet`: the understanding was unsure that it is one, so the chat was told nothing and the worker
+    confirms. `evidence` says why the grid and the place were chosen."""
+
+    __table_args__ = (
+        sa.Index("ix_ticket_chat", "channel", "chat", "last_message_at"),
+        sa.Index("ix_ticket_area", "category", "grid", "last_message_at"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
+    status: Status = Field(sa_type=choice(Status), index=True)  # type: ignore[call-overload]
+    category: str = Field(max_length=64)
+    tier: int
+    grid: str | None = Field(default=None, foreign_key="grid.code", index=True, max_length=64)
+    place: str | None = Field(default=None, foreign_key="place.code", max_length=64)
+    spot: str = Field(default="", max_length=200)
+    evidence: list[str] = Field(default_factory=list, sa_type=sa.JSON)
+    summary: str = ""
+    urgent: bool = False
+    sensitive: bool = False
+    quiet: bool = False
+    confidence: float = 1.0
+    channel: str = Field(max_length=32)
+    chat: str = Field(max_length=128)
+    reporter: str = Field(max_length=128)
+    worker: str | None = Field(default=None, foreign_key="person.code", index=True, max_length=64)
+    opened_at: datetime
+    last_message_at: datetime
+    resolved_at: datetime | None = None
+    closed_at: datetime | None = None
+    rating: int | None = None
+    version: int = 0
+
+    @property
+    def number(self) -> str:
+        """What people call it by."""
+        return f"LS{self.id:05d}"
+
+    @property
+    def is_open(self) -> bool:
+        """Somebody still has to do something."""
+        return self.status in OPEN
+
+
+class TicketMessage(SQLModel, table=True):
+    """A message that belongs to a ticket; one message may belong to several. Keeps its own copy of the words."""
+
+    __table_args__ = (
+        sa.UniqueConstraint("ticket", "channel", "chat", "message"),
+        sa.Index("ix_ticketmessage_message", "channel", "chat", "message"),
+        sa.Index("ix_ticketmessage_recent", "channel", "chat", "sent_at"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
+    ticket: int = Field(foreign_key="ticket.id", index=True, sa_type=BigId)
+    channel: str = Field(max_length=32)
+    chat: str = Field(max_length=128)
+    message: str = Field(max_length=128)
+    sender: str = Field(max_length=128)
+    kind: str = Field(max_length=16)
+    role: str = Field(max_length=16)
+    text: str = ""
+    sent_at: datetime
+
+
+class TicketEvent(SQLModel, table=True):
+    """One line of a ticket's history. Only ever added. `actor`: a person's code, `channel:user`, or `system`."""
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
+    ticket: int = Field(foreign_key="ticket.id", index=True, sa_type=BigId)
+    at: datetime
+    actor: str = Field(max_length=192)
+    what: str = Field(max_length=32)
+    status: Status = Field(sa_type=choice(Status))  # type: ignore[call-overload]
+    note: str = ""
+
+
+class Supporter(SQLModel, table=True):
+    """Somebody who reported the matter or joined it; all of them are told what becomes of it."""
+
+    __table_args__ = (sa.UniqueConstraint("ticket", "channel", "sender"),)
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
+    ticket: int = Field(foreign_key="ticket.id", index=True, sa_type=BigId)
+    channel: str = Field(max_length=32)
+    chat: str = Field(max_length=128)
+    sender: str = Field(max_length=128)
+    person: str | None = Field(default=None, max_length=64)
+    since: datetime
+
+
+class Attachment(SQLModel, table=True):
+    """A picture, voice, video or pin that belongs to a ticket."""
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
+    ticket: int = Field(foreign_key="ticket.id", index=True, sa_type=BigId)
+    message: str = Field(max_length=128)
+    kind: str = Field(max_length=16)
+    name: str = Field(default="", max_length=256)
+    path: str = Field(default="", max_length=256)
+    url: str = Field(default="", max_length=1024)
+    platform_id: str = Field(default="", max_length=256)
+    lon: float | None = None
+    lat: float | None = None
+    label: str = Field(default="", max_length=200)
+    added_at: datetime

@@ -1,0 +1,1 @@
+"""Text and context in, `Understanding` out. Knows no database and no transport."""

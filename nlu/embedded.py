@@ -1,0 +1,99 @@
+"""The embedded engine: normalise, names, grammar, linear heads, lexicon. One core, no network, no GPU."""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from nlu import corpus, features, lexicon
+from nlu.heads import Floats, Heads
+from nlu.normalize import normalize
+from nlu.train import Progress, fingerprint, train
+from nlu.types import Context, Matter, Names, Span, Understanding, Utterance
+
+# Where a message may turn to another matter. Source: how residents string reports together in one line.
+TURN = re.compile(r"(?:^|[\s,，。;；!！])(?:另外|还有(?!没|谁|吗|几|多|点|人)|再就是|再有|顺便(?:说|讲|反映|报)?|对了|第二|2[.、])|(?:另外|还有就是|再就是|顺便再?(?:说|讲|反映))")
+SECOND_MATTER = 0.35
+KEPT_CATEGORIES = 5
+OBJECT = re.compile(
+    r"电梯|路灯|楼道灯|声控灯|感应灯|单元门|电子门|门禁|道闸|窨?井盖|下水道|污水管|雨水管|水管|化粪池|外墙|屋顶|栏杆|扶手|健身器材|滑梯|秋千|座椅|长椅|充电桩|充电棚|垃圾桶|垃圾房|垃圾亭|"
+    r"消防栓|灭火器|消防通道|电线|变压器|配电箱|红绿灯|减速带|站牌|护栏|台阶|坡道|水表|电表|气表|暖气|宽带|快递柜|信箱|树|花坛|摄像头|监控"
+)
+
+
+class EmbeddedEngine:
+    """Engine that runs inside the process. Holds the trained heads; everything else is pure functions."""
+
+    name = "embedded"
+
+    def __init__(self, heads: Heads) -> None:
+        self.heads = heads
+        self._intents = heads.heads["intent"].labels
+        self._leaves = heads.heads["leaf"].labels
+
+    @classmethod
+    def ready(cls, home: Path, leaves: Sequence[str], progress: Progress = lambda what, share: None) -> "EmbeddedEngine":
+        """The engine for the data and code as they are: loads the artefact, or trains it first (seconds).
+
+        home: the data folder; artefacts are kept in `nlu/<hash>` under it.
+        """
+        folder = home / "nlu" / fingerprint(leaves)
+        if not (folder / "heads.json").is_file():
+            train(corpus.everything(frozenset(leaves)), leaves, progress=progress).save(folder)
+        return cls(Heads.load(folder))
+
+    def parse(self, batch: Sequence[Utterance], names: Names) -> list[Understanding]:
+        """See `nlu.types.Engine`."""
+        return [self._one(utterance, names) for utterance in batch]
+
+    def _one(self, utterance: Utterance, names: Names) -> Understanding:
+        text = normalize(utterance.text)
+        spans = features.places(text, names)
+        logits = self._logits(text, spans, utterance.context)
+        intents = dict(zip(self._intents, map(float, self.heads.probabilities("intent", logits)), strict=True))
+        urgent = float(self.heads.probabilities("urgent", logits)[0])
+        sensitive = float(self.heads.probabilities("sensitive", logits)[0])
+        alarms = lexicon.fired("urgent", text)
+        whispers = lexicon.fired("sensitive", text)
+        matters = self._matters(utterance, text, spans, logits)
+        return Understanding(
+            intents=intents,
+            matters=matters,
+            urgent=max(urgent, 0.9) if alarms else urgent,
+            sensitive=max(sensitive, 0.9) if whispers else sensitive,
+            flags=tuple(entry.name for entry in [*alarms, *whispers]),
+            engine=f"{self.name}:{self.heads.facts['data']}",
+            spans=tuple([*spans, *_objects(text)]),
+        )
+
+    def _logits(self, text: str, spans: list[Span], context: Context) -> Floats:
+        masked = features.mask(text, spans)
+        return self.heads.logits(features.grams(masked) + features.tokens(context, masked, spans))
+
+    def _categories(self, logits: Floats) -> tuple[tuple[str, float], ...]:
+        shares = self.heads.probabilities("leaf", logits)
+        best = np.argsort(-shares)[:KEPT_CATEGORIES]
+        return tuple((self._leaves[i], float(shares[i])) for i in best)
+
+    def _matters(self, utterance: Utterance, text: str, spans: list[Span], logits: Floats) -> tuple[Matter, ...]:
+        whole = Matter(utterance.text, self._categories(logits), tuple(spans))
+        cuts = [0, *(match.start() for match in TURN.finditer(text) if match.start() > 3), len(text)]
+        if len(cuts) < 3:
+            return (whole,)
+        parts: list[Matter] = []
+        for start, end in pairwise(cuts):
+            inside = [span for span in spans if start <= span.start and span.end <= end]
+            shifted = [Span(s.start - start, s.end - start, s.kind, s.text, s.codes) for s in inside]
+            found = self._logits(text[start:end], shifted, utterance.context)
+            report = self.heads.probabilities("intent", found)[self._intents.index("report")]
+            if report < SECOND_MATTER or end - start < 5:
+                return (whole,)
+            parts.append(Matter(utterance.text[start:end].strip(" ,，。;；"), self._categories(found), tuple(inside)))
+        kinds = {part.category for part in parts}
+        return tuple(parts) if len(kinds) == len(parts) else (whole,)
+
+
+def _objects(text: str) -> list[Span]:
+    return [Span(match.start(), match.end(), "object", match.group()) for match in OBJECT.finditer(text)]

@@ -1,0 +1,84 @@
+"""A message as a bag of features: character n-grams with places masked, and tokens for its context."""
+
+import re
+
+from nlu import grammar
+from nlu.types import Context, Names, Span
+
+NAME, BUILDING, HOME = "\ue000", "\ue001", "\ue002"
+_DIGITS = re.compile(r"\d")
+_SPACES = re.compile(r"[\s,，。.、;；:：~～]+")
+_BOT = re.compile(r"@(?:bot|邻声|小邻)\s?")
+_AT = re.compile(r"@\S{1,12}\s?")
+LONGEST = 240
+
+
+def places(text: str, names: Names) -> list[Span]:
+    """Places in a normalised text: the town's names, and numbered buildings beside or between them."""
+    found = names.find(text)
+    for building in grammar.buildings(text):
+        if not any(span.start < building.end and building.start < span.end for span in found):
+            found.append(Span(building.start, building.end, "location", text[building.start : building.end]))
+    return sorted(found, key=lambda span: span.start)
+
+
+def mask(text: str, spans: list[Span]) -> str:
+    """`text` with every place as one character, digits alike, white space and marks folded, the bot's name gone."""
+    parts, last = [], 0
+    for span in spans:
+        if span.start < last:
+            continue
+        parts += [text[last : span.start], NAME if span.codes else BUILDING]
+        last = span.end
+    masked = _BOT.sub("", "".join([*parts, text[last:]]))
+    masked = _AT.sub("@", masked)
+    return _SPACES.sub(" ", _DIGITS.sub("0", masked))[:LONGEST].strip()
+
+
+def grams(masked: str) -> list[str]:
+    """Character 1- to 3-grams, and 4-grams inside, each once."""
+    text = f"^{masked}$"
+    length = len(text)
+    seen = dict.fromkeys(text[1:-1])
+    for size in (2, 3, 4):
+        seen.update(dict.fromkeys(text[i : i + size] for i in range(length - size + 1)))
+    return list(seen)
+
+
+_AGES = {
+    "own": (3, 15, 60, 1440),
+    "chat": (5, 30, 240),
+    "photo": (5, 15),
+    "pause": (1, 5, 60),
+}
+
+
+def _bucket(name: str, age: float | None) -> str:
+    if age is None:
+        return f"~{name}:{'more' if name == 'pause' else 'none'}"
+    for limit in _AGES[name]:
+        if age <= limit:
+            return f"~{name}:{limit}"
+    return f"~{name}:more"
+
+
+def tokens(context: Context, text: str, spans: list[Span]) -> list[str]:
+    """The context as features. They begin with `~`, which no n-gram does after normalisation of marks."""
+    found = [
+        _bucket("own", context.own_ticket),
+        _bucket("chat", context.chat_ticket),
+        _bucket("photo", context.own_photo),
+        _bucket("pause", context.pause),
+        f"~role:{context.role}",
+        f"~kind:{context.kind}",
+        f"~direct:{context.direct}",
+        f"~bot:{context.mentioned}",
+        f"~quote:{context.quotes}",
+        f"~asked:{context.asked}",
+        f"~length:{min(len(text) // 6, 8)}",
+        f"~place:{bool(spans)}",
+        f"~home:{grammar.says_home(text)}",
+    ]
+    if context.direct:
+        found.append(f"~direct-own:{context.own_ticket is not None}")
+    return found

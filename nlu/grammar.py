@@ -1,0 +1,98 @@
+"""The grammar of where: buildings, units, floors, rooms, and how people point at things beside them.
+
+Works on normalised text. It knows no names; those come from the gazetteer.
+"""
+
+import re
+from dataclasses import dataclass
+
+from nlu.normalize import number
+
+_N = r"(?:\d{1,4}|[零〇一二两三四五六七八九十百廿幺]{1,5})"
+_L = r"(?<![a-z])[a-z](?![a-z])"
+
+BUILDING = re.compile(
+    rf"(?P<no>(?:(?<![a-z\d])[a-z]\d{{1,2}}|{_N}|{_L}))\s?(?:号楼|号?(?:栋|幢|座|院)|#楼?|(?<!一)排(?!队|名|水|烟|污|骨|练|便|气|除|放|查|量|风|插)|号(?!线|码|召|称|楼道|电|学|前|那天|早|晚|上午|下午|中午|开始|到|之)|栋楼)"
+)
+UNIT = re.compile(rf"(?P<no>{_N}|[甲乙丙丁])\s?(?:单元|门洞|门(?!口|外|禁|卫|诊|店|市|票)|梯(?!子)|号门)")
+FLOOR = re.compile(rf"(?:负|地下)?(?P<no>{_N})\s?(?:楼|层)(?!道|梯|下|上|顶|房|主|盘|长)")
+ROOM = re.compile(rf"(?P<no>\d{{3,4}})\s?(?:室|房|户)?(?![\d元块点个人米年月天斤分钟秒平岁多w万号路块])")
+DASHED = re.compile(
+    rf"(?<![\d-])(?P<building>\d{{1,3}}|[a-z])\s?(?:-|杠|—)\s?(?P<unit>\d{{1,2}})\s?(?:-|杠|—)\s?(?P<room>\d{{3,4}})(?![\d-])"
+)
+BESIDE = re.compile(
+    r"(?:的|那|这)?(?:个|边|里)?(?:门口|门前|楼下|楼上|楼顶|楼道|楼梯口?|旁边?|隔壁|后面|后头|前面|前头|背后|对面|斜对面|附近|北面|南面|东面|西面|[东南西北]侧|[东南西北]边|[东南西北]头|"
+    r"路口|拐角|转角|墙角|大堂|大厅|电梯间|电梯口|地下室|地下车库|车库|地库|车棚|底下|下面|顶上|顶楼|架空层|过道|走廊|口子上?|那里|那边|那块|这里|这边|里头|里面|边上)"
+)
+# The writer's own home or building. "我家楼下", "我们这栋", "阿拉楼里", "俺家门口", "咱们单元"
+OWN_HOME = re.compile(
+    r"(?:我|俺|吾|伢|阮|偶)(?:们|哩|伲)?(?:自己)?(?:家|屋|屋里|宿舍|寝室|店)(?!隔壁的?那?[栋幢])|"
+    r"(?:我|俺|咱|阿拉|我侬|吾|伢|阮|伲)(?:们|哩)?(?:这|个|格|自己|住的?)*(?:一)?(?:栋|幢|号楼|单元|楼(?!盘)|门洞|排|院|座|宿舍楼)|"
+    r"(?:阿拉|咱们?|我们|俺们)(?:这)?(?:屋里|楼道|楼里|楼下|楼上|楼顶|门口|门栋|楼梯间)|自家|自己家|家门口|家里|屋头|本栋|本楼|本单元|我(?:们)?(?:房顶|房间|阳台|窗户|厨房|卫生间|客厅|卧室|门口)|"
+    r"(?:楼上|楼下|隔壁|对门|我对面|楼道对面)(?:的|那|这|有|住)*(?:一)?(?:家|户|邻居|老|住|姓|个|男|女|又|在|天天|半夜|\d{3})"
+)
+# A place said only to be taken back: "不是4幢", "不在3号楼".
+NOT_THERE = re.compile(r"(?:不是|不在|并非|非)(?:我们|你们|俺们|咱)?$")
+# From here on the writer corrects herself; what she names after it counts.
+CORRECTION = re.compile(r"(?:不对|错了|说错|打错|看错|写错|记错|记串|说岔|说反|听岔|搞错|弄错|歹势|更正|应该是|噢不|哦不|是我看花)")
+# Words that point away from the home although it is mentioned.
+NOT_HOME = re.compile(r"(?:隔壁|对面|旁边|后面|前面|楼?那)(?:那)?(?:栋|幢|号楼|小区|单元|楼(?!上|下))")
+RANGE = re.compile(
+    rf"(?P<first>{_N})\s?(?:号楼|栋|幢|#|号|座)?\s?(?:到|至|-|~|—)\s?(?P<last>{_N})\s?(?:号楼|栋|幢|#|座)(?P<all>这?几[栋幢座]|都|全)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Building:
+    """A building named by its number. start, end: its position; unit, floor, room: "" when not said."""
+
+    no: str
+    start: int
+    end: int
+    unit: str = ""
+    floor: str = ""
+    room: str = ""
+
+
+def buildings(text: str) -> list[Building]:
+    """Buildings that a normalised text names, left to right: 3幢2单元, 十二栋, 12#, A座, 3-2-501."""
+    found: list[Building] = []
+    taken: list[tuple[int, int]] = []
+    for match in RANGE.finditer(text):
+        first, last = number(match["first"]), number(match["last"])
+        if first and last and int(first) < int(last) <= int(first) + 30:
+            taken.append(match.span())
+            found += [Building(no, *match.span()) for no in (first, last)]
+    for match in DASHED.finditer(text):
+        if not _overlaps(match.span(), taken):
+            taken.append(match.span())
+            no = number(match["building"])
+            found.append(Building(no, *match.span(), unit=number(match["unit"]), room=match["room"]))
+    for match in BUILDING.finditer(text):
+        no = match["no"]
+        no = no.upper() if re.fullmatch(r"[a-z]\d+", no) else number(no)
+        if not no or _overlaps(match.span(), taken):
+            continue
+        end = match.end()
+        parts = {"unit": "", "floor": "", "room": ""}
+        for name, pattern in (("unit", UNIT), ("floor", FLOOR), ("room", ROOM)):
+            if part := pattern.match(text, end + (text[end : end + 1] in (" ", "的"))):
+                parts[name], end = number(part["no"]), part.end()
+        found.append(Building(no, match.start(), end, **parts))
+        taken.append((match.start(), end))
+    return sorted(found, key=lambda building: building.start)
+
+
+def beside(text: str, end: int) -> int:
+    """Where a place that ends at `end` really ends, with 门口, 旁边, 楼下 … taken in."""
+    match = BESIDE.match(text, end)
+    return match.end() if match else end
+
+
+def says_home(text: str) -> bool:
+    """The writer speaks of her own home or building."""
+    return bool(OWN_HOME.search(text)) and not NOT_HOME.search(text)
+
+
+def _overlaps(span: tuple[int, int], others: list[tuple[int, int]]) -> bool:
+    return any(span[0] < end and start < span[1] for start, end in others)

@@ -1,0 +1,94 @@
+"""Linear heads over shared features, as a dictionary and one array: what runs at run time.
+
+Trained with scikit-learn (`nlu.train`), and held equal to it by a test.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Head:
+    """Some columns of the weights. labels: one a column (a binary head has one column and one label).
+
+    temperature: logits are divided by it, fitted on messages the weights had not seen.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    start: int
+    temperature: float
+
+    @property
+    def stop(self) -> int:
+        """The column after the last."""
+        return self.start + len(self.labels)
+
+
+class Heads:
+    """All heads: `vocabulary` numbers the features, `weights` is (features, columns), `idf` (features,)."""
+
+    def __init__(
+        self, vocabulary: dict[str, int], idf: Floats, weights: Floats, bias: Floats, heads: Sequence[Head],
+        facts: dict[str, Any],
+    ) -> None:  # fmt: skip
+        self.vocabulary = vocabulary
+        self.idf = idf
+        self.weights = weights
+        self.bias = bias
+        self.heads = {head.name: head for head in heads}
+        self.facts = facts
+
+    def logits(self, features: Sequence[str]) -> Floats:
+        """All columns for one message: L2-normalised idf weights times the columns."""
+        known = [index for feature in features if (index := self.vocabulary.get(feature)) is not None]
+        if not known:
+            return self.bias
+        values = self.idf[known]
+        values = values / np.float32(np.sqrt(values @ values))
+        return values @ self.weights[known] + self.bias
+
+    def probabilities(self, name: str, logits: Floats) -> Floats:
+        """Calibrated probabilities of one head; a binary head gives one number."""
+        head = self.heads[name]
+        scores = logits[head.start : head.stop] / head.temperature
+        if len(head.labels) == 1:
+            return np.asarray(1.0 / (1.0 + np.exp(-scores)), dtype=np.float32)
+        powers = np.exp(scores - scores.max())
+        return np.asarray(powers / powers.sum(), dtype=np.float32)
+
+    def save(self, folder: Path) -> None:
+        """Write `heads.npz` and `heads.json`; the array first, so that a JSON file means a whole artefact."""
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "heads.npz").open("wb") as file:
+            np.savez(file, idf=self.idf, weights=self.weights.astype(np.float16), bias=self.bias)
+        about = {
+            "facts": self.facts,
+            "heads": [[h.name, list(h.labels), h.start, h.temperature] for h in self.heads.values()],
+            "features": list(self.vocabulary),
+        }
+        fresh = folder / "heads.json.new"
+        fresh.write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
+        fresh.replace(folder / "heads.json")
+
+    @classmethod
+    def load(cls, folder: Path) -> "Heads":
+        """Read what `save` wrote. Raises FileNotFoundError when there is nothing."""
+        about = json.loads((folder / "heads.json").read_text(encoding="utf-8"))
+        with np.load(folder / "heads.npz") as arrays:
+            return cls(
+                {feature: index for index, feature in enumerate(about["features"])},
+                arrays["idf"],
+                arrays["weights"].astype(np.float32),
+                arrays["bias"],
+                [Head(name, tuple(labels), start, temperature) for name, labels, start, temperature in about["heads"]],
+                about["facts"],
+            )

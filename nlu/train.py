@@ -1,0 +1,207 @@
+"""Trains the heads. Seconds on one core; the artefact is kept under the hash of data and code."""
+
+import hashlib
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+from nlu import corpus, features
+from nlu.corpus import Example
+from nlu.heads import Head, Heads
+from nlu.normalize import normalize
+from nlu.types import INTENTS, Context, Span
+
+SEED = 20260302
+MIN_COUNT = 2
+CODE = ("features.py", "grammar.py", "normalize.py", "corpus.py", "timeline.py", "train.py", "variants.txt")
+Progress = Callable[[str, float], None]
+
+
+def fingerprint(leaves: Iterable[str]) -> str:
+    """The hash of everything the artefact is made of: the training data, the code, the categories."""
+    digest = hashlib.sha256(",".join(leaves).encode())
+    here = Path(__file__).parent
+    files = [here / name for name in CODE] + sorted(path for path in corpus.DATA.rglob("*") if path.is_file())
+    for file in files:
+        digest.update(file.relative_to(here).as_posix().encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def with_contexts(examples: Sequence[Example]) -> list[Example]:
+    """Gives each lone utterance the context of some town message of the same intent, drawn with a fixed seed.
+
+    Without it the mere absence of a context would tell utterances from town messages.
+    """
+    draw = random.Random(SEED)  # noqa: S311 - repeatable, not secret
+    pools: dict[str, list[Context]] = {}
+    for example in examples:
+        if example.context is not None:
+            pools.setdefault(example.intent, []).append(example.context)
+    out = []
+    for example in examples:
+        if example.context is None:
+            pool = pools.get(example.intent)
+            context = draw.choice(pool) if pool else Context(direct=True)
+            example = replace(example, context=context)
+        out.append(example)
+    return out
+
+
+def bag(example: Example) -> list[str]:
+    """The features of one example, as the engine will see them."""
+    text = normalize(example.text)
+    spans = features.places(text, example.names)
+    for start, end, entity in example.spans:
+        if entity == "location" and not any(s.start < end and start < s.end for s in spans):
+            spans.append(Span(start, end, "location", text[start:end], ("",)))
+    spans.sort(key=lambda span: span.start)
+    masked = features.mask(text, spans)
+    return features.grams(masked) + features.tokens(example.context or Context(), masked, spans)
+
+
+class Matrix:
+    """Bags as a sparse matrix: binary counts times idf, rows of length 1."""
+
+    def __init__(self, bags: Sequence[Sequence[str]]) -> None:
+        counts = Counter(feature for found in bags for feature in set(found))
+        kept = sorted(feature for feature, count in counts.items() if count >= MIN_COUNT)
+        self.vocabulary = {feature: index for index, feature in enumerate(kept)}
+        total = len(bags)
+        self.idf = np.array([np.log((1 + total) / (1 + counts[f])) + 1 for f in kept], dtype=np.float32)
+        # Context tokens are few and common; a weight of their own keeps them from drowning among the n-grams.
+        self.idf[[i for f, i in self.vocabulary.items() if f.startswith("~")]] = 1.5
+
+    def rows(self, bags: Sequence[Sequence[str]]) -> csr_matrix:
+        """The matrix of these bags."""
+        starts, indices, values = [0], [], []
+        for found in bags:
+            known = [self.vocabulary[f] for f in found if f in self.vocabulary]
+            weights = self.idf[known]
+            norm = float(np.sqrt(weights @ weights)) if known else 1.0
+            indices += known
+            values += list(weights / norm)
+            starts.append(len(indices))
+        return csr_matrix((values, indices, starts), shape=(len(bags), len(self.vocabulary)), dtype=np.float32)
+
+
+def fit(rows: csr_matrix, labels: NDArray[np.int64], strength: float, weight: NDArray[np.float64]) -> LogisticRegression:
+    """One head. strength: the inverse of the penalty."""
+    model = LogisticRegression(C=strength, max_iter=300, tol=1e-3)
+    return model.fit(rows, labels, sample_weight=weight)
+
+
+def temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """The divisor of logits that makes the unseen labels likeliest. Binary logits have one column."""
+
+    def loss(t: float) -> float:
+        scaled = logits / t
+        if scaled.ndim == 1:
+            return float(np.mean(np.logaddexp(0, np.where(labels == 1, -scaled, scaled))))
+        top = scaled.max(axis=1, keepdims=True)
+        return float(np.mean(np.log(np.exp(scaled - top).sum(axis=1)) + top[:, 0] - scaled[np.arange(len(labels)), labels]))
+
+    return float(minimize_scalar(loss, bounds=(0.2, 5.0), method="bounded").x)
+
+
+# name, inverse penalty, which examples it learns from, what it learns
+TASKS: tuple[tuple[str, float, Callable[[Example], bool], Callable[[Example], str]], ...] = (
+    ("intent", 12.0, lambda e: True, lambda e: e.intent),
+    ("leaf", 30.0, lambda e: bool(e.leaf), lambda e: e.leaf),
+    ("urgent", 8.0, lambda e: e.intent in ("report", "chatter", "join", "detail"), lambda e: str(e.urgent)),
+    ("sensitive", 8.0, lambda e: e.intent in ("report", "chatter", "detail", "join"), lambda e: str(e.sensitive)),
+)
+
+
+def train(
+    examples: Sequence[Example], leaves: Sequence[str], *, progress: Progress = lambda what, share: None
+) -> Heads:
+    """Heads for all tasks. progress: called with what is done and the share of the whole."""
+    examples = with_contexts(examples)
+    progress("reading the words", 0.05)
+    bags = [bag(example) for example in examples]
+    matrix = Matrix(bags)
+    columns: list[NDArray[np.float32]] = []
+    bias: list[float] = []
+    heads: list[Head] = []
+    for done, (name, strength, chosen, label) in enumerate(TASKS):
+        progress(f"head {name}", 0.1 + 0.85 * done / len(TASKS))
+        picked = [i for i, example in enumerate(examples) if chosen(example)]
+        names = _names(name, leaves)
+        index = {known: i for i, known in enumerate(names)}
+        present = np.array([index[label(examples[i])] for i in picked])
+        rows = matrix.rows([bags[i] for i in picked])
+        weight = np.array([_weight(examples[i]) for i in picked])
+        model = fit(rows, present, strength, weight)
+        t = _unseen_temperature(rows, present, strength, weight)
+        full = _full(model, len(names), rows.shape[1])
+        if name == "intent":
+            full = full[0], _as_in_life(full[1], present, weight, [bool(examples[i].town) for i in picked], t)
+        heads.append(Head(name, tuple(names) if len(names) > 2 else (names[1],), len(bias), t))
+        columns.append(full[0])
+        bias += list(full[1])
+    progress("done", 1.0)
+    facts = {"examples": len(examples), "features": len(matrix.vocabulary), "data": fingerprint(leaves)}
+    weights = np.concatenate(columns, axis=1).astype(np.float32)
+    return Heads(matrix.vocabulary, matrix.idf, weights, np.array(bias, dtype=np.float32), heads, facts)
+
+
+def _names(task: str, leaves: Sequence[str]) -> list[str]:
+    return {"intent": list(INTENTS), "leaf": list(leaves)}.get(task, ["False", "True"])
+
+
+def _weight(example: Example) -> float:
+    """Town messages come as they do in life; utterances fill what towns show too rarely, and count less."""
+    return 1.0 if example.town else 0.6
+
+
+def _unseen_temperature(
+    rows: csr_matrix, labels: NDArray[np.int64], strength: float, weight: NDArray[np.float64]
+) -> float:
+    rare = np.bincount(labels)[labels] < 3
+    folds = StratifiedKFold(3, shuffle=True, random_state=SEED).split(rows[~rare], labels[~rare])
+    kept, kept_weight = labels[~rare], weight[~rare]
+    logits, truth = [], []
+    for fold, (learn, test) in enumerate(folds):
+        if fold:  # one fold of three is enough for one number
+            break
+        model = fit(rows[~rare][learn], kept[learn], strength, kept_weight[learn])
+        order = {known: i for i, known in enumerate(model.classes_)}
+        logits.append(model.decision_function(rows[~rare][test]))
+        truth += [order[label] for label in kept[test]]
+    return temperature(np.concatenate(logits), np.array(truth))
+
+
+def _as_in_life(
+    bias: list[float], labels: NDArray[np.int64], weight: NDArray[np.float64], real: Sequence[bool], t: float
+) -> list[float]:
+    """Shift each intent to its share in whole chats: among the utterances reports are far more frequent than in life."""
+    town = np.array(real)
+    if not town.any():
+        return bias
+    count = len(bias)
+    trained = np.bincount(labels, weights=weight, minlength=count) + 1
+    lived = np.bincount(labels[town], minlength=count) + 1
+    shift = np.log(lived / lived.sum()) - np.log(trained / trained.sum())
+    return [float(b + t * s) for b, s in zip(bias, shift, strict=True)]
+
+
+def _full(model: LogisticRegression, labels: int, features_: int) -> tuple[NDArray[np.float32], list[float]]:
+    """Columns for every label, also for those no example had: they never win."""
+    if labels == 2:
+        return model.coef_.T.astype(np.float32), [float(model.intercept_[0])]
+    columns = np.zeros((features_, labels), dtype=np.float32)
+    bias = [-20.0] * labels
+    for row, known in enumerate(model.classes_):
+        columns[:, known] = model.coef_[row]
+        bias[known] = float(model.intercept_[row])
+    return columns, bias
