@@ -1,6 +1,7 @@
 """The clock: APScheduler's few jobs sweep due rows. The diary is the database, so any number of processes may sweep."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -27,12 +28,15 @@ class Sweeper:
     """Fires what is due, closes what nobody rates, forgets what need not be kept."""
 
     def __init__(
-        self, db: Database, calendar: WorkCalendar, *, clock: Clock = utc_now, link: Linker = no_link
+        self, db: Database, calendar: WorkCalendar, *, clock: Clock = utc_now, link: Linker = no_link,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
+        """wake: called after a commit, in the thread of the sweep, so that what was decided leaves at once."""
         self._db = db
         self._calendar = calendar
         self._clock = clock
         self._link = link
+        self._wake = wake
         self._town: Town | None = None
 
     def _desk(self, session: Session, key: str) -> Desk:
@@ -45,6 +49,7 @@ class Sweeper:
         taken = 0
         while count := self._db.tx(self._some):
             taken += count
+            self._wake()
         return taken
 
     def _some(self, session: Session) -> int:
@@ -85,10 +90,10 @@ class Sweeper:
 def backlog(session: Session, clock: Clock = utc_now) -> tuple[tuple[int, int], float]:
     """((messages that wait in the inbox, in the outbox), seconds the oldest incoming one has waited)."""
     counts = [
-        int(session.scalar(sa.select(sa.func.count()).select_from(table).where(table.finished_at.is_(None))) or 0)  # type: ignore[union-attr]
+        int(session.scalars(sa.select(sa.func.count()).select_from(table).where(table.finished_at.is_(None))).one())  # type: ignore[union-attr]
         for table in (Inbox, Outbox)
     ]
-    oldest = session.scalar(sa.select(sa.func.min(Inbox.received_at)).where(Inbox.finished_at.is_(None)))  # type: ignore[union-attr]
+    oldest = session.scalars(sa.select(sa.func.min(Inbox.received_at)).where(Inbox.finished_at.is_(None))).one()  # type: ignore[union-attr]
     age = max(0.0, (clock() - oldest).total_seconds()) if oldest else 0.0
     return (counts[0], counts[1]), age
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import structlog
@@ -34,13 +34,16 @@ class Worker:
     def __init__(
         self, db: Database, engine: Engine, calendar: WorkCalendar, *,
         settings: WorkerSettings | None = None, clock: Clock = utc_now, link: Linker = no_link,
+        wake: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
+        """wake: called after a commit, in the thread of the step, so that what was decided leaves at once."""
         self._db = db
         self._engine = engine
         self._calendar = calendar
         self._settings = settings or WorkerSettings()
         self._clock = clock
         self._link = link
+        self._wake = wake
         self._town: Town | None = None
 
     def step(self) -> int:
@@ -58,6 +61,7 @@ class Worker:
             log.warning("worker.batch_failed", messages=len(understood), error=type(error).__name__)
             for one in understood:
                 self._alone(town, one)
+        self._wake()
         metrics.handling.observe(time.perf_counter() - started)
         return len(asked)
 
@@ -69,7 +73,8 @@ class Worker:
         for row in rows:
             if row.attempts > self._settings.attempts:
                 log.error("worker.buried", message=row.message, inbox=row.id, attempts=row.attempts)
-                queue.bury(session, Inbox, row, now=self._clock(), outcome="dead", error=row.error or "too many attempts")
+                reason = row.error or "too many attempts"
+                queue.bury(session, Inbox, row, now=self._clock(), outcome="dead", error=reason)
             else:
                 alive.append(row)
         return recall(session, town, alive), town

@@ -16,6 +16,8 @@ class Link(BaseModel):
     quoted: float
     number: float
     asked: float
+    meant: float
+    alike: float = Field(ge=0, le=1)
     own: float
     own_minutes: float = Field(gt=0)
     own_old: float
@@ -40,6 +42,7 @@ class Decisions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     open: float = Field(ge=0, le=1)
+    speak: float = Field(ge=0, le=1)
     quiet: float = Field(ge=0, le=1)
     belongs: float = Field(ge=0, le=1)
     answer: float = Field(ge=0, le=1)

@@ -7,7 +7,7 @@ gets points for every sign (config/decisions.yaml); the best one wins if it has 
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -15,6 +15,7 @@ from config.decisions import Decisions
 from handlers.context import Context
 from handlers.place import CHAT, Placement
 from handlers.town import Town
+from models.message import Incoming
 from models.ticket import OPEN, Status, Supporter, Ticket, TicketMessage
 from nlu.embedded import OBJECT
 from nlu.normalize import normalize
@@ -26,11 +27,12 @@ FEW = 25
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """A candidate with its points. own: the sender is among its reporters."""
+    """A candidate with its points. own: the sender is among those who told of it. here: it was told in this chat."""
 
     ticket: Ticket
     points: float
     own: bool
+    here: bool
 
 
 def candidates(ctx: Context, matter: Matter | None) -> list[tuple[Ticket, list[TicketMessage]]]:
@@ -79,42 +81,47 @@ def rank(ctx: Context, matter: Matter | None, placement: Placement) -> list[Link
 def _score(
     ctx: Context, ticket: Ticket, messages: Sequence[TicketMessage], matter: Matter | None, placement: Placement
 ) -> Linked:
-    rules = ctx.decisions
-    link, m = rules.link, ctx.message
-    own = any(row.sender == m.sender and row.channel == m.channel and row.role != "status" for row in messages)
-    age = max(0.0, (m.sent_at - ticket.last_message_at).total_seconds() / 60)
-    points = 0.0
+    link, m = ctx.decisions.link, ctx.message
+    mine = [row for row in messages if row.sender == m.sender and row.channel == m.channel and row.role != "status"]
+    here = (ticket.channel, ticket.chat) == (m.channel, m.chat) or any(row.chat == m.chat for row in messages)
+    belongs = ctx.understanding.p("detail", "join", "correct", "relay", "refuse")
+    share, kin = _kind(ticket, matter)
+    fresh = math.exp(-_minutes(m, ticket.last_message_at) / link.chat_minutes) if here else 0.0
+    points = link.meant * belongs + link.category * share + link.kin * kin + link.chat * fresh
     if m.quote and any(row.message == m.quote and row.chat == m.chat for row in messages):
         points += link.quoted
     if ticket.number.lower() in normalize(m.text):
         points += link.number
     if ctx.known.question is not None and ctx.known.question.ticket == ticket.id:
         points += link.asked
-    if own:
-        own_age = min(
-            max(0.0, (m.sent_at - row.sent_at).total_seconds() / 60) for row in messages if row.sender == m.sender
-        )
-        points += max(link.own * math.exp(-own_age / link.own_minutes), link.own_old)
-    if (ticket.channel, ticket.chat) == (m.channel, m.chat) or any(row.chat == m.chat for row in messages):
-        points += link.chat * math.exp(-age / link.chat_minutes)
-    elif not own:
+    if mine:
+        age = min(_minutes(m, row.sent_at) for row in mine)
+        points += max(link.own * math.exp(-age / link.own_minutes), link.own_old * min(1.0, share + kin))
+    elif not here:
         points += link.elsewhere
-    if matter is not None:
-        points += _kind_points(rules, ticket, matter)
-        words = set(OBJECT.findall(normalize(m.words)))
-        if words and words & set(OBJECT.findall(normalize(ticket.summary))):
-            points += link.object
-    points += _place_points(ctx.town, rules, ticket, placement)
+    words = set(OBJECT.findall(normalize(m.words)))
+    if words and words & set(OBJECT.findall(normalize(ticket.summary))):
+        points += link.object
+    where = _place_points(ctx.town, ctx.decisions, ticket, placement)
+    # A shared place speaks for a fresh matter or one of the same kind, not for whatever happened there last week. A
+    # different place speaks less against what says that it belongs.
+    points += where * max(fresh, min(1.0, share + kin)) if where > 0 else where * (1.0 - 0.5 * belongs)
     if ticket.status not in OPEN and ticket.status != Status.RESOLVED:
         points += link.moved_on
-    return Linked(ticket, points, own)
+    return Linked(ticket, points, bool(mine), here)
 
 
-def _kind_points(rules: Decisions, ticket: Ticket, matter: Matter) -> float:
-    shares = dict(matter.categories)
+def _minutes(m: Incoming, then: datetime) -> float:
+    return max(0.0, (m.sent_at - then).total_seconds() / 60)
+
+
+def _kind(ticket: Ticket, matter: Matter | None) -> tuple[float, float]:
+    """How likely the message is of the ticket's category, and of its top category."""
+    if matter is None:
+        return 0.0, 0.0
     top = ticket.category.split(".", maxsplit=1)[0]
     kin = sum(share for code, share in matter.categories if code.split(".", maxsplit=1)[0] == top)
-    return rules.link.category * shares.get(ticket.category, 0.0) + rules.link.kin * kin
+    return dict(matter.categories).get(ticket.category, 0.0), kin
 
 
 def _place_points(town: Town, rules: Decisions, ticket: Ticket, placement: Placement) -> float:
@@ -140,14 +147,18 @@ def in_window(rules: Decisions, ctx: Context, ticket: Ticket) -> bool:
     return age <= rules.window(ticket.category)
 
 
-def same_matter(ctx: Context, matter: Matter, placement: Placement, ranked: Iterable[Linked]) -> Linked | None:
-    """The ticket that a fresh report is about already: the same kind, a place that fits, told lately."""
+def same_matter(ctx: Context, matter: Matter, ranked: Iterable[Linked]) -> Linked | None:
+    """The ticket that a fresh report is about already: the same kind, a place that fits, told lately.
+
+    What the same person adds within minutes is the same matter even if its words point elsewhere.
+    """
     rules = ctx.decisions
     for linked in ranked:
         if linked.points < rules.link.enough_report or not in_window(rules, ctx, linked.ticket):
             continue
-        shares = dict(matter.categories)
-        alike = shares.get(linked.ticket.category, 0.0) >= 0.2
+        share, kin = _kind(linked.ticket, matter)
+        burst = linked.own and linked.here and _minutes(ctx.message, linked.ticket.last_message_at) <= rules.burst_minutes
+        alike = share >= rules.link.alike or (burst and (kin >= rules.link.alike or matter.categories[0][1] < rules.category))
         if alike and linked.ticket.status in (*OPEN, Status.RESOLVED):
             return linked
     return None

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from handlers.assembly import Linked, rank, same_matter
 from handlers.context import Context
 from handlers.filters import kind, wordless
-from handlers.matters import attach, held_media, keep, open_ticket
+from handlers.matters import attach, held_media, keep, open_ticket, words_before
 from handlers.past import HELD
 from handlers.place import CHAT, Placement, locate
 from handlers.router import Router
@@ -96,10 +96,13 @@ def _one(ctx: Context, matter: Matter, *, first: bool, several: bool) -> str | N
     media = held_media(ctx) if first and report + belongs >= rules.belongs else []
     pin = next((m for m in media if m.lon is not None), None)
     placement = locate(ctx.town, ctx.where(matter if several else None, pin=pin))
+    if placement.weight <= CHAT and report >= rules.quiet and (said := words_before(ctx)):
+        placement = locate(ctx.town, said[0])
+        media = [*media, said[1]]
     ranked = rank(ctx, matter, placement)
     best = ranked[0] if ranked else None
     if report >= belongs or several:
-        known = None if several else same_matter(ctx, matter, placement, ranked)
+        known = None if several else same_matter(ctx, matter, ranked)
         if known is None and report >= rules.quiet:
             return _open(ctx, matter, placement, media)
         best = known or best
@@ -117,9 +120,14 @@ def _open(ctx: Context, matter: Matter, placement: Placement, media: list[Incomi
     quiet = u.p("report") < rules.open and not (ctx.message.to_bot or (urgent and u.p("report") >= rules.quiet))
     before = _recurrence(ctx, matter, placement)
     ticket = open_ticket(ctx, matter, placement, media, quiet=quiet, urgent=urgent, sensitive=sensitive)
-    if not quiet:
+    if not quiet and _may_speak(ctx):
         _answer(ctx, ticket, placement, before)
     return "report"
+
+
+def _may_speak(ctx: Context) -> bool:
+    """Sure enough to say something in front of everybody; who speaks to the bot always gets an answer."""
+    return ctx.direct or ctx.message.to_bot or ctx.understanding.p("report", *BELONGING) >= ctx.decisions.speak
 
 
 def _answer(ctx: Context, ticket: Ticket, placement: Placement, before: Ticket | None) -> None:
@@ -199,11 +207,12 @@ def _belongs(ctx: Context, best: Linked, placement: Placement, media: list[Incom
     if ticket.quiet and role in ("join", "report", "relay"):
         ticket.quiet = False  # two people say so: no doubt any more
         ctx.session.add(ticket)
-        ctx.say("opened", ticket)
+        if _may_speak(ctx):
+            ctx.say("opened", ticket)
     elif ticket.place != place_before and ticket.place and (role == "correct" or ctx.known.question is not None):
         ctx.say("corrected" if role == "correct" else "placed", ticket)
     elif ctx.supporters(ticket) > before and not ticket.sensitive and ticket.status in OPEN:
-        if u.p("report", *BELONGING) >= ctx.decisions.open:
+        if _may_speak(ctx):
             ctx.say("joined", ticket, people=ctx.supporters(ticket))
     return role
 

@@ -9,7 +9,7 @@ from handlers import dispatch
 from handlers.context import Context
 from handlers.desk import tier_of
 from handlers.past import HELD
-from handlers.place import CHAT, Placement
+from handlers.place import CHAT, Placement, Where
 from handlers.town import Town
 from handlers.workflow import record
 from models import inbox
@@ -17,10 +17,14 @@ from models.chat import Question
 from models.inbox import Inbox
 from models.message import Incoming, Kind
 from models.ticket import Attachment, Status, Ticket, TicketMessage
+from nlu.features import places
+from nlu.normalize import normalize
 from nlu.types import Matter
 
 # Messages in these roles are what a matter is made of; a status question or a rating only belongs to its history.
 MADE_OF = ("report", "detail", "join", "correct", "withdraw", "refuse", "relay")
+SILENT = "silent"
+HALF_SENTENCE = timedelta(minutes=3)
 SHORT = {Kind.IMAGE: "image", Kind.VOICE: "voice", Kind.VIDEO: "video", Kind.LOCATION: "location"}
 
 
@@ -37,6 +41,29 @@ def held_media(ctx: Context) -> list[Incoming]:
         row.outcome = "detail"
         ctx.session.add(row)
     return [inbox.read(row) for row in rows]
+
+
+def words_before(ctx: Context) -> tuple[Where, Incoming] | None:
+    """A place that the sender said alone just before: "就西院正门进来左手", and only then what is wrong there."""
+    m = ctx.message
+    row = ctx.session.scalars(
+        sa.select(Inbox)
+        .where(Inbox.channel == m.channel, Inbox.chat == m.chat, Inbox.sender == m.sender)  # type: ignore[arg-type]
+        .where(Inbox.finished_at.is_not(None), Inbox.outcome == SILENT, Inbox.kind == Kind.TEXT.value)  # type: ignore[arg-type, union-attr]
+        .where(Inbox.sent_at >= m.sent_at - HALF_SENTENCE, Inbox.sent_at <= m.sent_at)  # type: ignore[arg-type]
+        .order_by(sa.desc(Inbox.id))  # type: ignore[arg-type]
+        .limit(1)
+    ).first()
+    if row is None:
+        return None
+    earlier = inbox.read(row)
+    spans = tuple(places(normalize(earlier.text), ctx.town.names))
+    if not spans:
+        return None
+    row.outcome = "detail"
+    ctx.session.add(row)
+    home = ctx.person.home if ctx.person else None
+    return Where(text=earlier.text, spans=spans, home=home, chat_grid=ctx.grid), earlier
 
 
 def open_ticket(

@@ -33,6 +33,8 @@ def asked(ctx: Context) -> str | None:
             return None
         ctx.say("status_none")
         return "status"
+    if not ctx.message.to_bot and ctx.understanding.p("status") < ctx.decisions.speak:
+        return None
     ticket = best.ticket
     if ticket.sensitive and not (ctx.direct and best.own):
         if best.own:

@@ -4,11 +4,10 @@ from handlers.context import Context
 from handlers.duty import duty
 from handlers.feedback import feedback
 from handlers.intake import intake
+from handlers.matters import SILENT
 from handlers.progress import progress
 from handlers.questions import questions
 from handlers.router import Router
-
-SILENT = "silent"
 
 root = Router("root")
 for router in (duty, progress, feedback, intake, questions):

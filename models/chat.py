@@ -24,7 +24,7 @@ class Chat(SQLModel, table=True):
     id: int | None = Field(default=None, primary_key=True)
     channel: str = Field(max_length=32)
     code: str = Field(max_length=128)
-    kind: ChatKind = Field(sa_type=choice(ChatKind))  # type: ignore[call-overload]
+    kind: ChatKind = Field(sa_type=choice(ChatKind))
     grid: str | None = Field(default=None, foreign_key="grid.code", index=True, max_length=64)
     name: str = Field(default="", max_length=128)
     person: str | None = Field(default=None, foreign_key="person.code", index=True, max_length=64)

@@ -25,5 +25,5 @@ def bump(session: Session, name: str) -> None:
 
 def value(session: Session, name: str) -> int:
     """The number, 0 when nobody has bumped it yet."""
-    found = session.scalars(sa.select(Mark.value).where(Mark.name == name)).first()  # type: ignore[call-overload, arg-type]
+    found = session.scalars(sa.select(Mark.value).where(Mark.name == name)).first()  # type: ignore[call-overload]
     return int(found or 0)

@@ -57,7 +57,7 @@ def read(row: Outbox) -> Outgoing:
 def failed(session: Session, outcomes: Sequence[str], limit: int) -> Sequence[Outbox]:
     """Rows that ended in one of `outcomes`, newest first."""
     statement = sa.select(Outbox).where(Outbox.outcome.in_(outcomes))  # type: ignore[attr-defined]
-    return session.scalars(statement.order_by(sa.desc(Outbox.id)).limit(limit)).all()  # type: ignore[arg-type]
+    return session.scalars(statement.order_by(sa.desc(Outbox.id)).limit(limit)).all()  # type: ignore[call-overload]
 
 
 def revive(session: Session, row_id: int, now: datetime) -> bool:

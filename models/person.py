@@ -45,7 +45,7 @@ class Duty(SQLModel, table=True):
 
     id: int | None = Field(default=None, primary_key=True)
     person: str = Field(foreign_key="person.code", index=True, max_length=64)
-    role: Role = Field(sa_type=choice(Role))  # type: ignore[call-overload]
+    role: Role = Field(sa_type=choice(Role))
     grid: str = Field(foreign_key="grid.code", index=True, max_length=64)
     department: str = Field(default="", max_length=128)
 

@@ -50,15 +50,26 @@ def queue_indexes(name: str) -> tuple[sa.Index, sa.Index]:
 
 
 def append(session: Session, table: type[Row], rows: Iterable[dict[str, Any]]) -> int:
-    """Add rows, skipping those whose `dedup_key` is there already. Returns how many were new."""
+    """Add rows, skipping those whose `dedup_key` is there already. Returns how many were new.
+
+    On PostgreSQL the commit also rings `linsheng_<table>` for whoever listens, so that no process waits for its poll.
+    """
     values = list(rows)
     if not values:
         return 0
     build = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     statement = build(table).on_conflict_do_nothing(index_elements=["dedup_key"])
     columns = table.__table__.c  # type: ignore[attr-defined]
-    added = session.connection().execute(statement.returning(columns.id), values)
-    return len(added.all())
+    connection = session.connection()
+    added = len(connection.execute(statement.returning(columns.id), values).all())
+    if added and connection.dialect.name == "postgresql":
+        connection.execute(sa.text("SELECT pg_notify(:channel, '')"), {"channel": bell(table)})
+    return added
+
+
+def bell(table: type[Row]) -> str:
+    """The PostgreSQL channel on which new rows of a queue are announced."""
+    return f"linsheng_{table.__tablename__}"
 
 
 def claim(session: Session, table: type[Row], *, now: datetime, lease: timedelta, limit: int) -> Sequence[Row]:

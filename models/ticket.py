@@ -35,7 +35,7 @@ class Ticket(SQLModel, table=True):
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
-    status: Status = Field(sa_type=choice(Status), index=True)  # type: ignore[call-overload]
+    status: Status = Field(sa_type=choice(Status), index=True)
     category: str = Field(max_length=64)
     tier: int
     grid: str | None = Field(default=None, foreign_key="grid.code", index=True, max_length=64)
@@ -98,7 +98,7 @@ class TicketEvent(SQLModel, table=True):
     at: datetime
     actor: str = Field(max_length=192)
     what: str = Field(max_length=32)
-    status: Status = Field(sa_type=choice(Status))  # type: ignore[call-overload]
+    status: Status = Field(sa_type=choice(Status))
     note: str = ""
 
 

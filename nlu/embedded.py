@@ -70,7 +70,7 @@ class EmbeddedEngine:
 
     def _logits(self, text: str, spans: list[Span], context: Context) -> Floats:
         masked = features.mask(text, spans)
-        return self.heads.logits(features.grams(masked) + features.tokens(context, masked, spans))
+        return self.heads.logits(features.grams(masked), features.tokens(context, masked, spans))
 
     def _categories(self, logits: Floats) -> tuple[tuple[str, float], ...]:
         shares = self.heads.probabilities("leaf", logits)

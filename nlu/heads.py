@@ -20,12 +20,14 @@ class Head:
     """Some columns of the weights. labels: one a column (a binary head has one column and one label).
 
     temperature: logits are divided by it, fitted on messages the weights had not seen.
+    context: whether it looks at the context too, or at the words alone (a kind of matter does not depend on the hour).
     """
 
     name: str
     labels: tuple[str, ...]
     start: int
     temperature: float
+    context: bool
 
     @property
     def stop(self) -> int:
@@ -46,15 +48,23 @@ class Heads:
         self.bias = bias
         self.heads = {head.name: head for head in heads}
         self.facts = facts
+        self._looks = np.array([head.context for head in heads for _ in head.labels])
 
-    def logits(self, features: Sequence[str]) -> Floats:
-        """All columns for one message: L2-normalised idf weights times the columns."""
-        known = [index for feature in features if (index := self.vocabulary.get(feature)) is not None]
+    def logits(self, words: Sequence[str], context: Sequence[str]) -> Floats:
+        """All columns for one message: idf weights of length 1 times the columns. `context` counts for heads that look
+        at it."""
+        text, text_square = self._sum(words)
+        around, around_square = self._sum(context)
+        alone = text / np.float32(max(text_square, 1e-12) ** 0.5)
+        both = (text + around) / np.float32(max(text_square + around_square, 1e-12) ** 0.5)
+        return np.where(self._looks, both, alone) + self.bias
+
+    def _sum(self, found: Sequence[str]) -> tuple[Floats, float]:
+        known = [index for feature in found if (index := self.vocabulary.get(feature)) is not None]
         if not known:
-            return self.bias
+            return np.zeros_like(self.bias), 0.0
         values = self.idf[known]
-        values = values / np.float32(np.sqrt(values @ values))
-        return values @ self.weights[known] + self.bias
+        return values @ self.weights[known], float(values @ values)
 
     def probabilities(self, name: str, logits: Floats) -> Floats:
         """Calibrated probabilities of one head; a binary head gives one number."""
@@ -72,7 +82,7 @@ class Heads:
             np.savez(file, idf=self.idf, weights=self.weights.astype(np.float16), bias=self.bias)
         about = {
             "facts": self.facts,
-            "heads": [[h.name, list(h.labels), h.start, h.temperature] for h in self.heads.values()],
+            "heads": [[h.name, list(h.labels), h.start, h.temperature, h.context] for h in self.heads.values()],
             "features": list(self.vocabulary),
         }
         fresh = folder / "heads.json.new"
@@ -89,6 +99,6 @@ class Heads:
                 arrays["idf"],
                 arrays["weights"].astype(np.float32),
                 arrays["bias"],
-                [Head(name, tuple(labels), start, temperature) for name, labels, start, temperature in about["heads"]],
+                [Head(name, tuple(labels), *rest) for name, labels, *rest in about["heads"]],
                 about["facts"],
             )

@@ -4,7 +4,7 @@ import hashlib
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +22,7 @@ from nlu.types import INTENTS, Context, Span
 
 SEED = 20260302
 MIN_COUNT = 2
+CONTEXT_WEIGHT = 4.0
 CODE = ("features.py", "grammar.py", "normalize.py", "corpus.py", "timeline.py", "train.py", "variants.txt")
 Progress = Callable[[str, float], None]
 
@@ -57,8 +58,8 @@ def with_contexts(examples: Sequence[Example]) -> list[Example]:
     return out
 
 
-def bag(example: Example) -> list[str]:
-    """The features of one example, as the engine will see them."""
+def bag(example: Example) -> tuple[list[str], list[str]]:
+    """The features of one example, as the engine will see them: of its words, and of its context."""
     text = normalize(example.text)
     spans = features.places(text, example.names)
     for start, end, entity in example.spans:
@@ -66,7 +67,7 @@ def bag(example: Example) -> list[str]:
             spans.append(Span(start, end, "location", text[start:end], ("",)))
     spans.sort(key=lambda span: span.start)
     masked = features.mask(text, spans)
-    return features.grams(masked) + features.tokens(example.context or Context(), masked, spans)
+    return features.grams(masked), features.tokens(example.context or Context(), masked, spans)
 
 
 class Matrix:
@@ -79,7 +80,7 @@ class Matrix:
         total = len(bags)
         self.idf = np.array([np.log((1 + total) / (1 + counts[f])) + 1 for f in kept], dtype=np.float32)
         # Context tokens are few and common; a weight of their own keeps them from drowning among the n-grams.
-        self.idf[[i for f, i in self.vocabulary.items() if f.startswith("~")]] = 1.5
+        self.idf[[i for f, i in self.vocabulary.items() if f.startswith("~")]] = CONTEXT_WEIGHT
 
     def rows(self, bags: Sequence[Sequence[str]]) -> csr_matrix:
         """The matrix of these bags."""
@@ -113,12 +114,25 @@ def temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float
     return float(minimize_scalar(loss, bounds=(0.2, 5.0), method="bounded").x)
 
 
-# name, inverse penalty, which examples it learns from, what it learns
-TASKS: tuple[tuple[str, float, Callable[[Example], bool], Callable[[Example], str]], ...] = (
-    ("intent", 12.0, lambda e: True, lambda e: e.intent),
-    ("leaf", 30.0, lambda e: bool(e.leaf), lambda e: e.leaf),
-    ("urgent", 8.0, lambda e: e.intent in ("report", "chatter", "join", "detail"), lambda e: str(e.urgent)),
-    ("sensitive", 8.0, lambda e: e.intent in ("report", "chatter", "detail", "join"), lambda e: str(e.sensitive)),
+@dataclass(frozen=True)
+class Task:
+    """What one head learns. strength: inverse penalty. lone: the weight of an utterance against a town's message, which
+    comes as it does in life. context: whether it looks at more than the words. All chosen by leaving towns out."""
+
+    name: str
+    strength: float
+    lone: float
+    context: bool
+    chosen: Callable[[Example], bool]
+    label: Callable[[Example], str]
+
+
+MATTERS = frozenset({"report", "chatter", "join", "detail"})
+TASKS = (
+    Task("intent", 12.0, 0.3, True, lambda e: True, lambda e: e.intent),
+    Task("leaf", 30.0, 0.6, False, lambda e: bool(e.leaf), lambda e: e.leaf),
+    Task("urgent", 8.0, 0.6, False, lambda e: e.intent in MATTERS, lambda e: str(e.urgent)),
+    Task("sensitive", 8.0, 0.6, False, lambda e: e.intent in MATTERS, lambda e: str(e.sensitive)),
 )
 
 
@@ -129,26 +143,27 @@ def train(
     examples = with_contexts(examples)
     progress("reading the words", 0.05)
     bags = [bag(example) for example in examples]
-    matrix = Matrix(bags)
+    matrix = Matrix([words + context for words, context in bags])
     columns: list[NDArray[np.float32]] = []
     bias: list[float] = []
     heads: list[Head] = []
-    for done, (name, strength, chosen, label) in enumerate(TASKS):
-        progress(f"head {name}", 0.1 + 0.85 * done / len(TASKS))
-        picked = [i for i, example in enumerate(examples) if chosen(example)]
-        names = _names(name, leaves)
+    for done, task in enumerate(TASKS):
+        progress(f"head {task.name}", 0.1 + 0.85 * done / len(TASKS))
+        picked = [i for i, example in enumerate(examples) if task.chosen(example)]
+        names = _names(task.name, leaves)
         index = {known: i for i, known in enumerate(names)}
-        present = np.array([index[label(examples[i])] for i in picked])
-        rows = matrix.rows([bags[i] for i in picked])
-        weight = np.array([_weight(examples[i]) for i in picked])
-        model = fit(rows, present, strength, weight)
-        t = _unseen_temperature(rows, present, strength, weight)
-        full = _full(model, len(names), rows.shape[1])
-        if name == "intent":
-            full = full[0], _as_in_life(full[1], present, weight, [bool(examples[i].town) for i in picked], t)
-        heads.append(Head(name, tuple(names) if len(names) > 2 else (names[1],), len(bias), t))
-        columns.append(full[0])
-        bias += list(full[1])
+        labels = np.array([index[task.label(examples[i])] for i in picked])
+        rows = matrix.rows([bags[i][0] + bags[i][1] if task.context else bags[i][0] for i in picked])
+        real = np.array([bool(examples[i].town) for i in picked])
+        weight = np.where(real, 1.0, task.lone)
+        model = fit(rows, labels, task.strength, weight)
+        t = _unseen_temperature(rows, labels, task.strength, weight)
+        column, offset = _full(model, len(names), rows.shape[1])
+        if task.context:
+            offset = _as_in_life(offset, labels, weight, real, t)
+        heads.append(Head(task.name, tuple(names) if len(names) > 2 else (names[1],), len(bias), t, task.context))
+        columns.append(column)
+        bias += offset
     progress("done", 1.0)
     facts = {"examples": len(examples), "features": len(matrix.vocabulary), "data": fingerprint(leaves)}
     weights = np.concatenate(columns, axis=1).astype(np.float32)
@@ -157,11 +172,6 @@ def train(
 
 def _names(task: str, leaves: Sequence[str]) -> list[str]:
     return {"intent": list(INTENTS), "leaf": list(leaves)}.get(task, ["False", "True"])
-
-
-def _weight(example: Example) -> float:
-    """Town messages come as they do in life; utterances fill what towns show too rarely, and count less."""
-    return 1.0 if example.town else 0.6
 
 
 def _unseen_temperature(
@@ -182,10 +192,9 @@ def _unseen_temperature(
 
 
 def _as_in_life(
-    bias: list[float], labels: NDArray[np.int64], weight: NDArray[np.float64], real: Sequence[bool], t: float
+    bias: list[float], labels: NDArray[np.int64], weight: NDArray[np.float64], town: NDArray[np.bool_], t: float
 ) -> list[float]:
     """Shift each intent to its share in whole chats: among the utterances reports are far more frequent than in life."""
-    town = np.array(real)
     if not town.any():
         return bias
     count = len(bias)

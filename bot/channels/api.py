@@ -210,7 +210,7 @@ class ApiClient:
     def _scrub(self, text: str, token: str | None) -> str:
         held = self._token.value if self._token else None
         for secret in filter(None, (self._secret, token, held)):
-            pass
+            text = text.replace(secret, "***")
         return _SECRET.sub(r"\1***", text)[:200]
 
 

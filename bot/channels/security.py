@@ -19,11 +19,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, NoReturn
 from xml.parsers import expat
 
-import xmltodict  # type: ignore[import-untyped]
+import xmltodict
 from aiohttp import web
-from wechatpy.crypto import WeChatCrypto  # type: ignore[import-untyped]
-from wechatpy.exceptions import InvalidAppIdException, WeChatException  # type: ignore[import-untyped]
-from wechatpy.parser import parse_message  # type: ignore[import-untyped]
+from wechatpy.crypto import WeChatCrypto
+from wechatpy.exceptions import InvalidAppIdException, WeChatException
+from wechatpy.parser import parse_message
 
 WINDOW = timedelta(minutes=5)
 REPLAY_MEMORY = timedelta(hours=2)  # 企业微信 100719: a nonce does not come again within two hours

@@ -144,7 +144,7 @@ def test_an_envelope_of_another_shape(shape: str) -> None:
 
 def test_signed_rubbish_is_refused_and_nothing_else() -> None:
     """wechatpy answers these with IndexError, ValueError, struct.error and more."""
-    dice = random.Random(11)  # noqa: S311  not for secrets
+    dice = random.Random(11)
     vault = Vault(TOKEN, KEY, CORP)
     for turn in range(500):
         rubbish = "".join(dice.choices("ABCdef019+/=é \n", k=dice.randrange(0, 200)))

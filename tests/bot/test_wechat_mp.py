@@ -1,10 +1,9 @@
-"""The Official Account's callback address and its customer messages."""
+"""The Official Account's callback address."""
 
 import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -14,10 +13,7 @@ from aiohttp.test_utils import TestClient
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
-from bot.channels.api import ApiClient, ApiError
-from bot.channels.base import SendFailed, Uncertain
 from bot.channels.coordinates import wgs84_from_gcj02
-from bot.channels.plain import split
 from bot.channels.security import Vault, signature_of
 from bot.channels.wechat_mp import PATH, OfficialAccount
 from bot.ingest import Busy, Ingest
@@ -25,7 +21,7 @@ from config.settings import OfficialAccountSettings
 from models.base import metadata
 from models.database import Database
 from models.inbox import Inbox
-from models.message import Button, Card, Incoming, Kind, Outgoing, Purpose
+from models.message import Incoming, Kind
 
 TOKEN, KEY, APP = "a-token", "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2C", "wx5823bf96d3bd56c7"
 NOW = datetime(2026, 3, 2, 7, 31, tzinfo=UTC)
@@ -46,27 +42,6 @@ class Recorder(Ingest):
         if self.error is not None:
             raise self.error
         self.kept.append(message)
-
-
-class Api(ApiClient):
-    """Remembers what it was told to send. `script`: what it raises, one call after another; None is taken."""
-
-    def __init__(self) -> None:
-        self.letters: list[dict[str, Any]] = []
-        self.script: list[Exception | None] = []
-        self.final: set[int] = set()
-
-    async def call(self, path: str, body: dict[str, Any], *, final: Any = ()) -> dict[str, Any]:
-        assert path == "/cgi-bin/message/custom/send"
-        self.final = set(final)
-        self.letters.append(body)
-        if self.script and (error := self.script.pop(0)):
-            raise error
-        return {}
-
-    async def start(self) -> None: ...
-
-    async def stop(self) -> None: ...
 
 
 def xml(kind: str = "text", message: int | None = 1, **fields: object) -> str:
@@ -101,13 +76,8 @@ def inbox() -> Recorder:
 
 
 @pytest.fixture
-def api() -> Api:
-    return Api()
-
-
-@pytest.fixture
-def account(inbox: Recorder, api: Api) -> OfficialAccount:
-    return OfficialAccount(SETTINGS, inbox, lambda: NOW, api=api)
+def account(inbox: Recorder) -> OfficialAccount:
+    return OfficialAccount(SETTINGS, inbox, lambda: NOW)
 
 
 @pytest.fixture
@@ -315,7 +285,7 @@ async def test_a_signed_letter_of_a_wrong_shape(post: Sender, inbox: Recorder, l
 
 
 async def test_three_hundred_random_bodies_store_nothing(post: Sender, inbox: Recorder) -> None:
-    dice = random.Random(5)  # noqa: S311  not for secrets
+    dice = random.Random(5)
     good = xml(Content="停水").encode()
     for turn in range(300):
         if turn % 3 == 0:
@@ -338,109 +308,13 @@ async def test_three_hundred_random_bodies_store_nothing(post: Sender, inbox: Re
 
 
 async def test_damaged_letters_inside_a_right_envelope_never_give_a_500(post: Sender) -> None:
-    dice = random.Random(6)  # noqa: S311  not for secrets
+    dice = random.Random(6)
     good = xml("location", Location_X="31.2", Location_Y="121.4", Label="x")
     for _ in range(300):
         damaged = list(good)
         for _ in range(dice.randrange(1, 6)):
             damaged[dice.randrange(len(damaged))] = dice.choice("<>&![]/a19.-é")
         assert (await post("".join(damaged))).status in (200, 403)
-
-
-# ---- what goes out
-
-
-def out(text: str = "已登记", **more: Any) -> Outgoing:
-    return Outgoing(channel="wechat_mp", chat="o-阿杰", text=text, **more)
-
-
-def contents(api: Api) -> list[str]:
-    return [letter["text"]["content"] for letter in api.letters]
-
-
-async def test_a_text_goes_out_as_a_customer_message(account: OfficialAccount, api: Api) -> None:
-    assert await account.send(out(), "c1") == ""
-    assert api.letters == [{"touser": "o-阿杰", "msgtype": "text", "text": {"content": "已登记"}}]
-    assert api.final == {45015, 45047, 48002, 40003, 43004, 45002}
-    assert (account.can.max_bytes, account.can.dedups, account.can.rate) == (2048, False, SETTINGS.rate)
-
-
-async def test_a_card_becomes_lines_and_words_to_type(account: OfficialAccount, api: Api) -> None:
-    card = Card(
-        title="新工单 42",
-        facts=(("地点", "水岸华庭6幢"), ("类别", "电梯")),
-        words='电梯坏了 <a href="http://bad.example">领奖</a>',
-        buttons=(Button(text="接单", action="accept:42"), Button(text="转派", action="pass:42")),
-        link="https://l.example/t/42",
-    )
-    await account.send(out("请您处理", card=card, ticket=42, repeat=True, purpose=Purpose.ALERT), "c1")
-    assert contents(api)[0].splitlines() == [
-        "【可能重复】",
-        "请您处理",
-        "新工单 42",
-        "地点：水岸华庭6幢",
-        "类别：电梯",
-        '电梯坏了 ＜a href="http://bad.example">领奖＜/a>',
-        "回复“接单 42”、“转派 42”",
-        "https://l.example/t/42",
-    ]
-
-
-async def test_the_link_survives_the_longest_words(account: OfficialAccount, api: Api) -> None:
-    card = Card(title="t", words="水" * 19_000, link="https://l.example/t/42")
-    await account.send(out("", card=card), "c1")
-    assert contents(api)[-1].endswith("https://l.example/t/42")
-
-
-def test_long_texts_part_at_lines_then_sentences_then_anywhere() -> None:
-    lines = "\n".join(f"第{n}行" + "水" * 300 for n in range(6))
-    parts = split(lines, 2048, 3)
-    assert "\n".join(parts) == lines
-    assert all(len(part.encode()) <= 2048 for part in parts)
-    sentences = split("停水了。" * 400, 2048, 3)
-    assert "".join(sentences) == "停水了。" * 400
-    assert all(part.endswith("。") for part in sentences)
-    solid = split("😀" * 1_200, 2048, 3)
-    assert "".join(solid) == "😀" * 1_200
-    cut = split("水" * 5_000, 2048, 3)
-    assert len(cut) == 3
-    assert cut[-1].endswith("…")
-    assert max(len(part.encode()) for part in cut) <= 2048
-    assert split(" \n ", 2048, 3) == []
-
-
-async def test_an_uncertain_part_makes_the_whole_uncertain(account: OfficialAccount, api: Api) -> None:
-    api.script = [None, Uncertain("hung")]
-    with pytest.raises(Uncertain):
-        await account.send(out("水" * 1_500), "c1")
-    assert len(api.letters) == 2
-
-
-async def test_the_next_try_goes_on_with_the_part_that_failed(account: OfficialAccount, api: Api) -> None:
-    api.script = [None, SendFailed("busy", after=60)]
-    text = "".join(f"{n}号楼停水了。" for n in range(200))
-    with pytest.raises(SendFailed):
-        await account.send(out(text), "c1")
-    await account.send(out(text), "c1")
-    first, failed, again, *rest = contents(api)
-    assert failed == again
-    assert "".join([first, again, *rest]) == text
-    await account.send(out(text), "c2")
-    assert contents(api).count(first) == 2
-
-
-@pytest.mark.parametrize("error", [ApiError(45015, "window", final=True), SendFailed("busy"), Uncertain("hung")])
-async def test_failures_reach_the_sender_as_they_are(account: OfficialAccount, api: Api, error: Exception) -> None:
-    api.script = [error]
-    with pytest.raises(type(error)) as raised:
-        await account.send(out(), "c1")
-    assert raised.value is error
-
-
-async def test_an_empty_message_is_final(account: OfficialAccount, api: Api) -> None:
-    with pytest.raises(SendFailed) as failure:
-        await account.send(out(" "), "c1")
-    assert (failure.value.final, api.letters) == (True, [])
 
 
 def test_missing_settings_are_named(inbox: Recorder) -> None:

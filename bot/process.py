@@ -1,0 +1,179 @@
+"""What runs in a process, with or without the web application on top: started in order, ended within ten seconds."""
+
+import asyncio
+import signal
+from collections.abc import Coroutine
+from typing import Any
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from bot import scheduler
+from bot.channels.base import Channel
+from bot.channels.registry import channels
+from bot.ingest import Ingest
+from bot.links import Links, linker, secret_of
+from bot.scheduler import Sweeper
+from bot.sender import Sender
+from bot.towns import first_town
+from bot.wakeup import Bell, Listener
+from bot.worker import Worker
+from config.settings import Settings
+from config.tables import leaves
+from handlers.workdays import WorkCalendar
+from models.base import Clock, utc_now
+from models.database import Database
+from models.inbox import Inbox
+from models.outbox import Outbox
+from models.queue import bell
+from models.schema import upgrade
+from nlu.embedded import EmbeddedEngine
+from nlu.types import Engine
+
+log = structlog.get_logger(__name__)
+KEEP_DAYS = 90  # handled messages; tickets keep their own copies
+FINISH = 5.0  # seconds for the steps and requests that have begun
+CLOSE = 1.0  # seconds for each thing to close
+
+
+class Process:
+    """Database, door and channels; with `working` also the worker, the sender and the clock."""
+
+    def __init__(
+        self, settings: Settings, *, working: bool, clock: Clock = utc_now, engine: Engine | None = None
+    ) -> None:  # fmt: skip
+        """engine: another than the embedded one. Opens nothing yet. Raises ValueError for a channel set wrongly."""
+        self.settings = settings
+        self.working = working
+        self.clock = clock
+        self.db = Database(settings.url)
+        self.inbox, self.outbox = Bell(), Bell()
+        self.ingest = Ingest(
+            self.db, linger=settings.ingest.linger_ms / 1000, waiting=settings.ingest.waiting, clock=clock,
+            wake=self.inbox.ring,
+        )  # fmt: skip
+        found = channels(settings, self.db, self.ingest, wake=self.inbox.ring, clock=clock)
+        self.channels: dict[str, Channel] = {channel.name: channel for channel in found}
+        secret = secret_of(settings)
+        self.links = Links(secret) if secret else None
+        self._engine = engine
+        self._open: list[Channel] = []
+        self._stop = asyncio.Event()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._listener: asyncio.Task[None] | None = None
+        self._scheduler: AsyncIOScheduler | None = None
+
+    async def start(self) -> None:
+        """Migrate, fill an empty database, get the engine ready, open the channels, begin to work.
+
+        Raises BadPack, sqlalchemy's OperationalError, TableError, BadData; what was opened is closed again then.
+        """
+        try:
+            self.inbox.hang()
+            self.outbox.hang()
+            await self.db.call(upgrade, self.db)
+            await self.db.call(first_town, self.db, self.settings)
+            for channel in self.channels.values():
+                self._open.append(channel)
+                await channel.start()
+            if self.working:
+                await self._work()
+            log.info("process.started", working=self.working, channels=sorted(self.channels))
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _work(self) -> None:
+        calendar = WorkCalendar.configured(self.settings.zone)
+        link = linker(self.settings, self.links)
+        engine: Engine = self._engine or await self.db.call(EmbeddedEngine.ready, self.settings.home, leaves())
+        worker = Worker(
+            self.db, engine, calendar, settings=self.settings.worker, clock=self.clock, link=link,
+            wake=self.outbox.ring,
+        )  # fmt: skip
+        sender = Sender(self.db, self.channels, self.clock)
+        sweeper = Sweeper(self.db, calendar, clock=self.clock, link=link, wake=self.outbox.ring)
+        self._run("worker", worker.run(self._stop, self.inbox.event))
+        self._run("sender", sender.run(self._stop, self.outbox.event))
+        self._scheduler = scheduler.start(self.db, sweeper, keep_days=KEEP_DAYS)
+        if not self.db.is_sqlite:
+            bells = {bell(Inbox): self.inbox.ring, bell(Outbox): self.outbox.ring}
+            self._listener = asyncio.create_task(Listener(self.settings.url, bells).run())
+
+    def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks[name] = asyncio.create_task(work, name=name)
+
+    def alive(self, name: str) -> int:
+        """How many tasks of this name are at work: worker, sender."""
+        task = self._tasks.get(name)
+        return int(task is not None and not task.done())
+
+    async def rest(self) -> None:
+        """Take nothing new from the queues, let what has begun be finished, then close the channels."""
+        self._stop.set()
+        if self._scheduler is not None:
+            await scheduler.stop(self._scheduler)
+            self._scheduler = None
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.wait({self._listener})
+            self._listener = None
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks.values(), timeout=FINISH)
+            for task in late:
+                log.warning("process.late", task=task.get_name())
+                task.cancel()
+            self._tasks = {}
+        await asyncio.gather(*(self._within(CLOSE, channel.name, channel.stop()) for channel in self._open))
+        self._open = []
+
+    async def stop(self) -> None:
+        """`rest`, then keep what waits at the door, and close the database. Safe to call twice."""
+        await self.rest()
+        await self._within(CLOSE, "door", self.ingest.drain())
+        await self._within(CLOSE, "database", asyncio.to_thread(self.db.close))
+        log.info("process.stopped")
+
+    async def _within(self, seconds: float, what: str, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await work
+        except Exception as error:  # one thing that does not close must not keep the others open
+            log.warning("process.not_closed", what=what, error=type(error).__name__)
+
+
+class Signals:
+    """SIGTERM and SIGINT as an event; a second signal ends the process at once, as it does everywhere."""
+
+    def __init__(self) -> None:
+        self.told = asyncio.Event()
+
+    def __enter__(self) -> "Signals":
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._tell)
+        return self
+
+    def _tell(self) -> None:
+        log.info("process.stopping")
+        self.told.set()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+    def __exit__(self, *_: object) -> None:
+        self._let_go()
+
+
+async def run_worker(settings: Settings) -> None:
+    """A process without a web application: work until told to stop."""
+    with Signals() as signals:
+        process = Process(settings, working=True)
+        await process.start()
+        try:
+            await signals.told.wait()
+        finally:
+            await process.stop()

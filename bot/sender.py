@@ -1,0 +1,223 @@
+"""Takes messages out of the outbox and to their platforms: in order within a chat, at the platform's pace, once.
+
+A channel whose platform drops repeats may always try again. On the others the row says `sending_at` before the request
+leaves; claimed again like that, nobody knows whether the message arrived: a reply is then never repeated, an alert is,
+and says so.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+import sqlalchemy as sa
+import structlog
+from aiolimiter import AsyncLimiter
+from pydantic import ValidationError
+from sqlmodel import Session
+
+from bot import metrics
+from bot.channels.base import Channel, SendFailed, Uncertain
+from bot.worker import wait_any
+from handlers.texts import say
+from models import outbox, queue, sending
+from models.base import Clock, utc_now
+from models.database import Database
+from models.message import Outgoing, Purpose
+from models.outbox import DEAD, SENT, UNCERTAIN, Outbox
+from models.queue import LeaseLost
+
+log = structlog.get_logger(__name__)
+RETRY, HANDED_BACK = "retry", "handed_back"
+SLOW = 1.0  # seconds after which the quick ones of a batch are settled, and another batch may begin
+BATCHES = 4  # that may be under way at once
+
+
+@dataclass(frozen=True)
+class SenderSettings:
+    """batch: rows of one claim. attempts: tries before a row is dead. Everything else is seconds.
+
+    send: the longest a request may take. pace: the longest a row may wait for the platform's rate before it is handed
+    back. Both together must be well below the lease. cap: the longest pause between two tries.
+    """
+
+    batch: int = 50
+    lease: float = 60.0
+    send: float = 30.0
+    pace: float = 5.0
+    poll: float = 1.0
+    attempts: int = 10
+    cap: float = 300.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one row went, and the statement that says so in the database."""
+
+    row: Outbox
+    outcome: str
+    write: Callable[[Session], None]
+
+
+class Sender:
+    """One sender; any number of them may run, in one process or many, on one database."""
+
+    def __init__(
+        self,
+        db: Database,
+        channels: Mapping[str, Channel],
+        clock: Clock = utc_now,
+        settings: SenderSettings | None = None,
+    ) -> None:
+        """channels: by name, those this process has."""
+        self._db = db
+        self._channels = channels
+        self._clock = clock
+        self._settings = settings or SenderSettings()
+        self._limiters: dict[str, AsyncLimiter] = {}
+        self._stopping = False
+
+    async def run(self, stop: asyncio.Event, wake: asyncio.Event) -> None:
+        """Send until `stop`; what has left is waited for. Woken by `wake`, and by the slow poll in any case."""
+        under_way: set[asyncio.Task[int]] = set()
+        while not stop.is_set():
+            wake.clear()
+            batch = asyncio.create_task(self._guarded())
+            under_way.add(batch)
+            # A platform that hangs holds up its own chats, not everybody's: the next batch does not wait for it.
+            await asyncio.wait({batch}, timeout=SLOW)
+            if len(under_way) >= BATCHES:
+                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            under_way = {task for task in under_way if not task.done()}
+            if batch.done() and batch.result() < 1 and not stop.is_set():
+                await wait_any(self._settings.poll, stop, wake)
+        self._stopping = True
+        if under_way:
+            await asyncio.wait(under_way)
+
+    async def _guarded(self) -> int:
+        try:
+            return await self.step()
+        except Exception as error:
+            # The database is away: say so, and keep trying; nothing is lost, the rows wait.
+            log.exception("sender.step_failed", error=type(error).__name__)
+            return 0
+
+    async def step(self) -> int:
+        """Send one batch. Returns how many rows were taken; 0 means there is nothing to do now."""
+        lease = timedelta(seconds=self._settings.lease)
+        rows = await self._db.run(
+            lambda session: queue.claim(session, Outbox, now=self._clock(), lease=lease, limit=self._settings.batch)
+        )
+        waiting = {asyncio.create_task(self._one(row)) for row in rows}
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, timeout=SLOW)
+            if done:
+                await self._settle([task.result() for task in done])
+        return len(rows)
+
+    async def _settle(self, results: Collection[Result]) -> None:
+        def work(session: Session) -> list[Result]:
+            kept = []
+            for result in results:
+                try:
+                    result.write(session)
+                    kept.append(result)
+                except LeaseLost:  # raised before anything of this row was written: the others are not touched
+                    log.warning("sender.lease_lost", outbox=result.row.id, channel=result.row.channel)
+            return kept
+
+        for result in await self._written(work):
+            metrics.sent.labels(result.row.channel, result.outcome).inc()
+            log.info("message.sent" if result.outcome == SENT else "message.not_sent", outbox=result.row.id,
+                     channel=result.row.channel, outcome=result.outcome, attempts=result.row.attempts)  # fmt: skip
+
+    async def _written(self, work: Callable[[Session], list[Result]]) -> list[Result]:
+        """What has left has left: a database that is away for a moment must hear of it, or it leaves again."""
+        for pause in (0.5, 1.0, 2.0):
+            try:
+                return await self._db.run(work)
+            except sa.exc.OperationalError as error:
+                log.warning("sender.not_written", error=type(error).__name__)
+                await asyncio.sleep(pause)
+        return await self._db.run(work)
+
+    # --- one row ------------------------------------------------------------------------------------------------
+
+    async def _one(self, row: Outbox) -> Result:
+        """Never raises: whatever happens to one message is a result of that message."""
+        channel = self._channels.get(row.channel)
+        perhaps = row.sending_at is not None
+        if row.attempts > self._settings.attempts:  # processes died over it
+            return self._given_up(row, UNCERTAIN if perhaps else DEAD, row.error or "too many attempts")
+        if channel is None:
+            return self._later(row, f"this process has no channel {row.channel}", perhaps=perhaps)
+        try:
+            out = outbox.read(row)
+        except ValidationError:
+            return self._given_up(row, DEAD, "the payload cannot be read")
+        perhaps = perhaps and not channel.can.dedups
+        if perhaps and out.purpose == Purpose.REPLY:
+            return self._given_up(row, UNCERTAIN, "nobody knows whether it arrived")
+        if perhaps:
+            out = out.model_copy(update={"repeat": True, "text": say("repeat_prefix") + out.text})
+        try:
+            return await self._deliver(row, channel, out, perhaps=perhaps)
+        except LeaseLost:
+            return Result(row, RETRY, lambda session: sending.hand_back(session, row, now=self._clock()))
+        except Exception as error:
+            # Its words are not logged: they may hold the resident's.
+            log.exception("sender.failed", outbox=row.id, channel=row.channel, error=type(error).__name__)
+            return self._later(row, type(error).__name__, perhaps=perhaps)
+
+    async def _deliver(self, row: Outbox, channel: Channel, out: Outgoing, *, perhaps: bool) -> Result:
+        if not await self._my_turn(channel):
+            return Result(row, HANDED_BACK, lambda session: sending.hand_back(session, row, now=self._clock()))
+        if not channel.can.dedups:
+            lease = timedelta(seconds=self._settings.lease)
+            await self._db.run(lambda session: sending.leaving(session, row, now=self._clock(), lease=lease))
+        try:
+            async with asyncio.timeout(self._settings.send):
+                platform_id = await channel.send(out, row.dedup_key)
+        except SendFailed as error:
+            if error.final:
+                return self._given_up(row, DEAD, str(error))
+            return self._later(row, str(error), perhaps=perhaps, after=error.after)
+        except (Uncertain, TimeoutError) as error:
+            reason = str(error) or "no answer in time"
+            if channel.can.dedups:
+                return self._later(row, reason, perhaps=False)
+            if out.purpose == Purpose.REPLY:
+                return self._given_up(row, UNCERTAIN, reason)
+            return self._later(row, reason, perhaps=True)
+        return Result(row, SENT, lambda session: sending.sent(session, row, now=self._clock(), platform_id=platform_id))
+
+    async def _my_turn(self, channel: Channel) -> bool:
+        """Wait for the platform's pace. False when that takes too long, or the process is about to end."""
+        limiter = self._limiters.get(channel.name)
+        if limiter is None:
+            rate = channel.can.rate
+            limiter = self._limiters[channel.name] = AsyncLimiter(max(1.0, rate), max(1.0, 1.0 / rate))
+        try:
+            async with asyncio.timeout(self._settings.pace):
+                await limiter.acquire()
+        except TimeoutError:
+            return False
+        return not self._stopping
+
+    def _given_up(self, row: Outbox, outcome: str, error: str) -> Result:
+        log.error("sender.given_up", outbox=row.id, channel=row.channel, outcome=outcome, attempts=row.attempts)
+
+        def write(session: Session) -> None:
+            sending.give_up(session, row, now=self._clock(), outcome=outcome, error=error)
+
+        return Result(row, outcome, write)
+
+    def _later(self, row: Outbox, error: str, *, perhaps: bool, after: float | None = None) -> Result:
+        """perhaps: an earlier try may have arrived; the next one must know."""
+        if row.attempts >= self._settings.attempts:
+            return self._given_up(row, UNCERTAIN if perhaps else DEAD, error)
+        pause = min(2.0**row.attempts, self._settings.cap) * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+        at = self._clock() + timedelta(seconds=pause if after is None else after)
+        return Result(row, RETRY, lambda session: sending.again(session, row, at=at, error=error, perhaps=perhaps))

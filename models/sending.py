@@ -1,0 +1,55 @@
+"""What the sender writes on an outbox row beside the queue's own columns: that it leaves, and how that went."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from models import queue
+from models.outbox import DEAD, SENT, Outbox
+from models.queue import LeaseLost
+
+
+def leaving(session: Session, row: Outbox, *, now: datetime, lease: timedelta) -> None:
+    """Note that the request leaves now, and let the lease begin anew. Raises LeaseLost.
+
+    Committed by itself before the request: a row claimed again with `sending_at` and no outcome may have arrived.
+    """
+    statement = sa.update(Outbox).where(
+        Outbox.id == row.id,  # type: ignore[arg-type]
+        Outbox.lease == row.lease,  # type: ignore[arg-type]
+        Outbox.finished_at.is_(None),  # type: ignore[union-attr]
+    )
+    done = session.connection().execute(statement.values(sending_at=now, visible_at=now + lease))
+    if done.rowcount != 1:
+        raise LeaseLost(f"Outbox {row.id}")
+
+
+def sent(session: Session, row: Outbox, *, now: datetime, platform_id: str) -> None:
+    """It arrived. platform_id: what the platform calls it, or "". Raises LeaseLost."""
+    queue.finish(session, Outbox, row, now=now, outcome=SENT)
+    _set(session, row, platform_id=platform_id[:128])
+
+
+def again(session: Session, row: Outbox, *, at: datetime, error: str, perhaps: bool) -> None:
+    """Try again from `at` on. perhaps: it may have arrived already, so the next try must know. Raises LeaseLost."""
+    queue.retry(session, Outbox, row, at=at, error=error)
+    if not perhaps:
+        _set(session, row, sending_at=None)
+
+
+def hand_back(session: Session, row: Outbox, *, now: datetime) -> None:
+    """It was taken and not tried: free at once, and the try is not counted. Raises LeaseLost."""
+    queue.retry(session, Outbox, row, at=now, error=row.error)
+    _set(session, row, attempts=row.attempts - 1)
+
+
+def give_up(session: Session, row: Outbox, *, now: datetime, outcome: str = DEAD, error: str) -> None:
+    """No more tries. Raises LeaseLost."""
+    queue.bury(session, Outbox, row, now=now, outcome=outcome, error=error)
+
+
+def _set(session: Session, row: Outbox, **values: Any) -> None:
+    # The queue's own statement just before this one was fenced by the lease, in the same transaction.
+    session.connection().execute(sa.update(Outbox).where(Outbox.id == row.id).values(**values))  # type: ignore[arg-type]
