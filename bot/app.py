@@ -40,9 +40,8 @@ def build(
     app[PROCESS] = process
     app.add_routes(Health(process).routes())
     if process.links is not None:
-        app.add_routes(
-            task_page.routes(process.db, process.links.read, settings.media, process.inbox.ring, clock, settings.timezone)
-        )
+        read, wake = process.links.read, process.inbox.ring
+        app.add_routes(task_page.routes(process.db, read, settings.media, wake, clock, settings.timezone))
     for channel in process.channels.values():
         app.add_routes(channel.routes())
     if settings.demo:

@@ -86,7 +86,9 @@ class Process:
     async def _work(self) -> None:
         calendar = WorkCalendar.configured(self.settings.zone)
         link = linker(self.settings, self.links)
-        engine: Engine = self._engine or await self.db.call(EmbeddedEngine.ready, self.settings.home, leaves())
+        engine = self._engine
+        if engine is None:
+            engine = await self.db.call(EmbeddedEngine.ready, self.settings.home, leaves())
         worker = Worker(
             self.db, engine, calendar, settings=self.settings.worker, clock=self.clock, link=link,
             wake=self.outbox.ring,

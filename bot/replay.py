@@ -4,12 +4,13 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from pydantic import ValidationError
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from bot.scheduler import Sweeper
 from bot.worker import Worker, drain
@@ -105,7 +106,7 @@ def replay(
     sweeper = Sweeper(db, calendar, clock=clock)
     for done, message in enumerate(messages, 1):
         _pass_time(db, sweeper, clock, message.sent_at)
-        db.tx(lambda session, m=message: receive(session, [m], clock()))  # type: ignore[misc]
+        db.tx(partial(receive, messages=[message], now=clock()))
         drain(worker)
         progress(done, len(messages))
     out = Replay(messages=len(messages))
@@ -116,7 +117,7 @@ def replay(
 def _pass_time(db: Database, sweeper: Sweeper, clock: _Clock, until: datetime) -> None:
     """Let the time run to `until`, stopping at each deadline on the way."""
     while True:
-        first = db.tx(lambda session: session.scalar(sa.select(sa.func.min(Deadline.due_at)).where(Deadline.done_at.is_(None))))  # type: ignore[union-attr]
+        first = db.tx(_next_due)
         if first is None or first > until:
             break
         clock.now = max(clock.now, first)
@@ -124,21 +125,27 @@ def _pass_time(db: Database, sweeper: Sweeper, clock: _Clock, until: datetime) -
     clock.now = max(clock.now, until)
 
 
+def _next_due(session: Session) -> datetime | None:
+    waiting = sa.select(sa.func.min(col(Deadline.due_at))).where(col(Deadline.done_at).is_(None))
+    return session.scalars(waiting).one()
+
+
 def _lines(session: Session) -> Iterator[dict[str, Any]]:
-    for ticket in session.scalars(sa.select(Ticket).order_by(Ticket.id)):  # type: ignore[arg-type]
+    for ticket in session.scalars(sa.select(Ticket).order_by(col(Ticket.id))):
         rows = session.scalars(
-            sa.select(TicketMessage).where(TicketMessage.ticket == ticket.id).order_by(TicketMessage.id)  # type: ignore[arg-type]
+            sa.select(TicketMessage).where(col(TicketMessage.ticket) == ticket.id).order_by(col(TicketMessage.id))
         ).all()
-        people = session.scalars(sa.select(Supporter.sender).where(Supporter.ticket == ticket.id))  # type: ignore[call-overload]
+        people = session.scalars(sa.select(col(Supporter.sender)).where(col(Supporter.ticket) == ticket.id))
         yield {
             "kind": "ticket", "id": ticket.number, "messages": [row.message for row in rows if row.role in MADE_OF],
             "category": ticket.category, "grid": ticket.grid, "place": ticket.place, "urgent": ticket.urgent,
             "reporters": list(people), "withdrawn": ticket.status.value == "withdrawn", "sensitive": ticket.sensitive,
             "opened_at": ticket.opened_at.isoformat(), "confidence": round(ticket.confidence, 3), "quiet": ticket.quiet,
         }  # fmt: skip
-    for row in session.scalars(sa.select(Outbox).order_by(Outbox.id)):  # type: ignore[arg-type]
+    for row in session.scalars(sa.select(Outbox).order_by(col(Outbox.id))):
         out = outbox.read(row)
+        at = row.created_at.isoformat()
         if out.purpose == Purpose.ALERT:
-            yield {"kind": "alert", "ticket": out.ticket, "to": out.to_person, "at": row.created_at.isoformat(), "why": out.why}
+            yield {"kind": "alert", "ticket": out.ticket, "to": out.to_person, "at": at, "why": out.why}
         else:
-            yield {"kind": "reply", "chat": out.chat, "trigger": out.trigger, "at": row.created_at.isoformat(), "text": out.text}
+            yield {"kind": "reply", "chat": out.chat, "trigger": out.trigger, "at": at, "text": out.text}

@@ -7,14 +7,14 @@ from datetime import timedelta
 import sqlalchemy as sa
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from bot import metrics
 from handlers.desk import Desk, Linker, no_link
 from handlers.falling_due import close_unrated, fire
 from handlers.town import Town, load
 from handlers.workdays import WorkCalendar
-from models import deadline, mark
+from models import deadline, mark, outbox
 from models.base import Clock, utc_now
 from models.database import Database
 from models.inbox import Inbox
@@ -57,7 +57,7 @@ class Sweeper:
         for row in rows:
             desk = self._desk(session, f"deadline:{row.id}")
             kind = fire(desk, row)
-            desk.flush()
+            outbox.put(session, desk.take(), self._clock())
             metrics.deadlines.labels(kind).inc()
             log.info("deadline.fired", kind=kind, ticket=row.ticket)
         return len(rows)
@@ -73,7 +73,7 @@ class Sweeper:
         def work(session: Session) -> int:
             gone = 0
             for table in (Inbox, Outbox):
-                old = sa.delete(table).where(table.finished_at < before)  # type: ignore[operator, arg-type]
+                old = sa.delete(table).where(col(table.finished_at) < before)
                 gone += session.connection().execute(old).rowcount
             return gone
 
@@ -90,10 +90,14 @@ class Sweeper:
 def backlog(session: Session, clock: Clock = utc_now) -> tuple[tuple[int, int], float]:
     """((messages that wait in the inbox, in the outbox), seconds the oldest incoming one has waited)."""
     counts = [
-        int(session.scalars(sa.select(sa.func.count()).select_from(table).where(table.finished_at.is_(None))).one())  # type: ignore[union-attr]
+        int(
+            session.scalars(sa.select(sa.func.count()).select_from(table).where(col(table.finished_at).is_(None))).one()
+        )
         for table in (Inbox, Outbox)
     ]
-    oldest = session.scalars(sa.select(sa.func.min(Inbox.received_at)).where(Inbox.finished_at.is_(None))).one()  # type: ignore[union-attr]
+    oldest = session.scalars(
+        sa.select(sa.func.min(col(Inbox.received_at))).where(col(Inbox.finished_at).is_(None))
+    ).one()
     age = max(0.0, (clock() - oldest).total_seconds()) if oldest else 0.0
     return (counts[0], counts[1]), age
 

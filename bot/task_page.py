@@ -8,18 +8,18 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, select_autoescape
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from sqlmodel import Session
 
 from bot import metrics
-from bot.channels.web_fault import Fault, answering, first_fault
+from bot.channels.web_fault import Fault, answering
 from bot.channels.web_photo import MAX_BYTES, keep, stored
+from bot.task_press import MAX_NOTE, Press, read_press
 from bot.task_view import LABELS, View, view
 from handlers.desk import Desk
 from handlers.town import Town, load
@@ -34,9 +34,6 @@ from models.ticket import Attachment, Ticket
 T = TypeVar("T")
 Read = Callable[[str], tuple[int, str] | None]
 WEB = Path(__file__).parent / "web"
-MAX_NOTE = 500
-MAX_JSON = 8 * 1024
-MAX_PARTS = 8
 ANSWERS = 4  # the first of a decision's messages are looked at for the answer to the one who pressed
 HEADERS = {
     "Content-Security-Policy": (
@@ -49,25 +46,6 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Robots-Tag": "noindex",
 }
-
-
-def _clean(value: object) -> object:
-    # PostgreSQL keeps no NUL in a text.
-    return value.replace("\0", "").strip() if isinstance(value, str) else value
-
-
-class Press(BaseModel):
-    """The body of a press. client_id: the browser's own id, the same when it tries again."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    action: Literal["accept", "arrive", "done", "transfer", "dismiss"]
-    note: Annotated[str, BeforeValidator(_clean), Field(max_length=MAX_NOTE)] = ""
-    client_id: str = Field(pattern=r"^[A-Za-z0-9_.:-]{8,100}$")
-
-    def key(self, ticket: int) -> str:
-        """The card button's key: `done:42`, with a note `done:42:换了灯泡`."""
-        return f"{self.action}:{ticket}" + (f":{self.note}" if self.note else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +116,7 @@ class TaskPage:
         """{"accepted": client_id} once the press is on disk; the same press again is a success and changes nothing."""
         number, person = self._who(request)
         await self._with_desk(lambda session, _desk: _ticket(session, number))  # before a photo takes room on the disk
-        press, photo, name = await _body(request)
+        press, photo, name = await read_press(request)
         media = await self._db.call(keep, self._media, photo, name) if photo else None
 
         def work(session: Session, desk: Desk) -> int:
@@ -254,49 +232,3 @@ def _became(session: Session, where: Address | None, client_id: str) -> dict[str
     ).first()
     answer = outbox.read(said).text if said else ""
     return {"finished": row.finished_at is not None, "outcome": row.outcome, "answer": answer}
-
-
-async def _body(request: web.Request) -> tuple[Press, bytes | None, str]:
-    """The press, the photo's bytes if there is one, and its file name. Raises Fault 400, 413 or 415."""
-    fields: dict[str, object] = {}
-    photo: bytes | None = None
-    name = ""
-    if request.content_type == "multipart/form-data":
-        try:
-            parts = 0
-            async for part in await request.multipart():
-                parts += 1
-                if not isinstance(part, BodyPartReader) or not part.name or parts > MAX_PARTS:
-                    raise Fault(400, f"a form has at most {MAX_PARTS} parts, each with a name")
-                if part.name == "photo":
-                    photo, name = await _take(part, MAX_BYTES), part.filename or ""
-                else:
-                    fields[part.name] = (await _take(part, MAX_JSON)).decode()
-        except (ValueError, AssertionError) as error:
-            raise Fault(400, "the form cannot be read") from error
-    elif request.content_type != "application/json":
-        raise Fault(415, "send application/json or multipart/form-data")
-    try:
-        if request.content_type == "application/json":
-            return Press.model_validate_json(await _take_json(request)), None, ""
-        return Press.model_validate(fields), photo, name
-    except ValidationError as error:
-        raise first_fault(error) from error
-
-
-async def _take_json(request: web.Request) -> bytes:
-    data = bytearray()
-    async for chunk in request.content.iter_any():
-        data += chunk
-        if len(data) > MAX_JSON:
-            raise Fault(413, f"a press has at most {MAX_JSON} bytes")
-    return bytes(data)
-
-
-async def _take(part: BodyPartReader, most: int) -> bytes:
-    data = bytearray()
-    while chunk := await part.read_chunk():
-        data += chunk
-        if len(data) > most:
-            raise Fault(413, f"{part.name} has more than {most} bytes", part.name or "")
-    return bytes(data)

@@ -7,11 +7,13 @@ import structlog
 from sqlmodel import Session
 
 from config.settings import DEMO_TOWN, Settings
+from handlers.town import load
 from models import mark
 from models.database import Database
 from models.grid import Grid
 from models.townimport import Summary, import_pack
 from models.townpack import Pack, read_pack
+from nlu.gazetteer import Gazetteer
 
 log = structlog.get_logger(__name__)
 # One number for all processes of a deployment: only one writes a town at a time.
@@ -66,3 +68,12 @@ def _write(session: Session, pack: Pack) -> Summary:
 def _alone(session: Session) -> None:
     if session.get_bind().dialect.name == "postgresql":
         session.connection().execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+
+
+def names_of(db: Database) -> Gazetteer | None:
+    """The names of the deployment's town; None when there is no database, or no town in it, yet."""
+    try:
+        town = db.tx(load)
+    except sa.exc.DatabaseError:
+        return None
+    return town.names if town.grids else None

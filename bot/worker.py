@@ -16,10 +16,11 @@ from handlers.past import recall
 from handlers.root import handle
 from handlers.town import Town, load
 from handlers.workdays import WorkCalendar
-from models import mark, queue
+from models import mark, outbox, queue
 from models.base import Clock, utc_now
 from models.database import Database
 from models.inbox import Inbox
+from models.message import Outgoing
 from models.queue import LeaseLost
 from nlu.types import Engine, Understanding, Utterance
 
@@ -86,18 +87,23 @@ class Worker:
         return self._town
 
     def _finish(self, session: Session, town: Town, understood: Understood) -> None:
-        for known, understanding in understood:
-            self._one(session, town, known, understanding)
-
-    def _one(self, session: Session, town: Town, known: Known, understanding: Understanding) -> None:
-        row = known.row
+        """All effects of a batch, and its rows done, in one transaction."""
         now = self._clock()
-        ctx = Context(session, town, now, self._calendar, row.dedup_key, self._link).begin(known, understanding)
-        outcome = handle(ctx)
-        queue.finish(session, Inbox, row, now=now, outcome=outcome)
-        metrics.handled.labels(outcome).inc()
-        log.info("message.handled", message=row.message, inbox=row.id, outcome=outcome, answers=len(ctx.spoken),
-                 tickets=sorted({out.ticket for out in ctx.spoken if out.ticket}))  # fmt: skip
+        said: list[tuple[str, Outgoing]] = []
+        done: list[tuple[Inbox, str]] = []
+        for known, understanding in understood:
+            row = known.row
+            ctx = Context(session, town, now, self._calendar, row.dedup_key, self._link).begin(known, understanding)
+            outcome = handle(ctx)
+            said += ctx.take()
+            done.append((row, outcome))
+            log.info("message.handled", message=row.message, inbox=row.id, outcome=outcome, answers=len(ctx.spoken),
+                     tickets=sorted({out.ticket for out in ctx.spoken if out.ticket}))  # fmt: skip
+        session.flush()
+        outbox.put(session, said, now)
+        queue.finish_many(session, Inbox, done, now=now)
+        for _, outcome in done:
+            metrics.handled.labels(outcome).inc()
 
     def _alone(self, town: Town, one: tuple[Known, Understanding]) -> None:
         row = one[0].row

@@ -47,6 +47,8 @@ class Decisions(BaseModel):
     belongs: float = Field(ge=0, le=1)
     answer: float = Field(ge=0, le=1)
     urgent: float = Field(ge=0, le=1)
+    urgent_kinds: frozenset[str]
+    urgent_kind: float = Field(ge=0, le=1)
     sensitive: float = Field(ge=0, le=1)
     category: float = Field(ge=0, le=1)
     link: Link

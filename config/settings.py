@@ -138,7 +138,7 @@ class Settings(BaseSettings):
         if folder := os.environ.get(f"{PREFIX}SECRETS_DIR"):
             sources.append(
                 NestedSecretsSettingsSource(
-                    file_secret_settings,  # type: ignore[arg-type]
+                    file_secret_settings,
                     secrets_dir=folder,
                     secrets_nested_delimiter="__",
                     env_prefix="",

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from config.decisions import Decisions
 from handlers.context import Context
@@ -23,6 +24,38 @@ from nlu.types import Matter
 
 REACH = timedelta(days=14)
 FEW = 25
+UNLIKELY = 0.15
+
+
+def _recent(*joined: sa.ColumnElement[bool]) -> sa.Select[int | None]:
+    ids = sa.select(col(Ticket.id)).where(col(Ticket.last_message_at) > sa.bindparam("since"), *joined)
+    return ids.order_by(sa.desc(col(Ticket.last_message_at))).limit(FEW)
+
+
+# Built once: putting a statement together costs more than running it.
+_CHANNEL: sa.BindParameter[str] = sa.bindparam("channel")
+_CHAT: sa.BindParameter[str] = sa.bindparam("chat")
+_SENDER: sa.BindParameter[str] = sa.bindparam("sender")
+_IN_CHAT = _recent(col(Ticket.channel) == _CHANNEL, col(Ticket.chat) == _CHAT)
+_BY_SENDER = _recent(
+    col(Ticket.id).in_(
+        sa.select(col(Supporter.ticket)).where(col(Supporter.channel) == _CHANNEL, col(Supporter.sender) == _SENDER)
+    )
+)
+_NEAR = _recent(
+    col(Ticket.category).in_(sa.bindparam("kinds", expanding=True)),
+    col(Ticket.grid).in_(sa.bindparam("grids", expanding=True)),
+)
+
+
+def _any_of(*wanted: sa.Select[int | None]) -> sa.Select[Ticket]:
+    found = [col(Ticket.id).in_(sa.select(ids.subquery().c.id)) for ids in wanted]
+    return sa.select(Ticket).where(sa.or_(*found))
+
+
+HERE = _any_of(_IN_CHAT, _BY_SENDER)
+HERE_AND_NEAR = _any_of(_IN_CHAT, _BY_SENDER, _NEAR)
+MESSAGES = sa.select(TicketMessage).where(col(TicketMessage.ticket).in_(sa.bindparam("tickets", expanding=True)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,32 +70,19 @@ class Linked:
 
 def candidates(ctx: Context, matter: Matter | None) -> list[tuple[Ticket, list[TicketMessage]]]:
     """Recent tickets with their messages: of this chat, of this sender, and of the same kind near by."""
-    since = ctx.message.sent_at - REACH
     m = ctx.message
-    recent = sa.select(Ticket.id).where(Ticket.last_message_at > since).order_by(sa.desc(Ticket.last_message_at)).limit(FEW)  # type: ignore[call-overload, arg-type]
-    wanted = [
-        recent.where(Ticket.channel == m.channel, Ticket.chat == m.chat),
-        recent.join(Supporter, Supporter.ticket == Ticket.id).where(  # type: ignore[arg-type]
-            Supporter.channel == m.channel, Supporter.sender == m.sender
-        ),
-    ]
+    values: dict[str, object] = {"since": m.sent_at - REACH, "channel": m.channel, "chat": m.chat, "sender": m.sender}
+    statement = HERE
     if matter is not None and (community := ctx.town.community(ctx.grid or _home_grid(ctx))):
-        kinds = [code for code, share in matter.categories[:2] if share > 0.15] or [matter.category]
-        near = [code for code in ctx.town.grids if ctx.town.within(code, community)]
-        upward = [code for code in ctx.town.chain(community)]
-        wanted.append(
-            recent.where(Ticket.category.in_(kinds), Ticket.grid.in_([*near, *upward]))  # type: ignore[attr-defined, union-attr]
-        )
-    ids: set[int] = set()
-    for statement in wanted:
-        ids.update(ctx.session.scalars(statement))
-    if not ids:
-        return []
-    tickets = ctx.session.scalars(sa.select(Ticket).where(Ticket.id.in_(ids))).all()  # type: ignore[union-attr]
-    messages: dict[int, list[TicketMessage]] = {}
-    for row in ctx.session.scalars(sa.select(TicketMessage).where(TicketMessage.ticket.in_(ids))):  # type: ignore[attr-defined]
-        messages.setdefault(row.ticket, []).append(row)
-    return [(ticket, messages.get(ticket.id or 0, [])) for ticket in tickets if ticket.status != Status.DISMISSED]
+        statement = HERE_AND_NEAR
+        values["kinds"] = [code for code, share in matter.categories[:2] if share > UNLIKELY] or [matter.category]
+        values["grids"] = ctx.town.around(community)
+    tickets = ctx.session.scalars(statement, values).all()
+    messages: dict[int, list[TicketMessage]] = {ticket.id or 0: [] for ticket in tickets}
+    if tickets:
+        for row in ctx.session.scalars(MESSAGES, {"tickets": list(messages)}):
+            messages[row.ticket].append(row)
+    return [(ticket, messages[ticket.id or 0]) for ticket in tickets if ticket.status != Status.DISMISSED]
 
 
 def _home_grid(ctx: Context) -> str | None:
@@ -72,9 +92,7 @@ def _home_grid(ctx: Context) -> str | None:
 
 def rank(ctx: Context, matter: Matter | None, placement: Placement) -> list[Linked]:
     """Candidates by points, best first."""
-    found = [
-        _score(ctx, ticket, messages, matter, placement) for ticket, messages in candidates(ctx, matter)
-    ]
+    found = [_score(ctx, ticket, messages, matter, placement) for ticket, messages in candidates(ctx, matter)]
     return sorted(found, key=lambda linked: (-linked.points, -(linked.ticket.id or 0)))
 
 
@@ -157,8 +175,12 @@ def same_matter(ctx: Context, matter: Matter, ranked: Iterable[Linked]) -> Linke
         if linked.points < rules.link.enough_report or not in_window(rules, ctx, linked.ticket):
             continue
         share, kin = _kind(linked.ticket, matter)
-        burst = linked.own and linked.here and _minutes(ctx.message, linked.ticket.last_message_at) <= rules.burst_minutes
-        alike = share >= rules.link.alike or (burst and (kin >= rules.link.alike or matter.categories[0][1] < rules.category))
+        burst = (
+            linked.own and linked.here and _minutes(ctx.message, linked.ticket.last_message_at) <= rules.burst_minutes
+        )
+        alike = share >= rules.link.alike or (
+            burst and (kin >= rules.link.alike or matter.categories[0][1] < rules.category)
+        )
         if alike and linked.ticket.status in (*OPEN, Status.RESOLVED):
             return linked
     return None

@@ -21,7 +21,7 @@ class Known:
     row: Inbox
     message: Incoming
     question: Question | None = None
-    replied: bool = False
+    photo: bool = False
 
 
 class Context(Desk):
@@ -67,6 +67,14 @@ class Context(Desk):
     def grid(self) -> str | None:
         """The group's grid."""
         return self.chat.grid if self.chat else None
+
+    def is_urgent(self, matter: Matter | None = None) -> bool:
+        """Life, fire, gas, people trapped: by the head, by the lexicon, or by the nature of the kind."""
+        rules, u = self.decisions, self.understanding
+        if u.urgent >= rules.urgent:
+            return True
+        kind, share = (matter or u.matters[0]).categories[0]
+        return kind in rules.urgent_kinds and share >= rules.urgent_kind
 
     def where(self, matter: Matter | None = None, *, pin: Incoming | None = None) -> Where:
         """What this message says of the place; `pin`: a location message of the same sender that belongs to it."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from config.tables import categories, category_name
 from handlers import dispatch, limits
@@ -16,9 +16,9 @@ from handlers.town import Town
 from handlers.workdays import WorkCalendar
 from handlers.workflow import Actor, move, record
 from models import deadline as deadlines
-from models import outbox
 from models.chat import ChatKind
 from models.deadline import Deadline
+from models.insert import insert_new
 from models.message import Button, Card, Outgoing, Purpose
 from models.person import Role
 from models.ticket import Status, Supporter, Ticket, TicketMessage
@@ -54,10 +54,9 @@ class Desk:
         """Send `out` once this transaction commits."""
         self._out.append((f"{self.key}>{len(self._out)}", out))
 
-    def flush(self) -> None:
-        """Write what was put; the last step of every decision."""
-        outbox.put(self.session, self._out, self.now)
-        self._out = []
+    def take(self) -> list[tuple[str, Outgoing]]:
+        """What was put, each with its stable key, for the one who writes it into the outbox."""
+        return self._out
 
     @property
     def spoken(self) -> Sequence[Outgoing]:
@@ -85,7 +84,7 @@ class Desk:
 
     def tell_supporters(self, ticket: Ticket, name: str, **values: object) -> None:
         """One line to everybody who reported the matter: once in each group, and in private where it was told so."""
-        rows = self.session.scalars(sa.select(Supporter).where(Supporter.ticket == ticket.id))  # type: ignore[arg-type]
+        rows = self.session.scalars(sa.select(Supporter).where(col(Supporter.ticket) == ticket.id))
         text = say(name, **self.facts(ticket), **values)
         seen: set[tuple[str, str]] = set()
         for row in rows:
@@ -109,9 +108,9 @@ class Desk:
     def due_text(self, ticket: Ticket) -> str:
         """The deadline in local words: 3月5日 24:00."""
         row = self.session.scalars(
-            sa.select(Deadline.due_at)  # type: ignore[call-overload]
-            .where(Deadline.ticket == ticket.id, Deadline.kind == "settle")
-            .order_by(sa.desc(Deadline.round))
+            sa.select(col(Deadline.due_at))
+            .where(col(Deadline.ticket) == ticket.id, col(Deadline.kind) == "settle")
+            .order_by(sa.desc(col(Deadline.round)))
             .limit(1)
         ).first()
         if row is None:
@@ -184,7 +183,12 @@ class Desk:
             name = "alert_urgent" if ticket.urgent else "unassigned"
             for other in dispatch.staff_above(self.town, ticket.grid, Role.COMMUNITY, self.now):
                 if to is None or other.person != to.person:
-                    self.alert(other.person, ticket, say(name, **self.facts(ticket)), "urgent" if ticket.urgent else "unassigned")
+                    self.alert(
+                        other.person,
+                        ticket,
+                        say(name, **self.facts(ticket)),
+                        "urgent" if ticket.urgent else "unassigned",
+                    )
 
     # --- tickets ------------------------------------------------------------------------------------------------
 
@@ -214,29 +218,22 @@ class Desk:
         for kind, at in (("remind", reminder(ticket.opened_at, end, urgent)), ("settle", end)):
             self.session.connection().execute(
                 sa.update(Deadline)
-                .where(Deadline.ticket == ticket.id, Deadline.kind == kind, Deadline.due_at > at)  # type: ignore[arg-type]
-                .where(Deadline.done_at.is_(None))  # type: ignore[union-attr]
+                .where(col(Deadline.ticket) == ticket.id, col(Deadline.kind) == kind, col(Deadline.due_at) > at)
+                .where(col(Deadline.done_at).is_(None))
                 .values(due_at=at)
             )
 
     def support(self, ticket: Ticket, channel: str, chat: str, sender: str) -> bool:
         """Count somebody among those who reported it. False when she is one already."""
-        known = self.session.scalars(
-            sa.select(Supporter.id)  # type: ignore[call-overload]
-            .where(Supporter.ticket == ticket.id, Supporter.channel == channel, Supporter.sender == sender)
-        ).first()
-        if known is not None:
-            return False
-        person = self.town.identities.get((channel, sender))
-        self.session.add(
-            Supporter(ticket=ticket.id or 0, channel=channel, chat=chat, sender=sender, person=person, since=self.now)
-        )
-        return True
+        row = {
+            "ticket": ticket.id, "channel": channel, "chat": chat, "sender": sender,
+            "person": self.town.identities.get((channel, sender)), "since": self.now,
+        }  # fmt: skip
+        return insert_new(self.session, Supporter, [row], ["ticket", "channel", "sender"]) == 1
 
     def supporters(self, ticket: Ticket) -> int:
         """How many people reported it."""
-        self.session.flush()
-        count = sa.select(sa.func.count()).select_from(Supporter).where(Supporter.ticket == ticket.id)  # type: ignore[arg-type]
+        count = sa.select(sa.func.count()).select_from(Supporter).where(col(Supporter.ticket) == ticket.id)
         return int(self.session.scalar(count) or 0)
 
     def end_deadlines(self, ticket: Ticket) -> None:

@@ -91,8 +91,8 @@ def department_people(town: Town, name: str, grid: str | None, now: datetime) ->
 
 
 def may_act(town: Town, person: str, ticket_grid: str | None, worker: str | None, category: str) -> bool:
-    """Whether somebody may move a ticket: its worker, a gridworker or staff of its grid or one above, or somebody of the
-    department it is routed to. A card's key proves nothing; this is asked for every click and word."""
+    """Whether somebody may move a ticket: its worker, a gridworker or staff of its grid or one above, or somebody of
+    the department it is routed to. A card's key proves nothing; this is asked for every click and word."""
     if person == worker:
         return True
     routed = department(town, category, ticket_grid)

@@ -4,12 +4,14 @@ import re
 from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from config.tables import category_name
 from handlers import dispatch
 from handlers.assembly import rank
 from handlers.context import Context
 from handlers.filters import from_worker
+from handlers.matters import keep
 from handlers.place import locate
 from handlers.router import Router
 from handlers.texts import say
@@ -98,7 +100,9 @@ def _meant(ctx: Context) -> Ticket | None:
 
 def _quoted(ctx: Context) -> Ticket | None:
     row = ctx.session.scalars(
-        sa.select(Outbox).where(Outbox.channel == ctx.message.channel, Outbox.platform_id == ctx.message.quote).limit(1)  # type: ignore[arg-type]
+        sa.select(Outbox)
+        .where(col(Outbox.channel) == ctx.message.channel, col(Outbox.platform_id) == ctx.message.quote)
+        .limit(1)
     ).first()
     number = outgoing.read(row).ticket if row else None
     return ctx.session.get(Ticket, number) if number else None
@@ -107,8 +111,8 @@ def _quoted(ctx: Context) -> Ticket | None:
 def _in_hand(ctx: Context) -> Sequence[Ticket]:
     if ctx.person is None:
         return []
-    mine = sa.select(Ticket).where(Ticket.worker == ctx.person.code, Ticket.status.in_(OPEN))  # type: ignore[arg-type, attr-defined]
-    return ctx.session.scalars(mine.order_by(sa.desc(Ticket.urgent), Ticket.id)).all()  # type: ignore[arg-type]
+    mine = sa.select(Ticket).where(col(Ticket.worker) == ctx.person.code, col(Ticket.status).in_(OPEN))
+    return ctx.session.scalars(mine.order_by(sa.desc(col(Ticket.urgent)), col(Ticket.id))).all()
 
 
 def _list(ctx: Context) -> None:
@@ -160,6 +164,8 @@ def arrive(ctx: Context, ticket: Ticket, _extra: str) -> None:
 def done(ctx: Context, ticket: Ticket, extra: str) -> None:
     """办结: settled; everybody who told of it is asked to rate."""
     move(ctx.session, ticket, Status.RESOLVED, Actor.WORKER, ctx.who, ctx.now, note=extra)
+    if ctx.message.media:
+        keep(ctx, ticket, ctx.message, "work")  # the picture of the work done
     ctx.say("worker_resolved", ticket)
     ctx.tell_supporters(ticket, "resolved")
 

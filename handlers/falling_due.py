@@ -1,8 +1,8 @@
 """What happens when something falls due: one reminder when it is near, one escalation when it is past, a closing
 when nobody rates. The full ladder comes on top of these."""
 
-
 import sqlalchemy as sa
+from sqlmodel import col
 
 from handlers import dispatch
 from handlers.desk import SYSTEM, Desk
@@ -57,12 +57,10 @@ def close_unrated(desk: Desk, limit: int) -> int:
     before = desk.now - limits().close_after
     rows = desk.session.scalars(
         sa.select(Ticket)
-        .where(Ticket.status == Status.RESOLVED, Ticket.resolved_at < before)  # type: ignore[arg-type, operator]
+        .where(col(Ticket.status) == Status.RESOLVED, col(Ticket.resolved_at) < before)
         .limit(limit)
         .with_for_update(skip_locked=True)
     ).all()
     for ticket in rows:
         move(desk.session, ticket, Status.CLOSED, Actor.SYSTEM, SYSTEM, desk.now, note="not rated")
     return len(rows)
-
-

@@ -4,6 +4,7 @@ import re
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from handlers import dispatch
 from handlers.assembly import rank
@@ -17,7 +18,9 @@ from handlers.workflow import Actor, may, move, record
 from models.ticket import OPEN, Status, Supporter, Ticket
 
 feedback = Router("feedback")
-UNHAPPY = re.compile(r"不满意|差评|太差|不行|没修好|没弄好|没解决|白修|等于没|糊弄|敷衍|一星|1星|0分|很差|失望|不合格|没人来|还是(坏|漏|黑|臭|堵|没)")
+UNHAPPY = re.compile(
+    r"不满意|差评|太差|不行|没修好|没弄好|没解决|白修|等于没|糊弄|敷衍|一星|1星|0分|很差|失望|不合格|没人来|还是(坏|漏|黑|臭|堵|没)"
+)
 SO_SO = re.compile(r"一般|还行|凑合|马马虎虎|三星|3星|中评")
 STARS = re.compile(r"([1-5一二三四五])\s?(?:星|分|颗星)")
 VALUES = {"一": 1, "二": 2, "三": 3, "四": 4, "五": 5}
@@ -105,7 +108,7 @@ def rated(ctx: Context) -> str | None:
 
 
 def _to_rate(ctx: Context) -> Ticket | None:
-    """The ticket a rating is about: one it quotes or names, else the sender's that was settled last, else her latest."""
+    """The ticket a rating is about: one it quotes or names, else the sender's settled last, else her latest."""
     link = ctx.decisions.link
     named = next(
         (c.ticket for c in rank(ctx, None, Placement(None, None)) if c.points >= min(link.quoted, link.number)), None
@@ -115,11 +118,11 @@ def _to_rate(ctx: Context) -> Ticket | None:
     m = ctx.message
     mine = (
         sa.select(Ticket)
-        .join(Supporter, Supporter.ticket == Ticket.id)  # type: ignore[arg-type]
-        .where(Supporter.channel == m.channel, Supporter.sender == m.sender)  # type: ignore[arg-type]
-        .where(Ticket.status.not_in([Status.WITHDRAWN, Status.DISMISSED]))  # type: ignore[attr-defined]
+        .join(Supporter, col(Supporter.ticket) == col(Ticket.id))
+        .where(col(Supporter.channel) == m.channel, col(Supporter.sender) == m.sender)
+        .where(col(Ticket.status).not_in([Status.WITHDRAWN, Status.DISMISSED]))
         .limit(1)
     )
-    settled = mine.where(Ticket.status == Status.RESOLVED).order_by(sa.desc(Ticket.resolved_at))  # type: ignore[arg-type]
-    latest = mine.order_by(sa.desc(Ticket.last_message_at))  # type: ignore[arg-type]
+    settled = mine.where(col(Ticket.status) == Status.RESOLVED).order_by(sa.desc(col(Ticket.resolved_at)))
+    latest = mine.order_by(sa.desc(col(Ticket.last_message_at)))
     return ctx.session.scalars(settled).first() or ctx.session.scalars(latest).first()

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from handlers.assembly import Linked, rank, same_matter
 from handlers.context import Context
@@ -30,9 +31,9 @@ def recalled(ctx: Context) -> str:
     taken = ctx.message.recalls
     rows = ctx.session.scalars(
         sa.select(TicketMessage).where(
-            TicketMessage.channel == ctx.message.channel, TicketMessage.chat == ctx.message.chat,
-            TicketMessage.message == taken, TicketMessage.sender == ctx.message.sender,
-        )  # type: ignore[arg-type]
+            col(TicketMessage.channel) == ctx.message.channel, col(TicketMessage.chat) == ctx.message.chat,
+            col(TicketMessage.message) == taken, col(TicketMessage.sender) == ctx.message.sender,
+        )
     ).all()  # fmt: skip
     for row in rows:
         ticket = ctx.session.get_one(Ticket, row.ticket)
@@ -62,7 +63,9 @@ def without_words(ctx: Context) -> str:
     return HELD
 
 
-@intake.on(lambda ctx: ctx.understanding.intent == "withdraw" and ctx.understanding.p("withdraw") >= ctx.decisions.belongs)
+@intake.on(
+    lambda ctx: ctx.understanding.intent == "withdraw" and ctx.understanding.p("withdraw") >= ctx.decisions.belongs
+)
 def taken_back(ctx: Context) -> str | None:
     """不用了 好了: the sender's own matter, told a short while ago, is withdrawn."""
     ticket = _latest_own(ctx, minutes=TAKE_BACK_MINUTES)
@@ -115,7 +118,7 @@ def _one(ctx: Context, matter: Matter, *, first: bool, several: bool) -> str | N
 
 def _open(ctx: Context, matter: Matter, placement: Placement, media: list[Incoming]) -> str:
     u, rules = ctx.understanding, ctx.decisions
-    urgent = u.urgent >= rules.urgent
+    urgent = ctx.is_urgent(matter)
     sensitive = u.sensitive >= rules.sensitive
     quiet = u.p("report") < rules.open and not (ctx.message.to_bot or (urgent and u.p("report") >= rules.quiet))
     before = _recurrence(ctx, matter, placement)
@@ -167,15 +170,15 @@ def _ask(ctx: Context, ticket: Ticket, options: list[str]) -> None:
 
 def _burst(ctx: Context) -> bool:
     """The sender was answered here a moment ago: one answer for a burst (an urgent matter is always answered)."""
-    if ctx.understanding.urgent >= ctx.decisions.urgent:
+    if ctx.is_urgent():
         return False
     m = ctx.message
     since = m.sent_at - timedelta(minutes=ctx.decisions.burst_minutes)
     last = ctx.session.scalars(
-        sa.select(Ticket.id).where(
-            Ticket.channel == m.channel, Ticket.chat == m.chat, Ticket.reporter == m.sender,
-            Ticket.opened_at > since, Ticket.opened_at < m.sent_at, Ticket.quiet.is_(False),
-        )  # type: ignore[call-overload]
+        sa.select(col(Ticket.id)).where(
+            col(Ticket.channel) == m.channel, col(Ticket.chat) == m.chat, col(Ticket.reporter) == m.sender,
+            col(Ticket.opened_at) > since, col(Ticket.opened_at) < m.sent_at, col(Ticket.quiet).is_(False),
+        )
     ).first()  # fmt: skip
     return last is not None and not ctx.direct
 
@@ -187,9 +190,9 @@ def _recurrence(ctx: Context, matter: Matter, placement: Placement) -> Ticket | 
     since = ctx.message.sent_at - timedelta(days=ctx.decisions.reopen_hint_days)
     return ctx.session.scalars(
         sa.select(Ticket)
-        .where(Ticket.place == placement.place, Ticket.category == matter.category)  # type: ignore[arg-type]
-        .where(Ticket.status.in_([Status.RESOLVED, Status.CLOSED]), Ticket.opened_at > since)  # type: ignore[attr-defined, arg-type]
-        .order_by(sa.desc(Ticket.opened_at))  # type: ignore[arg-type]
+        .where(col(Ticket.place) == placement.place, col(Ticket.category) == matter.category)
+        .where(col(Ticket.status).in_([Status.RESOLVED, Status.CLOSED]), col(Ticket.opened_at) > since)
+        .order_by(sa.desc(col(Ticket.opened_at)))
         .limit(1)
     ).first()
 
@@ -198,22 +201,20 @@ def _belongs(ctx: Context, best: Linked, placement: Placement, media: list[Incom
     u, ticket = ctx.understanding, best.ticket
     likeliest = max(("report", *BELONGING), key=lambda name: u.intents.get(name, 0.0))
     role = _role(ctx, likeliest, own=best.own)
-    place_before = ticket.place
     for earlier in media:
         keep(ctx, ticket, earlier, "detail")
-    before = ctx.supporters(ticket)
-    if not attach(ctx, ticket, role, placement):
+    added = attach(ctx, ticket, role, placement)
+    if added is None:
         return role
     if ticket.quiet and role in ("join", "report", "relay"):
         ticket.quiet = False  # two people say so: no doubt any more
         ctx.session.add(ticket)
         if _may_speak(ctx):
             ctx.say("opened", ticket)
-    elif ticket.place != place_before and ticket.place and (role == "correct" or ctx.known.question is not None):
+    elif added.moved and (role == "correct" or ctx.known.question is not None):
         ctx.say("corrected" if role == "correct" else "placed", ticket)
-    elif ctx.supporters(ticket) > before and not ticket.sensitive and ticket.status in OPEN:
-        if _may_speak(ctx):
-            ctx.say("joined", ticket, people=ctx.supporters(ticket))
+    elif added.joined and not ticket.sensitive and ticket.status in OPEN and _may_speak(ctx):
+        ctx.say("joined", ticket, people=ctx.supporters(ticket))
     return role
 
 
@@ -233,9 +234,13 @@ def _latest_own(ctx: Context, *, minutes: float) -> Ticket | None:
     m = ctx.message
     row = ctx.session.scalars(
         sa.select(TicketMessage)
-        .where(TicketMessage.channel == m.channel, TicketMessage.chat == m.chat, TicketMessage.sender == m.sender)  # type: ignore[arg-type]
-        .where(TicketMessage.sent_at >= m.sent_at - timedelta(minutes=minutes))  # type: ignore[arg-type]
-        .order_by(sa.desc(TicketMessage.sent_at), sa.desc(TicketMessage.id))  # type: ignore[arg-type]
+        .where(
+            col(TicketMessage.channel) == m.channel,
+            col(TicketMessage.chat) == m.chat,
+            col(TicketMessage.sender) == m.sender,
+        )
+        .where(col(TicketMessage.sent_at) >= m.sent_at - timedelta(minutes=minutes))
+        .order_by(sa.desc(col(TicketMessage.sent_at)), sa.desc(col(TicketMessage.id)))
         .limit(1)
     ).first()
     return ctx.session.get(Ticket, row.ticket) if row else None

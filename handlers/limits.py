@@ -39,10 +39,14 @@ def _limit(name: str, row: dict[str, Any] | None) -> Limit | None:
         raise TableError(f"tiers.yaml: {name}: remind must lie between 0 and 1")
     if limit == "same_day":
         return Limit(same_day=True, remind=remind)
-    if isinstance(limit, dict) and len(limit) == 1:
-        ((unit, amount),) = limit.items()
-        if unit in ("minutes", "days", "working_days") and isinstance(amount, int) and amount > 0:
-            return Limit(remind=remind, **{unit: amount})
+    amount = next(iter(limit.values()), None) if isinstance(limit, dict) and len(limit) == 1 else None
+    if isinstance(amount, int) and amount > 0:
+        if "minutes" in limit:
+            return Limit(minutes=amount, remind=remind)
+        if "days" in limit:
+            return Limit(days=amount, remind=remind)
+        if "working_days" in limit:
+            return Limit(working_days=amount, remind=remind)
     raise TableError(f"tiers.yaml: {name}: limit must be same_day, or one of minutes, days, working_days with a number")
 
 

@@ -1,9 +1,11 @@
 """Opening a ticket, and adding a message to one: what all handlers of residents' words share."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from handlers import dispatch
 from handlers.context import Context
@@ -15,6 +17,7 @@ from handlers.workflow import record
 from models import inbox
 from models.chat import Question
 from models.inbox import Inbox
+from models.insert import insert_new
 from models.message import Incoming, Kind
 from models.ticket import Attachment, Status, Ticket, TicketMessage
 from nlu.features import places
@@ -31,11 +34,16 @@ SHORT = {Kind.IMAGE: "image", Kind.VOICE: "voice", Kind.VIDEO: "video", Kind.LOC
 def held_media(ctx: Context) -> list[Incoming]:
     """Pictures, voices and pins that the sender posted here just before and that belong to nothing yet."""
     m = ctx.message
+    if not ctx.known.photo:
+        return []
     rows = ctx.session.scalars(
         sa.select(Inbox)
-        .where(Inbox.channel == m.channel, Inbox.chat == m.chat, Inbox.sender == m.sender)  # type: ignore[arg-type]
-        .where(Inbox.outcome == HELD, Inbox.finished_at.is_not(None))  # type: ignore[arg-type, union-attr]
-        .where(Inbox.sent_at >= m.sent_at - timedelta(minutes=ctx.decisions.photo_minutes), Inbox.sent_at <= m.sent_at)  # type: ignore[arg-type]
+        .where(col(Inbox.channel) == m.channel, col(Inbox.chat) == m.chat, col(Inbox.sender) == m.sender)
+        .where(col(Inbox.outcome) == HELD, col(Inbox.finished_at).is_not(None))
+        .where(
+            col(Inbox.sent_at) >= m.sent_at - timedelta(minutes=ctx.decisions.photo_minutes),
+            col(Inbox.sent_at) <= m.sent_at,
+        )
     ).all()
     for row in rows:
         row.outcome = "detail"
@@ -48,10 +56,10 @@ def words_before(ctx: Context) -> tuple[Where, Incoming] | None:
     m = ctx.message
     row = ctx.session.scalars(
         sa.select(Inbox)
-        .where(Inbox.channel == m.channel, Inbox.chat == m.chat, Inbox.sender == m.sender)  # type: ignore[arg-type]
-        .where(Inbox.finished_at.is_not(None), Inbox.outcome == SILENT, Inbox.kind == Kind.TEXT.value)  # type: ignore[arg-type, union-attr]
-        .where(Inbox.sent_at >= m.sent_at - HALF_SENTENCE, Inbox.sent_at <= m.sent_at)  # type: ignore[arg-type]
-        .order_by(sa.desc(Inbox.id))  # type: ignore[arg-type]
+        .where(col(Inbox.channel) == m.channel, col(Inbox.chat) == m.chat, col(Inbox.sender) == m.sender)
+        .where(col(Inbox.finished_at).is_not(None), col(Inbox.outcome) == SILENT, col(Inbox.kind) == Kind.TEXT.value)
+        .where(col(Inbox.sent_at) >= m.sent_at - HALF_SENTENCE, col(Inbox.sent_at) <= m.sent_at)
+        .order_by(sa.desc(col(Inbox.id)))
         .limit(1)
     ).first()
     if row is None:
@@ -67,7 +75,14 @@ def words_before(ctx: Context) -> tuple[Where, Incoming] | None:
 
 
 def open_ticket(
-    ctx: Context, matter: Matter, placement: Placement, media: Sequence[Incoming], *, quiet: bool, urgent: bool, sensitive: bool
+    ctx: Context,
+    matter: Matter,
+    placement: Placement,
+    media: Sequence[Incoming],
+    *,
+    quiet: bool,
+    urgent: bool,
+    sensitive: bool,
 ) -> Ticket:
     """One matter, one ticket: with its history, its deadline, its worker and her alert.
 
@@ -94,22 +109,17 @@ def open_ticket(
 
 def keep(ctx: Context, ticket: Ticket, m: Incoming, role: str) -> bool:
     """Add a message to a ticket, with its pictures and pin. False when it is there already."""
-    there = sa.select(TicketMessage.id).where(  # type: ignore[call-overload]
-        TicketMessage.ticket == ticket.id, TicketMessage.channel == m.channel,
-        TicketMessage.chat == m.chat, TicketMessage.message == m.id,
-    )  # fmt: skip
-    if ctx.session.scalars(there).first() is not None:
+    row = {
+        "ticket": ticket.id, "channel": m.channel, "chat": m.chat, "message": m.id, "sender": m.sender,
+        "kind": m.kind.value, "role": role, "text": m.words, "sent_at": m.sent_at,
+    }  # fmt: skip
+    if not insert_new(ctx.session, TicketMessage, [row], ["ticket", "channel", "chat", "message"]):
         return False
-    ctx.session.add(
-        TicketMessage(
-            ticket=ticket.id or 0, channel=m.channel, chat=m.chat, message=m.id, sender=m.sender, kind=m.kind.value,
-            role=role, text=m.words, sent_at=m.sent_at,
-        )
-    )  # fmt: skip
     for media in m.media or ([None] if m.kind == Kind.LOCATION else []):
         ctx.session.add(
             Attachment(
-                ticket=ticket.id or 0, message=m.id, kind=SHORT.get(m.kind, "file"), lon=m.lon, lat=m.lat, label=m.label,
+                ticket=ticket.id or 0, message=m.id, kind=SHORT.get(m.kind, "file"),
+                lon=m.lon, lat=m.lat, label=m.label,
                 name=media.name if media else "", path=media.path if media else "", url=media.url if media else "",
                 platform_id=media.platform_id if media else "", added_at=ctx.now,
             )
@@ -117,14 +127,22 @@ def keep(ctx: Context, ticket: Ticket, m: Incoming, role: str) -> bool:
     return True
 
 
-def attach(ctx: Context, ticket: Ticket, role: str, placement: Placement) -> bool:
-    """The message belongs to `ticket`: keep it, count who said it, let it say where and how bad. False if it was there.
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """What a message did to the ticket it was added to. joined: one more person tells of it. moved: another place."""
+
+    joined: bool = False
+    moved: bool = False
+
+
+def attach(ctx: Context, ticket: Ticket, role: str, placement: Placement) -> Attached | None:
+    """The message belongs to `ticket`: keep it, count who said it, let it say where and how bad. None if it was there.
 
     The worker is told what is new. A matter that becomes urgent is hurried; its deadline never moves back.
     """
     m = ctx.message
     if not keep(ctx, ticket, m, role):
-        return False
+        return None
     ticket.last_message_at = max(ticket.last_message_at, m.sent_at)
     own = m.sender == ticket.reporter and m.channel == ticket.channel
     joined = role in ("join", "relay", "report") and not own and ctx.support(ticket, m.channel, m.chat, m.sender)
@@ -132,11 +150,10 @@ def attach(ctx: Context, ticket: Ticket, role: str, placement: Placement) -> boo
     if m.words and role in MADE_OF:
         ticket.summary = f"{ticket.summary}\n{m.words}"[:2000]
     record(ctx.session, ticket, role, ctx.who, ctx.now, ticket.place or "" if moved else "")
-    became_urgent = not ticket.urgent and role in ("report", "detail", "join") and _urgent(ctx)
     if ctx.understanding.sensitive >= ctx.decisions.sensitive and role in MADE_OF and own:
         ticket.sensitive = True
     ctx.session.add(ticket)
-    if became_urgent:
+    if not ticket.urgent and role in ("report", "detail", "join") and _urgent(ctx):
         ticket.urgent = True
         ctx.hurry(ticket)
         record(ctx.session, ticket, "urgent", "system", ctx.now)
@@ -146,11 +163,11 @@ def attach(ctx: Context, ticket: Ticket, role: str, placement: Placement) -> boo
     elif (moved or joined or role == "correct") and m.words:
         ctx.alert_worker(ticket, "alert_more", role, words=m.words)
     _answered(ctx, ticket, moved)
-    return True
+    return Attached(joined, moved)
 
 
 def _urgent(ctx: Context) -> bool:
-    return ctx.understanding.urgent >= ctx.decisions.urgent and ctx.understanding.p("report", "join", "detail") > 0.5
+    return ctx.is_urgent() and ctx.understanding.p("report", "join", "detail") > 0.5
 
 
 def _still_there(ctx: Context, ticket: Ticket) -> bool:
@@ -163,7 +180,7 @@ def _answered(ctx: Context, ticket: Ticket, moved: bool) -> None:
     question = ctx.known.question
     if question is not None and question.ticket == ticket.id and moved:
         ctx.session.connection().execute(
-            sa.update(Question).where(Question.id == question.id).values(answered_at=ctx.now)  # type: ignore[arg-type]
+            sa.update(Question).where(col(Question.id) == question.id).values(answered_at=ctx.now)
         )
 
 

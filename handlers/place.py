@@ -107,7 +107,9 @@ def _spread(text: str) -> bool:
     """Several buildings in one breath: a range, or a list that all of it holds for; not one here and one there."""
     found = grammar.buildings(text)
     return bool(grammar.RANGE.search(text)) or any(
-        text[left.end : right.start].strip(" 、,和跟与及") == "" for left, right in pairwise(found) if left.end <= right.start
+        text[left.end : right.start].strip(" 、,和跟与及") == ""
+        for left, right in pairwise(found)
+        if left.end <= right.start
     )
 
 
@@ -143,9 +145,7 @@ def _numbered(town: Town, where: Where, text: str) -> Iterable[Clue]:
         codes = town.by_number.get(building.no, [])
         if not codes:
             continue
-        spot = "".join(
-            f"{value}{unit}" for value, unit in ((building.unit, "单元"), (building.floor, "楼")) if value
-        )
+        spot = "".join(f"{value}{unit}" for value, unit in ((building.unit, "单元"), (building.floor, "楼")) if value)
         if holders:
             inside = [c for c in codes if any(h in town.above(c) for h in holders[-1].codes)]
             if inside:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from handlers.assembly import rank
 from handlers.context import Context
@@ -51,7 +52,9 @@ def asked(ctx: Context) -> str | None:
 
 
 def _nagged(ctx: Context, ticket: Ticket) -> bool:
-    recent = sa.select(TicketEvent.id).where(  # type: ignore[call-overload]
-        TicketEvent.ticket == ticket.id, TicketEvent.what == "asked", TicketEvent.at > ctx.now - NAG_EVERY
+    recent = sa.select(col(TicketEvent.id)).where(
+        col(TicketEvent.ticket) == ticket.id,
+        col(TicketEvent.what) == "asked",
+        col(TicketEvent.at) > ctx.now - NAG_EVERY,
     )
     return ctx.session.scalars(recent).first() is not None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import sqlalchemy as sa
+from sqlmodel import col
 
 from config.tables import TableError, mapping
 from handlers import dispatch
@@ -19,7 +20,9 @@ from nlu.normalize import normalize
 questions = Router("questions")
 SURE = 0.34
 IN_CHARGE = "@in_charge"
-_NOISE = re.compile(r"@\S+\s?|[\s,，。？?！!、~～]|请问|问一下|问下|想问|麻烦|谢谢|你好|您好|啊|呀|呢|吗|嘛|哈|咱|我们|俺|阿拉")
+_NOISE = re.compile(
+    r"@\S+\s?|[\s,，。？?！!、~～]|请问|问一下|问下|想问|麻烦|谢谢|你好|您好|啊|呀|呢|吗|嘛|哈|咱|我们|俺|阿拉"
+)
 GREETING = re.compile(r"^(你好|您好|在吗|在不在|hi|hello|有人吗|喂|哈喽|邻声)[?？!！。~ ]*$")
 
 
@@ -118,9 +121,9 @@ def about_me(ctx: Context) -> str:
         hand_over(ctx, "privacy_delete")
         return "privacy"
     count = ctx.session.scalar(
-        sa.select(sa.func.count(sa.distinct(Ticket.id)))
-        .join(Supporter, Supporter.ticket == Ticket.id)  # type: ignore[arg-type]
-        .where(Supporter.channel == m.channel, Supporter.sender == m.sender)  # type: ignore[arg-type]
+        sa.select(sa.func.count(sa.distinct(col(Ticket.id))))
+        .join(Supporter, col(Supporter.ticket) == col(Ticket.id))
+        .where(col(Supporter.channel) == m.channel, col(Supporter.sender) == m.sender)
     )
     ctx.say("privacy_shown", count=count or 0)
     return "privacy"

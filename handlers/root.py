@@ -15,7 +15,5 @@ for router in (duty, progress, feedback, intake, questions):
 
 
 def handle(ctx: Context) -> str:
-    """Let the handlers decide, and write what they want said. Returns the outcome for the inbox row."""
-    outcome = root.handle(ctx) or SILENT
-    ctx.flush()
-    return outcome
+    """Let the handlers decide. Returns the outcome for the inbox row; what they want said is in `ctx.take()`."""
+    return root.handle(ctx) or SILENT

@@ -14,7 +14,7 @@ def _replies() -> dict[str, Any]:
 
 
 def say(name: str, **values: object) -> str:
-    """The sentence `name` with its blanks filled. Raises TableError naming the sentence or the blank that is missing."""
+    """The sentence `name` with its blanks filled. Raises TableError naming what is missing."""
     sentence = _replies().get(name)
     if not isinstance(sentence, str):
         raise TableError(f"replies.yaml: there is no sentence {name!r}")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import sqlalchemy as sa
 from shapely import STRtree
 from shapely.geometry import Point, shape
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from models.chat import Chat, ChatKind
 from models.grid import Grid, Place, Route
@@ -43,6 +43,7 @@ class Town:
     children: dict[str, list[str]] = field(default_factory=dict)
     _direct: dict[tuple[str, str], str] = field(default_factory=dict)
     _addresses: dict[str, list[Identity]] = field(default_factory=dict)
+    _around: dict[str, list[str]] = field(default_factory=dict)
     _tree: STRtree | None = None
     _tree_codes: list[str] = field(default_factory=list)
     _in_grid: dict[str, list[Duty]] = field(default_factory=dict)
@@ -76,6 +77,17 @@ class Town:
             if self.grids[code].kind in ("社区", "村"):
                 return code
         return chain[min(1, len(chain) - 1)] if chain else None
+
+    def around(self, grid: str) -> list[str]:
+        """A grid, all grids below it and all above it."""
+        if grid not in self._around:
+            below, todo = [], [grid]
+            while todo:
+                code = todo.pop()
+                below.append(code)
+                todo += self.children.get(code, [])
+            self._around[grid] = [*below, *list(self.chain(grid))[1:]]
+        return self._around[grid]
 
     def at(self, lon: float, lat: float) -> str | None:
         """The finest grid whose boundary holds a point (WGS-84 degrees), if boundaries are known."""
@@ -129,7 +141,7 @@ def load(session: Session) -> Town:
     grids = {grid.code: grid for grid in session.scalars(sa.select(Grid))}
     places = {place.code: place for place in session.scalars(sa.select(Place))}
     people = {person.code: person for person in session.scalars(sa.select(Person))}
-    identities = list(session.scalars(sa.select(Identity).order_by(Identity.id)))  # type: ignore[arg-type]
+    identities = list(session.scalars(sa.select(Identity).order_by(col(Identity.id))))
     town = Town(
         version=value(session, TOWN),
         grids=grids,
@@ -141,7 +153,7 @@ def load(session: Session) -> Town:
         routes=list(session.scalars(sa.select(Route))),
         names=Gazetteer(_names(places)),
     )
-    for duty in session.scalars(sa.select(Duty).order_by(Duty.id)):  # type: ignore[arg-type]
+    for duty in session.scalars(sa.select(Duty).order_by(col(Duty.id))):
         town.duties.setdefault(duty.person, []).append(duty)
         town._in_grid.setdefault(duty.grid, []).append(duty)
     for row in identities:

@@ -66,7 +66,15 @@ def may(ticket: Ticket, to: Status, actor: Actor) -> bool:
 
 
 def move(
-    session: Session, ticket: Ticket, to: Status, actor: Actor, who: str, now: datetime, *, what: str = "", note: str = ""
+    session: Session,
+    ticket: Ticket,
+    to: Status,
+    actor: Actor,
+    who: str,
+    now: datetime,
+    *,
+    what: str = "",
+    note: str = "",
 ) -> None:
     """Change the status and write it into the history. Raises NotAllowed; nothing has changed then.
 
@@ -88,4 +96,6 @@ def move(
 
 def record(session: Session, ticket: Ticket, what: str, who: str, now: datetime, note: str = "") -> None:
     """Add a line to the history."""
-    session.add(TicketEvent(ticket=ticket.id or 0, at=now, actor=who, what=what, status=ticket.status, note=note[:2000]))
+    session.add(
+        TicketEvent(ticket=ticket.id or 0, at=now, actor=who, what=what, status=ticket.status, note=note[:2000])
+    )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlmodel import Field, Session, SQLModel
+from sqlmodel import Field, Session, SQLModel, col
 
 from models.base import BigId
 
@@ -36,8 +36,8 @@ def due(session: Session, now: datetime, limit: int) -> Sequence[Deadline]:
     """Rows that are due, oldest first, locked for this transaction; rows another process holds are left to it."""
     statement = (
         sa.select(Deadline)
-        .where(Deadline.done_at.is_(None), Deadline.due_at <= now)  # type: ignore[union-attr, arg-type]
-        .order_by(Deadline.due_at, Deadline.id)  # type: ignore[arg-type]
+        .where(col(Deadline.done_at).is_(None), col(Deadline.due_at) <= now)
+        .order_by(col(Deadline.due_at), col(Deadline.id))
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
@@ -46,5 +46,5 @@ def due(session: Session, now: datetime, limit: int) -> Sequence[Deadline]:
 
 def cancel(session: Session, ticket: int, now: datetime) -> None:
     """Nothing of this ticket falls due any more."""
-    statement = sa.update(Deadline).where(Deadline.ticket == ticket, Deadline.done_at.is_(None))  # type: ignore[arg-type, union-attr]
+    statement = sa.update(Deadline).where(col(Deadline.ticket) == ticket, col(Deadline.done_at).is_(None))
     session.connection().execute(statement.values(done_at=now))

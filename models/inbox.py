@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Field, Session
+from sqlmodel import Field, Session, col
 
 from models import queue
 from models.message import Incoming
@@ -63,8 +63,8 @@ def read(row: Inbox) -> Incoming:
 def find(session: Session, channel: str, chat: str, message: str) -> Inbox | None:
     """The row of a message by its platform id, if it is still kept."""
     statement = sa.select(Inbox).where(
-        Inbox.channel == channel,  # type: ignore[arg-type]
-        Inbox.chat == chat,  # type: ignore[arg-type]
-        Inbox.message == message,  # type: ignore[arg-type]
+        col(Inbox.channel) == channel,
+        col(Inbox.chat) == chat,
+        col(Inbox.message) == message,
     )
     return session.scalars(statement.limit(1)).first()

@@ -1,7 +1,7 @@
 """Small named numbers that processes tell each other by: the version of the town."""
 
 import sqlalchemy as sa
-from sqlmodel import Field, Session, SQLModel
+from sqlmodel import Field, Session, SQLModel, col
 
 TOWN = "town"
 
@@ -16,7 +16,7 @@ class Mark(SQLModel, table=True):
 def bump(session: Session, name: str) -> None:
     """Say that what `name` stands for has changed."""
     changed = session.connection().execute(
-        sa.update(Mark).where(Mark.name == name).values(value=Mark.value + 1)  # type: ignore[arg-type]
+        sa.update(Mark).where(col(Mark.name) == name).values(value=col(Mark.value) + 1)
     )
     if changed.rowcount == 0:
         session.add(Mark(name=name, value=1))
@@ -25,5 +25,5 @@ def bump(session: Session, name: str) -> None:
 
 def value(session: Session, name: str) -> int:
     """The number, 0 when nobody has bumped it yet."""
-    found = session.scalars(sa.select(Mark.value).where(Mark.name == name)).first()  # type: ignore[call-overload]
+    found = session.scalars(sa.select(col(Mark.value)).where(col(Mark.name) == name)).first()
     return int(found or 0)

@@ -47,7 +47,7 @@ class Incoming(Letter):
     """One message as a channel heard it.
 
     id: the platform's message id, unique in the chat. sent_at: aware. lon/lat: WGS-84 degrees.
-    action: the key of a pressed card button, such as `accept:42`; a key is no proof of anything, the clicker is checked.
+    action: the key of a pressed card button, such as `accept:42`; a key proves nothing, the clicker is checked.
     mentions: platform user ids; the bot itself is "bot".
     """
 

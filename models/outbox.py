@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlmodel import Field, Session
+from sqlmodel import Field, Session, col
 
 from models import queue
 from models.base import BigId
@@ -56,15 +56,15 @@ def read(row: Outbox) -> Outgoing:
 
 def failed(session: Session, outcomes: Sequence[str], limit: int) -> Sequence[Outbox]:
     """Rows that ended in one of `outcomes`, newest first."""
-    statement = sa.select(Outbox).where(Outbox.outcome.in_(outcomes))  # type: ignore[attr-defined]
-    return session.scalars(statement.order_by(sa.desc(Outbox.id)).limit(limit)).all()  # type: ignore[call-overload]
+    statement = sa.select(Outbox).where(col(Outbox.outcome).in_(outcomes))
+    return session.scalars(statement.order_by(sa.desc(col(Outbox.id))).limit(limit)).all()
 
 
 def revive(session: Session, row_id: int, now: datetime) -> bool:
     """Put a dead or uncertain row back in the queue, on an operator's word. False when there is no such row."""
     statement = (
         sa.update(Outbox)
-        .where(Outbox.id == row_id, Outbox.outcome.in_([DEAD, UNCERTAIN]))  # type: ignore[arg-type, attr-defined]
+        .where(col(Outbox.id) == row_id, col(Outbox.outcome).in_([DEAD, UNCERTAIN]))
         .values(finished_at=None, visible_at=now, attempts=0, outcome="", error="", sending_at=None, lease=None)
     )
     return session.connection().execute(statement).rowcount == 1

@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, Session, SQLModel
 
 from models.base import BigId
+from models.insert import insert_new
 
 
 class LeaseLost(Exception):
@@ -54,14 +54,8 @@ def append(session: Session, table: type[Row], rows: Iterable[dict[str, Any]]) -
 
     On PostgreSQL the commit also rings `linsheng_<table>` for whoever listens, so that no process waits for its poll.
     """
-    values = list(rows)
-    if not values:
-        return 0
-    build = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    statement = build(table).on_conflict_do_nothing(index_elements=["dedup_key"])
-    columns = table.__table__.c  # type: ignore[attr-defined]
+    added = insert_new(session, table, list(rows), ["dedup_key"])
     connection = session.connection()
-    added = len(connection.execute(statement.returning(columns.id), values).all())
     if added and connection.dialect.name == "postgresql":
         connection.execute(sa.text("SELECT pg_notify(:channel, '')"), {"channel": bell(table)})
     return added
@@ -102,6 +96,22 @@ def claim(session: Session, table: type[Row], *, now: datetime, lease: timedelta
 def finish(session: Session, table: type[Row], row: Row, *, now: datetime, outcome: str) -> None:
     """Done with `row`, in the same transaction as its effects. Raises LeaseLost when it is no longer ours."""
     _fenced(session, table, row, finished_at=now, lease=None, outcome=outcome)
+
+
+def finish_many(session: Session, table: type[Row], done: Sequence[tuple[Row, str]], *, now: datetime) -> None:
+    """`finish` for a whole batch of (row, outcome): one statement for each outcome and lease, fenced all the same."""
+    groups: dict[tuple[str, str | None], list[int]] = {}
+    for row, outcome in done:
+        groups.setdefault((outcome, row.lease), []).append(row.id or 0)
+    for (outcome, lease), ids in groups.items():
+        statement = sa.update(table).where(
+            table.id.in_(ids),  # type: ignore[union-attr]
+            table.lease == lease,  # type: ignore[arg-type]
+            table.finished_at.is_(None),  # type: ignore[union-attr]
+        )
+        values = {"finished_at": now, "lease": None, "outcome": outcome}
+        if session.connection().execute(statement.values(**values)).rowcount != len(ids):
+            raise LeaseLost(f"{table.__name__}: one of {len(ids)} rows")
 
 
 def retry(session: Session, table: type[Row], row: Row, *, at: datetime, error: str) -> None:

@@ -12,7 +12,7 @@ from models.ticket import Attachment, Status, Supporter, Ticket, TicketEvent, Ti
 from models.webchat import WebMessage
 
 __all__ = [
-    "Attachment", "Chat", "ChatKind", "Deadline", "Duty", "Grid", "Identity", "Inbox", "Mark", "Outbox", "Person", "Place",
-    "Question", "Role", "Route", "Status", "Supporter", "Ticket", "TicketEvent", "TicketMessage", "WebMessage",
+    "Attachment", "Chat", "ChatKind", "Deadline", "Duty", "Grid", "Identity", "Inbox", "Mark", "Outbox", "Person",
+    "Place", "Question", "Role", "Route", "Status", "Supporter", "Ticket", "TicketEvent", "TicketMessage", "WebMessage",
     "metadata",
 ]  # fmt: skip

@@ -105,7 +105,10 @@ class TicketEvent(SQLModel, table=True):
 class Supporter(SQLModel, table=True):
     """Somebody who reported the matter or joined it; all of them are told what becomes of it."""
 
-    __table_args__ = (sa.UniqueConstraint("ticket", "channel", "sender"),)
+    __table_args__ = (
+        sa.UniqueConstraint("ticket", "channel", "sender"),
+        sa.Index("ix_supporter_sender", "channel", "sender"),
+    )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
     ticket: int = Field(foreign_key="ticket.id", index=True, sa_type=BigId)

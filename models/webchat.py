@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlmodel import Field, Session, SQLModel
+from sqlmodel import Field, Session, SQLModel, col
 
 from models.base import BigId
 
@@ -24,5 +24,5 @@ class WebMessage(SQLModel, table=True):
 
 def since(session: Session, chats: Sequence[str], after: int, limit: int = 200) -> Sequence[WebMessage]:
     """Lines of these chats with an id above `after`, oldest first."""
-    statement = sa.select(WebMessage).where(WebMessage.chat.in_(chats), WebMessage.id > after)  # type: ignore[attr-defined, operator, arg-type]
-    return session.scalars(statement.order_by(WebMessage.id).limit(limit)).all()  # type: ignore[arg-type]
+    statement = sa.select(WebMessage).where(col(WebMessage.chat).in_(chats), col(WebMessage.id) > after)
+    return session.scalars(statement.order_by(col(WebMessage.id)).limit(limit)).all()

@@ -14,7 +14,9 @@ from nlu.train import Progress, fingerprint, train
 from nlu.types import Context, Matter, Names, Span, Understanding, Utterance
 
 # Where a message may turn to another matter. Source: how residents string reports together in one line.
-TURN = re.compile(r"(?:^|[\s,，。;；!！])(?:另外|还有(?!没|谁|吗|几|多|点|人)|再就是|再有|顺便(?:说|讲|反映|报)?|对了|第二|2[.、])|(?:另外|还有就是|再就是|顺便再?(?:说|讲|反映))")
+TURN = re.compile(
+    r"(?:^|[\s,，。;；!！])(?:另外|还有(?!没|谁|吗|几|多|点|人)|再就是|再有|顺便(?:说|讲|反映|报)?|对了|第二|2[.、])|(?:另外|还有就是|再就是|顺便再?(?:说|讲|反映))"
+)
 SECOND_MATTER = 0.35
 KEPT_CATEGORIES = 5
 OBJECT = re.compile(
@@ -34,7 +36,9 @@ class EmbeddedEngine:
         self._leaves = heads.heads["leaf"].labels
 
     @classmethod
-    def ready(cls, home: Path, leaves: Sequence[str], progress: Progress = lambda what, share: None) -> "EmbeddedEngine":
+    def ready(
+        cls, home: Path, leaves: Sequence[str], progress: Progress = lambda what, share: None
+    ) -> "EmbeddedEngine":
         """The engine for the data and code as they are: loads the artefact, or trains it first (seconds).
 
         home: the data folder; artefacts are kept in `nlu/<hash>` under it.
@@ -65,7 +69,7 @@ class EmbeddedEngine:
             sensitive=max(sensitive, 0.9) if whispers else sensitive,
             flags=tuple(entry.name for entry in [*alarms, *whispers]),
             engine=f"{self.name}:{self.heads.facts['data']}",
-            spans=tuple([*spans, *_objects(text)]),
+            spans=(*spans, *_objects(text)),
         )
 
     def _logits(self, text: str, spans: list[Span], context: Context) -> Floats:

@@ -16,9 +16,9 @@ BUILDING = re.compile(
 )
 UNIT = re.compile(rf"(?P<no>{_N}|[甲乙丙丁])\s?(?:单元|门洞|门(?!口|外|禁|卫|诊|店|市|票)|梯(?!子)|号门)")
 FLOOR = re.compile(rf"(?:负|地下)?(?P<no>{_N})\s?(?:楼|层)(?!道|梯|下|上|顶|房|主|盘|长)")
-ROOM = re.compile(rf"(?P<no>\d{{3,4}})\s?(?:室|房|户)?(?![\d元块点个人米年月天斤分钟秒平岁多w万号路块])")
+ROOM = re.compile(r"(?P<no>\d{3,4})\s?(?:室|房|户)?(?![\d元块点个人米年月天斤分钟秒平岁多w万号路块])")
 DASHED = re.compile(
-    rf"(?<![\d-])(?P<building>\d{{1,3}}|[a-z])\s?(?:-|杠|—)\s?(?P<unit>\d{{1,2}})\s?(?:-|杠|—)\s?(?P<room>\d{{3,4}})(?![\d-])"
+    r"(?<![\d-])(?P<building>\d{1,3}|[a-z])\s?(?:-|杠|—)\s?(?P<unit>\d{1,2})\s?(?:-|杠|—)\s?(?P<room>\d{3,4})(?![\d-])"
 )
 BESIDE = re.compile(
     r"(?:的|那|这)?(?:个|边|里)?(?:门口|门前|楼下|楼上|楼顶|楼道|楼梯口?|旁边?|隔壁|后面|后头|前面|前头|背后|对面|斜对面|附近|北面|南面|东面|西面|[东南西北]侧|[东南西北]边|[东南西北]头|"
@@ -34,7 +34,9 @@ OWN_HOME = re.compile(
 # A place said only to be taken back: "不是4幢", "不在3号楼".
 NOT_THERE = re.compile(r"(?:不是|不在|并非|非)(?:我们|你们|俺们|咱)?$")
 # From here on the writer corrects herself; what she names after it counts.
-CORRECTION = re.compile(r"(?:不对|错了|说错|打错|看错|写错|记错|记串|说岔|说反|听岔|搞错|弄错|歹势|更正|应该是|噢不|哦不|是我看花)")
+CORRECTION = re.compile(
+    r"(?:不对|错了|说错|打错|看错|写错|记错|记串|说岔|说反|听岔|搞错|弄错|歹势|更正|应该是|噢不|哦不|是我看花)"
+)
 # Words that point away from the home although it is mentioned.
 NOT_HOME = re.compile(r"(?:隔壁|对面|旁边|后面|前面|楼?那)(?:那)?(?:栋|幢|号楼|小区|单元|楼(?!上|下))")
 RANGE = re.compile(

@@ -13,6 +13,7 @@ from scipy.optimize import minimize_scalar
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
+from threadpoolctl import threadpool_limits
 
 from nlu import corpus, features
 from nlu.corpus import Example
@@ -21,7 +22,7 @@ from nlu.normalize import normalize
 from nlu.types import INTENTS, Context, Span
 
 SEED = 20260302
-MIN_COUNT = 2
+MIN_COUNT = 3
 CONTEXT_WEIGHT = 4.0
 CODE = ("features.py", "grammar.py", "normalize.py", "corpus.py", "timeline.py", "train.py", "variants.txt")
 Progress = Callable[[str, float], None]
@@ -50,11 +51,12 @@ def with_contexts(examples: Sequence[Example]) -> list[Example]:
             pools.setdefault(example.intent, []).append(example.context)
     out = []
     for example in examples:
-        if example.context is None:
-            pool = pools.get(example.intent)
-            context = draw.choice(pool) if pool else Context(direct=True)
-            example = replace(example, context=context)
-        out.append(example)
+        if example.context is not None:
+            out.append(example)
+            continue
+        pool = pools.get(example.intent)
+        context = draw.choice(pool) if pool else Context(direct=True)
+        out.append(replace(example, context=context))
     return out
 
 
@@ -95,7 +97,9 @@ class Matrix:
         return csr_matrix((values, indices, starts), shape=(len(bags), len(self.vocabulary)), dtype=np.float32)
 
 
-def fit(rows: csr_matrix, labels: NDArray[np.int64], strength: float, weight: NDArray[np.float64]) -> LogisticRegression:
+def fit(
+    rows: csr_matrix, labels: NDArray[np.int64], strength: float, weight: NDArray[np.float64]
+) -> LogisticRegression:
     """One head. strength: the inverse of the penalty."""
     model = LogisticRegression(C=strength, max_iter=300, tol=1e-3)
     return model.fit(rows, labels, sample_weight=weight)
@@ -109,7 +113,9 @@ def temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float
         if scaled.ndim == 1:
             return float(np.mean(np.logaddexp(0, np.where(labels == 1, -scaled, scaled))))
         top = scaled.max(axis=1, keepdims=True)
-        return float(np.mean(np.log(np.exp(scaled - top).sum(axis=1)) + top[:, 0] - scaled[np.arange(len(labels)), labels]))
+        return float(
+            np.mean(np.log(np.exp(scaled - top).sum(axis=1)) + top[:, 0] - scaled[np.arange(len(labels)), labels])
+        )
 
     return float(minimize_scalar(loss, bounds=(0.2, 5.0), method="bounded").x)
 
@@ -140,7 +146,12 @@ def train(
     examples: Sequence[Example], leaves: Sequence[str], *, progress: Progress = lambda what, share: None
 ) -> Heads:
     """Heads for all tasks. progress: called with what is done and the share of the whole."""
-    examples = with_contexts(examples)
+    # More threads only spin: three times the time on two cores.
+    with threadpool_limits(1):
+        return _train(with_contexts(examples), leaves, progress)
+
+
+def _train(examples: Sequence[Example], leaves: Sequence[str], progress: Progress) -> Heads:
     progress("reading the words", 0.05)
     bags = [bag(example) for example in examples]
     matrix = Matrix([words + context for words, context in bags])
@@ -194,7 +205,7 @@ def _unseen_temperature(
 def _as_in_life(
     bias: list[float], labels: NDArray[np.int64], weight: NDArray[np.float64], town: NDArray[np.bool_], t: float
 ) -> list[float]:
-    """Shift each intent to its share in whole chats: among the utterances reports are far more frequent than in life."""
+    """Shift each intent to its share in whole chats: among utterances reports are far more frequent than in life."""
     if not town.any():
         return bias
     count = len(bias)

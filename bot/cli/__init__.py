@@ -1,0 +1,68 @@
+"""The command line: `linsheng …`. A command that fails says why in one line and ends with 1."""
+
+import sys
+from importlib.metadata import PackageNotFoundError, version
+
+import typer
+from sqlalchemy.exc import OperationalError
+
+from bot import logs
+from bot.cli import history, nlu, outbox, run, state, town
+from bot.replay import BadTranscript
+from config.settings import SettingsError
+from config.tables import TableError
+from models.townpack import BadPack
+from nlu.corpus import BadData
+
+app = typer.Typer(
+    name="linsheng",
+    help="邻声: from a line in the neighbours' chat to a ticket, an alert and an answer.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(run.serve)
+app.command()(run.worker)
+app.command()(history.replay)
+app.command()(nlu.train)
+app.command()(state.doctor)
+app.add_typer(town.app, name="town")
+app.add_typer(nlu.app, name="nlu")
+app.add_typer(outbox.app, name="outbox")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        try:
+            typer.echo(f"linsheng {version('linsheng')}")
+        except PackageNotFoundError:
+            typer.echo("linsheng, run from its source tree")
+        raise typer.Exit
+
+
+@app.callback()
+def before(
+    _version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Say the version."),
+) -> None:
+    """Commands that only ask say little; `serve` and `worker` set up their own logs."""
+    logs.configure("warning", json=False)
+
+
+def main() -> None:
+    """The entry point: runs a command, and turns what is wrong outside of the program into a sentence."""
+    try:
+        app()
+    except BadPack as error:
+        _fail(str(error))  # a line for each fault
+    except (SettingsError, TableError, BadTranscript, BadData) as error:
+        _fail(" ".join(str(error).split()))
+    except OperationalError as error:
+        # The driver's own words only: SQLAlchemy's add the statement and its values.
+        _fail(f"cannot reach the database: {str(error.orig).strip().splitlines()[0]}")
+    except OSError as error:
+        _fail(str(error))
+
+
+def _fail(sentence: str) -> None:
+    typer.echo(sentence, err=True)
+    sys.exit(1)

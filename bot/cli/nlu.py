@@ -1,0 +1,99 @@
+"""`linsheng train` and `linsheng nlu …`: the engine's training, its answers, and how often they are right."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bot import evaluation
+from bot.cli import show
+from bot.evaluation import Scores
+from bot.towns import names_of
+from config.settings import load_settings
+from config.tables import category_name, leaves
+from models.database import Database
+from nlu import corpus
+from nlu.embedded import EmbeddedEngine
+from nlu.gazetteer import NOWHERE
+from nlu.train import fingerprint
+from nlu.train import train as train_heads
+from nlu.types import Context, Names, Understanding, Utterance
+
+app = typer.Typer(no_args_is_help=True, help="Ask the engine, and measure it.")
+
+
+def train(force: Annotated[bool, typer.Option("--force", help="Even if the artefact is there.")] = False) -> None:
+    """Train the embedded engine on the data that ship; takes seconds, and is kept in the data folder."""
+    home, known = load_settings().home, leaves()
+    folder = home / "nlu" / fingerprint(known)
+    with show.bar("engine") as bar:
+        if force:
+            train_heads(corpus.everything(frozenset(known)), known, progress=bar.share).save(folder)
+        engine = EmbeddedEngine.ready(home, known, bar.share)
+    show.table(("fact", "value"), [*engine.heads.facts.items(), ("folder", folder)])
+
+
+@app.command()
+def parse(
+    texts: Annotated[list[str], typer.Argument(help="Messages, each in quotes.")],
+    direct: Annotated[bool, typer.Option("--direct", help="As if told to the bot alone.")] = False,
+) -> None:
+    """What the engine makes of some messages; the names are those of the deployment's town, if there is one."""
+    settings = load_settings()
+    with show.bar("engine") as bar:
+        engine = EmbeddedEngine.ready(settings.home, leaves(), bar.share)
+    answers = engine.parse([Utterance(text, Context(direct=direct)) for text in texts], _names(settings.url))
+    for text, answer in zip(texts, answers, strict=True):
+        show.table(("", ""), _lines(answer), title=text)
+
+
+def _names(url: str) -> Names:
+    db = Database(url)
+    try:
+        return names_of(db) or NOWHERE
+    finally:
+        db.close()
+
+
+def _lines(answer: Understanding) -> list[tuple[str, str]]:
+    likeliest = sorted(answer.intents.items(), key=lambda item: -item[1])[:3]
+    lines = [("intent", "  ".join(f"{name} {share:.2f}" for name, share in likeliest))]
+    for number, matter in enumerate(answer.matters, 1):
+        kinds = "  ".join(f"{category_name(code)} {share:.2f}" for code, share in matter.categories[:3])
+        lines.append(("category" if len(answer.matters) == 1 else f"matter {number}", kinds))
+    spans = [span for span in answer.spans if span.kind == "location"]
+    places = [f"{span.text} ({' '.join(filter(None, span.codes)) or 'by its form'})" for span in spans]
+    lines += [
+        ("places", "  ".join(places) or "none"),
+        ("urgent", f"{answer.urgent:.2f}"),
+        ("sensitive", f"{answer.sensitive:.2f}"),
+    ]
+    return [*lines, ("flags", " ".join(answer.flags))] if answer.flags else lines
+
+
+@app.command()
+def evaluate(
+    town: Annotated[
+        list[Path] | None, typer.Option(help="A pack with transcript and gold.json: the engine that ships, on it.")
+    ] = None,
+) -> None:
+    """How often the engine is right: on each training town after learning from the others, or on given packs."""
+    known = leaves()
+    found: list[Scores] = []
+    with show.bar("engine") as bar:
+        if town:
+            engine = EmbeddedEngine.ready(load_settings().home, known, bar.share)
+            found = [evaluation.of_pack(engine, folder) for folder in town]
+        else:
+            folders = corpus.towns()
+            for number, folder in enumerate(folders):
+                bar.share(f"without {folder.name}", number / len(folders))
+                found.append(evaluation.left_out(folder, known))
+    if len(found) > 1:
+        found.append(evaluation.together(found))
+    show.table(
+        ("town", "said", "reports", "precise", "found", "category", "urgent", "found"),
+        [
+            (s.name, s.messages, s.reports, s.precision, s.recall, s.category, s.urgent, s.urgent_recall) for s in found
+        ],
+    )

@@ -1,0 +1,209 @@
+"""What `linsheng doctor` looks at: each check one line, ok, warn or fail, with what to do."""
+
+import ipaddress
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+
+from config.settings import Settings, SettingsError, load_settings
+from config.tables import TableError, categories, leaves
+from handlers import town as towns
+from handlers.limits import limits
+from handlers.town import Town
+from handlers.workdays import WorkCalendar
+from models.base import Clock, utc_now
+from models.chat import ChatKind
+from models.database import Database
+from models.person import WORKERS, Role
+from models.schema import current
+from nlu.corpus import BadData
+from nlu.train import fingerprint
+
+OK, WARN, FAIL = "ok", "warn", "fail"
+SKEW = timedelta(seconds=5)
+NAMED = 3  # examples in a sentence
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line. state: ok, warn or fail. said: what is the case and, unless it is ok, what to do about it."""
+
+    check: str
+    state: str
+    said: str
+
+
+def examine(clock: Clock = utc_now) -> list[Finding]:
+    """All checks. One that cannot be made is a finding too; nothing is changed, and nothing is created but a probe."""
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        return [Finding("settings", FAIL, str(error))]
+    found = [Finding("settings", OK, "can be read")]
+    found += _safely("data folder", lambda: [_folder(settings.home)])
+    found += _safely("database", lambda: _database(settings, clock))
+    found += _safely("engine", lambda: [_engine(settings)])
+    found += _safely("tables", lambda: [_tables()])
+    found += _safely("tiers", lambda: [_tiers()])
+    found += _safely("calendar", lambda: _calendar(settings, clock))
+    return [*found, _secret(settings), _official_account(settings), _demo(settings)]
+
+
+def _safely(check: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
+    try:
+        return list(look())
+    except (TableError, BadData, OSError) as error:
+        return [Finding(check, FAIL, " ".join(str(error).split()))]
+    except sa.exc.OperationalError as error:
+        reason = str(error.orig).strip().splitlines()[0]
+        return [Finding(check, FAIL, f"no answer: {reason}. Look at LINSHENG_DATABASE_URL, and whether it runs.")]
+
+
+def _folder(home: Path) -> Finding:
+    home.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.NamedTemporaryFile(dir=home):
+            return Finding("data folder", OK, str(home.resolve()))
+    except OSError as error:
+        said = f"{home.resolve()} cannot be written ({error.strerror}); set LINSHENG_HOME."
+        return Finding("data folder", FAIL, said)
+
+
+def _database(settings: Settings, clock: Clock) -> Iterator[Finding]:
+    db = Database(settings.url, threads=1)
+    try:
+        here, newest = current(db)
+        kind = db.engine.dialect.name
+        if here is None:
+            yield Finding("database", WARN, f"{kind}, empty: `linsheng serve` makes the tables.")
+            return
+        if here != newest:
+            yield Finding("database", WARN, f"{kind}, at {here}, the newest is {newest}: `linsheng serve` migrates it.")
+            return
+        yield Finding("database", OK, f"{kind}, tables at {here}")
+        if not db.is_sqlite:
+            yield _skew(db, clock)
+        yield from _town(db.tx(towns.load))
+    finally:
+        db.close()
+
+
+def _skew(db: Database, clock: Clock) -> Finding:
+    there = db.tx(lambda session: session.connection().execute(sa.text("SELECT clock_timestamp()")).scalar_one())
+    apart = abs(clock() - there)
+    if apart > SKEW:
+        said = f"{apart.total_seconds():.0f} s from the database's: leases and deadlines go wrong; run NTP on both."
+        return Finding("clock", FAIL, said)
+    return Finding("clock", OK, "agrees with the database's")
+
+
+def _town(town: Town) -> Iterator[Finding]:
+    if not town.grids:
+        said = "there is none: `linsheng town import DIR`, or LINSHENG_DEMO=true for the demo town."
+        yield Finding("town", FAIL, said)
+        return
+    yield Finding("town", OK, f"{len(town.grids)} grids, {len(town.places)} places, {len(town.people)} people")
+    micro = [code for code in town.grids if not town.children.get(code)]
+    groups = {chat.grid for chat in town.chats.values() if chat.kind == ChatKind.GROUP}
+    silent = [code for code in micro if groups.isdisjoint(_nearby(town, code))]
+    lone = [code for code in micro if not any(_worked(town, grid) for grid in _nearby(town, code))]
+    unknown = [code for code in town.duties if not town.addresses(code) and WORKERS & town.roles(code)]
+    mute = sum(not town.addresses(code) for code in town.people)
+    yield _some("grid chats", silent, "micro-grids hear no group", "add the group to chats.csv", WARN)
+    yield _some("gridworkers", lone, "micro-grids have no gridworker", "add one to people.csv", FAIL)
+    todo = "no alert reaches them: add channel and user to people.csv"
+    yield _some("reachable", unknown, "workers have no identity on any channel", todo, FAIL)
+    if mute:
+        said = f"{mute} of {len(town.people)} people have none: the bot cannot tell who they are."
+        yield Finding("identities", WARN, said)
+
+
+def _nearby(town: Town, grid: str) -> Iterator[str]:
+    """The grid, and those above it up to its 社区: farther up nobody is of the neighbourhood any more."""
+    last = town.community(grid)
+    for code in town.chain(grid):
+        yield code
+        if code == last:
+            return
+
+
+def _worked(town: Town, grid: str) -> bool:
+    return any(town.on_duty(grid, role) for role in (Role.GRIDWORKER, Role.PART_TIME))
+
+
+def _some(check: str, codes: list[str], what: str, todo: str, state: str) -> Finding:
+    if not codes:
+        return Finding(check, OK, "all of them" if check != "reachable" else "all workers")
+    more = ", …" if len(codes) > NAMED else ""
+    return Finding(check, state, f"{len(codes)} {what} ({', '.join(codes[:NAMED])}{more}): {todo}.")
+
+
+def _engine(settings: Settings) -> Finding:
+    folder = settings.home / "nlu" / fingerprint(leaves())
+    if (folder / "heads.json").is_file():
+        return Finding("engine", OK, f"trained, {folder.name}")
+    return Finding("engine", WARN, "not trained for these data yet: `linsheng train`, or the first `serve` does it.")
+
+
+def _tables() -> Finding:
+    return Finding("tables", OK, f"{len(categories())} categories")
+
+
+def _tiers() -> Finding:
+    without = [str(tier) for tier, limit in limits().tiers.items() if limit is None]
+    if without:
+        said = f"tier {', '.join(without)} has no limit, its tickets no deadline: see tiers.yaml."
+        return Finding("tiers", WARN, said)
+    return Finding("tiers", OK, "every tier has a limit")
+
+
+def _calendar(settings: Settings, clock: Clock) -> Iterator[Finding]:
+    calendar = WorkCalendar.configured(settings.zone)
+    year = clock().astimezone(settings.zone).year
+    todo = "add them to workdays.yaml, or install a newer `holidays`"
+    for one, state in ((year, FAIL), (year + 1, WARN)):
+        if calendar.knows(one):
+            yield Finding(f"calendar {one}", OK, "holidays and make-up days are known")
+        else:
+            yield Finding(f"calendar {one}", state, f"no make-up days known (published each November): {todo}.")
+
+
+def _secret(settings: Settings) -> Finding:
+    if settings.secret_key is not None:
+        return Finding("secret key", OK, "set")
+    if settings.demo:
+        return Finding("secret key", OK, f"the demo's own, in {settings.home / 'secret'}")
+    said = "not set: task cards have no link. Set LINSHENG_SECRET_KEY to 32 random characters."
+    return Finding("secret key", WARN, said)
+
+
+def _official_account(settings: Settings) -> Finding:
+    account = settings.wechat_mp
+    missing = account.missing
+    if not missing:
+        return Finding("wechat_mp", OK, "on")
+    if account.token or account.aes_key or account.app_id or account.app_secret:
+        names = ", ".join(f"LINSHENG_WECHAT_MP__{name.upper()}" for name in missing)
+        return Finding("wechat_mp", FAIL, f"set in part, so it is off; still missing: {names}.")
+    return Finding("wechat_mp", OK, "off")
+
+
+def _demo(settings: Settings) -> Finding:
+    if not settings.demo:
+        return Finding("demo", OK, "off")
+    if _public(urlsplit(settings.public_url).hostname or ""):
+        said = f"on at {settings.public_url}: anybody may be anybody there. Set LINSHENG_DEMO=false."
+        return Finding("demo", FAIL, said)
+    return Finding("demo", WARN, "on: anybody who reaches this machine may be anybody.")
+
+
+def _public(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_global
+    except ValueError:
+        return "." in host and not host.endswith((".local", ".internal", ".localhost"))

@@ -1,0 +1,95 @@
+"""The grammar of where."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlu import grammar
+from nlu.normalize import normalize
+
+
+def named(text: str) -> list[tuple[str, str, str, str]]:
+    """What the grammar finds: number, unit, floor, room."""
+    return [(b.no, b.unit, b.floor, b.room) for b in grammar.buildings(normalize(text))]
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("3幢楼道灯坏了", [("3", "", "", "")]),
+        ("十二栋电梯停了", [("12", "", "", "")]),
+        ("12#没水", [("12", "", "", "")]),
+        ("A座大堂", [("A", "", "", "")]),
+        ("b3栋", [("B3", "", "", "")]),
+        ("3号楼2单元5楼", [("3", "2", "5", "")]),
+        ("3幢2单元501漏水", [("3", "2", "", "501")]),
+        ("3-2-501漏水", [("3", "2", "", "501")]),
+        ("３幢", [("3", "", "", "")]),
+        ("三号楼二单元", [("3", "2", "", "")]),
+        ("5幢、6幢都停水", [("5", "", "", ""), ("6", "", "", "")]),
+        ("1-3幢停水", [("1", "", "", ""), ("3", "", "", "")]),
+        ("1到3号楼停水", [("1", "", "", ""), ("3", "", "", "")]),
+        ("第4排中间那家", [("4", "", "", "")]),
+        ("箍桶弄15号", [("15", "", "", "")]),
+    ],
+)
+def test_buildings(text: str, found: list[tuple[str, str, str, str]]) -> None:
+    assert named(text) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "坐2号线来的", "3号早上修好", "打这个号码", "楼道灯坏了", "一排队就是半天", "3号开始停水", "我今年60了",
+        "wifi连不上", "13号下午来", "3月5号前", "3月5号停电通知", "明天5号", "7号到货", "",
+    ],
+)  # fmt: skip
+def test_no_buildings(text: str) -> None:
+    assert named(text) == []
+
+
+@given(st.text(alphabet="零一二三四五六七八九十百廿两0123456789幢栋号楼单元层室-~到、a座排院# ", max_size=14))
+def test_whatever_stands_there_positions_hold(text: str) -> None:
+    for building in grammar.buildings(text):
+        assert 0 <= building.start < building.end <= len(text)
+        assert building.no
+
+
+@given(st.text(max_size=60))
+def test_any_text_is_read(text: str) -> None:
+    normal = normalize(text)
+    grammar.buildings(normal)
+    assert grammar.says_home(normal) in (True, False)
+    assert 0 <= grammar.beside(normal, 0) <= len(normal)
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [("3幢门口的车", 4), ("3幢旁边", 4), ("3幢 楼下", 2), ("3幢那边", 4), ("3幢停水", 2), ("3幢的门口", 5)],
+)
+def test_beside(text: str, end: int) -> None:
+    assert grammar.beside(text, 2) == end
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["我家楼下有人吵", "我们这栋停水了", "阿拉楼里灯坏了", "自家门口", "咱们单元门坏了", "俺家没电", "楼上天天蹦"],
+)
+def test_the_own_home(text: str) -> None:
+    assert grammar.says_home(text)
+
+
+@pytest.mark.parametrize("text", ["隔壁那栋太吵了", "3幢没电", "路口灯坏了", "我家对面那栋装修", ""])
+def test_not_the_own_home(text: str) -> None:
+    assert not grammar.says_home(text)
+
+
+@pytest.mark.parametrize("text", ["不对 是5幢", "打错了 5幢", "说错了是南门", "更正一下"])
+def test_a_correction(text: str) -> None:
+    assert grammar.CORRECTION.search(text)
+
+
+def test_what_is_taken_back() -> None:
+    assert grammar.NOT_THERE.search("不是")
+    assert grammar.NOT_THERE.search("不在我们")
+    assert not grammar.NOT_THERE.search("是")

@@ -1,0 +1,139 @@
+"""The linear heads at run time against the library they were trained with."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from config.tables import leaves
+from nlu import corpus, train
+from nlu.corpus import Example
+from nlu.heads import Floats, Head, Heads
+
+Bag = tuple[list[str], list[str]]
+TASKS = {task.name: task for task in train.TASKS}
+
+
+@pytest.fixture(scope="module")
+def examples() -> list[Example]:
+    """A part of the training data that trains in a second: some of every intent, and a town."""
+    known = frozenset(leaves())
+    alone = [e for file in sorted(corpus.DATA.glob("*.yml")) for e in corpus.utterances(file, known)]
+    return train.with_contexts([*alone[::4], *list(corpus.town(corpus.towns()[0]))[::2]])
+
+
+@pytest.fixture(scope="module")
+def trained(examples: list[Example]) -> Heads:
+    """Heads for every task."""
+    return train.train(examples, leaves())
+
+
+@pytest.fixture(scope="module")
+def bags(examples: list[Example]) -> list[Bag]:
+    """The features of 200 texts: of their words, and of their contexts."""
+    return [train.bag(example) for example in examples[:: len(examples) // 200][:200]]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_same_as_the_librarys_decision_function(examples: list[Example], bags: list[Bag], name: str) -> None:
+    task = TASKS[name]
+
+    def seen(bag: Bag) -> list[str]:
+        return bag[0] + bag[1] if task.context else bag[0]
+
+    picked = [example for example in examples if task.chosen(example)]
+    learned = [train.bag(example) for example in picked]
+    matrix = train.Matrix([words + context for words, context in learned])
+    labels = sorted({task.label(example) for example in picked})
+    truth = np.array([labels.index(task.label(example)) for example in picked])
+    model = train.fit(matrix.rows([seen(bag) for bag in learned]), truth, task.strength, np.ones(len(picked)))
+    weights, bias = train._full(model, len(labels), len(matrix.vocabulary))
+    head = Head(name, tuple(labels) if len(labels) > 2 else (labels[1],), 0, 1.0, task.context)
+    heads = Heads(matrix.vocabulary, matrix.idf, weights, np.array(bias, dtype=np.float32), [head], {})
+    theirs = model.decision_function(matrix.rows([seen(bag) for bag in bags])).reshape(len(bags), -1)
+    ours = np.array([heads.logits(*bag) for bag in bags])
+    assert len(bags) == 200
+    assert ours.shape == theirs.shape
+    assert np.abs(ours - theirs).max() < 1e-3
+    assert np.ptp(theirs) > 1, "all texts look alike: nothing was compared"
+
+
+def test_every_task_has_its_head(trained: Heads) -> None:
+    assert set(trained.heads) == set(TASKS)
+    assert trained.heads["leaf"].labels == tuple(leaves())
+    assert trained.weights.shape == (len(trained.vocabulary), len(trained.bias))
+    assert all(0.2 < head.temperature < 5.0 for head in trained.heads.values())
+
+
+def test_probabilities_sum_to_one(trained: Heads, bags: list[Bag]) -> None:
+    for bag in [*bags, ([], [])]:
+        logits = trained.logits(*bag)
+        for name, head in trained.heads.items():
+            shares = trained.probabilities(name, logits)
+            assert shares.shape == (len(head.labels),)
+            assert np.all((shares >= 0) & (shares <= 1))
+            if len(head.labels) > 1:
+                assert shares.sum() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_largest_logits_stay_numbers(trained: Heads) -> None:
+    for size in (15.0, -15.0):
+        logits: Floats = np.full_like(trained.bias, size)
+        logits[0] = -size
+        for name in trained.heads:
+            assert np.all(np.isfinite(trained.probabilities(name, logits)))
+
+
+def test_what_nobody_ever_said_is_the_bias(trained: Heads) -> None:
+    assert np.array_equal(trained.logits(["\x00 never seen"], ["~never"]), trained.bias)
+    assert np.array_equal(trained.logits([], []), trained.bias)
+
+
+def test_unknown_features_change_nothing(trained: Heads, bags: list[Bag]) -> None:
+    words, context = bags[0]
+    assert np.array_equal(trained.logits([*words, "\x00 never seen"], [*context, "~never"]), trained.logits(*bags[0]))
+
+
+def test_only_heads_that_look_at_the_context_see_it(trained: Heads, bags: list[Bag]) -> None:
+    with_it, without = trained.logits(*bags[0]), trained.logits(bags[0][0], [])
+    for name, head in trained.heads.items():
+        same = np.array_equal(with_it[head.start : head.stop], without[head.start : head.stop])
+        assert same is not TASKS[name].context, name
+
+
+def test_saved_and_loaded_it_is_the_same(trained: Heads, bags: list[Bag], tmp_path: Path) -> None:
+    trained.save(tmp_path / "a")
+    once = Heads.load(tmp_path / "a")
+    assert once.vocabulary == trained.vocabulary
+    assert once.heads == trained.heads
+    assert once.facts == trained.facts
+    for bag in bags:
+        for name in once.heads:
+            # Weights are kept in half precision.
+            kept, was = once.probabilities(name, once.logits(*bag)), trained.probabilities(name, trained.logits(*bag))
+            assert np.abs(kept - was).max() < 5e-3
+    once.save(tmp_path / "b")
+    twice = Heads.load(tmp_path / "b")
+    assert np.array_equal(once.weights, twice.weights)
+    assert np.array_equal(once.idf, twice.idf)
+    assert np.array_equal(once.bias, twice.bias)
+
+
+def test_half_an_artefact_is_none(trained: Heads, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Heads.load(tmp_path)
+    trained.save(tmp_path)
+    (tmp_path / "heads.json").unlink()
+    with pytest.raises(FileNotFoundError):
+        Heads.load(tmp_path)
+
+
+def test_the_same_data_train_the_same_heads(examples: list[Example], trained: Heads) -> None:
+    again = train.train(examples, leaves())
+    assert again.vocabulary == trained.vocabulary
+    assert np.allclose(again.weights, trained.weights, atol=1e-5)
+
+
+def test_the_fingerprint_follows_the_categories() -> None:
+    assert train.fingerprint(leaves()) == train.fingerprint(leaves())
+    assert train.fingerprint(leaves()) != train.fingerprint(leaves()[1:])

@@ -1,0 +1,55 @@
+"""The demo town with the real engine in it, for tests that read as chats."""
+
+import fcntl
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from config.tables import leaves
+from handlers.town import Town
+from models.database import Database
+from nlu.embedded import EmbeddedEngine
+from tests.conftest import HandClock
+from tests.scenario.chat import Scene
+
+PHONE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)|(?<!\d)0\d{2,3}-?\d{7,8}(?!\d)")
+NUMBER = re.compile(r"LS\d+|110/119/120")
+ROOM = re.compile(r"(?<![\d:])\d{3,4}(?![\d:])|\d+\s?(?:室|户)|\d+-\d+-\d+")
+
+
+@pytest.fixture(scope="session")
+def engine() -> EmbeddedEngine:
+    """The embedded engine, trained once a machine for the data and code as they are; processes wait for one another."""
+    home = Path(tempfile.gettempdir()) / f"linsheng-tests-{os.getuid()}"
+    home.mkdir(mode=0o700, exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return EmbeddedEngine.ready(home, leaves())
+
+
+@pytest.fixture
+def chat(town_db: Database, demo_town: Town, engine: EmbeddedEngine, clock: HandClock) -> Iterator[Scene]:
+    """One story in the demo town. However it goes, no group may have been told a name, a phone or a room."""
+    scene = Scene(town_db, demo_town, engine, clock)
+    yield scene
+    assert told_too_much(scene) == []
+
+
+def told_too_much(scene: Scene) -> list[str]:
+    """The bot's lines in groups that hold a person's name of the town, a phone number or a room number."""
+    groups = scene.chats()
+    places = " ".join(f"{place.name}|{place.aliases}" for place in scene.town.places.values())
+    # A shopkeeper may be called as her shop is; the shop may be named.
+    names = [person.name for person in scene.town.people.values() if person.name not in places]
+    found = []
+    for line in scene.lines():
+        if line.chat not in groups:
+            continue
+        plain = NUMBER.sub("", line.text)
+        if line.is_alert or any(name in plain for name in names) or PHONE.search(plain) or ROOM.search(plain):
+            found.append(line.text)
+    return found
