@@ -30,7 +30,7 @@ def mapping(name: str) -> dict[str, Any]:
     """A YAML file whose top is a mapping."""
     try:
         found = yaml.safe_load(text(name))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none, such as 2027-02-30
         raise TableError(f"{name}: {error}") from error
     if not isinstance(found, dict):
         raise TableError(f"{name}: the top must be a mapping")

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
 
 from config.tables import TableError, mapping
 from handlers.workdays import WorkCalendar
@@ -31,12 +30,17 @@ class Limits:
     reopen_within: timedelta
 
 
-def _limit(name: str, row: dict[str, Any] | None) -> Limit | None:
-    if not row or row.get("limit") is None:
+def _limit(name: str, row: object) -> Limit | None:
+    if row is None:
         return None
-    limit, remind = row["limit"], float(row.get("remind", 0.75))
+    if not isinstance(row, dict):
+        raise TableError(f"tiers.yaml: {name}: must be a mapping with `limit` and `remind`")
+    limit = row.get("limit")
+    if limit is None:
+        return None
+    remind = _number(f"{name}.remind", row.get("remind", 0.75))
     if not 0 < remind < 1:
-        raise TableError(f"tiers.yaml: {name}: remind must lie between 0 and 1")
+        raise TableError(f"tiers.yaml: {name}.remind: must lie between 0 and 1")
     if limit == "same_day":
         return Limit(same_day=True, remind=remind)
     amount = next(iter(limit.values()), None) if isinstance(limit, dict) and len(limit) == 1 else None
@@ -50,19 +54,34 @@ def _limit(name: str, row: dict[str, Any] | None) -> Limit | None:
     raise TableError(f"tiers.yaml: {name}: limit must be same_day, or one of minutes, days, working_days with a number")
 
 
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TableError(f"tiers.yaml: {name}: must be a number")
+    return float(value)
+
+
 @lru_cache(maxsize=1)
 def limits() -> Limits:
     """Read and check the table. Raises TableError naming what is wrong."""
     table = mapping("tiers.yaml")
+    rows = table.get("tiers")
+    if not isinstance(rows, dict):
+        raise TableError("tiers.yaml: tiers: must be a mapping of tier numbers to limits")
+    if wrong := [tier for tier in rows if not isinstance(tier, int)]:
+        raise TableError(f"tiers.yaml: tiers.{wrong[0]}: a tier is a whole number")
     urgent = _limit("urgent", table.get("urgent"))
     if urgent is None:
         raise TableError("tiers.yaml: urgent: must have a limit")
+    spans = {
+        name: _number(name, table.get(name, default))
+        for name, default in (("same_day_minimum_minutes", 60), ("close_after_days", 7), ("reopen_within_days", 14))
+    }
     return Limits(
-        tiers={int(tier): _limit(f"tiers.{tier}", row) for tier, row in table["tiers"].items()},
+        tiers={tier: _limit(f"tiers.{tier}", row) for tier, row in rows.items()},
         urgent=urgent,
-        minimum=timedelta(minutes=int(table.get("same_day_minimum_minutes", 60))),
-        close_after=timedelta(days=int(table.get("close_after_days", 7))),
-        reopen_within=timedelta(days=int(table.get("reopen_within_days", 14))),
+        minimum=timedelta(minutes=spans["same_day_minimum_minutes"]),
+        close_after=timedelta(days=spans["close_after_days"]),
+        reopen_within=timedelta(days=spans["reopen_within_days"]),
     )
 
 
@@ -75,14 +94,15 @@ def due(received: datetime, limit: Limit, calendar: WorkCalendar) -> datetime:
     """
     if limit.same_day:
         end = calendar.end_of(received.astimezone(calendar.zone).date())
-        found = max(end, received + limits().minimum)
+        found = max(end, received.astimezone(UTC) + limits().minimum)
     elif limit.working_days:
         found = calendar.after_workdays(received, limit.working_days)
     else:
-        found = received + timedelta(days=limit.days, minutes=limit.minutes)
+        found = received.astimezone(UTC) + timedelta(days=limit.days, minutes=limit.minutes)
     return found.astimezone(UTC)
 
 
 def reminder(received: datetime, end: datetime, limit: Limit) -> datetime:
     """When to remind: after the configured share of the time there is. Aware UTC."""
-    return (received + (end - received) * limit.remind).astimezone(UTC)
+    start = received.astimezone(UTC)
+    return start + (end - start) * limit.remind

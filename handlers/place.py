@@ -126,7 +126,11 @@ def _named(town: Town, where: Where) -> Iterable[Clue]:
     for span in where.spans:
         if span.kind != "location" or not span.codes:
             continue
-        ranked = _nearest(town, [code for code in span.codes if code in town.places], where)
+        codes = [code for code in span.codes if code in town.places]
+        # A named estate narrows the nicknames beside it: 白石新苑的垃圾房 is not the one of the group's own estate.
+        holders = {code for other in where.spans if other is not span for code in other.codes}
+        inside = [code for code in codes if holders & set(list(town.above(code))[1:])]
+        ranked = _nearest(town, inside or codes, where)
         if not ranked:
             continue
         (best, distance), *others = ranked

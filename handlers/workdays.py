@@ -31,6 +31,8 @@ class WorkCalendar:
         days = {}
         for name in ("workdays", "holidays"):
             listed = table.get(name) or []
+            if not isinstance(listed, list):
+                raise TableError(f"workdays.yaml: {name}: must be a list of dates")
             wrong = [day for day in listed if not isinstance(day, date)]
             if wrong:
                 raise TableError(f"workdays.yaml: {name}: {wrong[0]!r} is no date (YYYY-MM-DD)")

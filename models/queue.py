@@ -78,7 +78,7 @@ def claim(session: Session, table: type[Row], *, now: datetime, lease: timedelta
     heads = (
         sa.select(one.id)  # type: ignore[call-overload]
         .where(one.finished_at.is_(None), one.visible_at <= now, first)  # type: ignore[union-attr]
-        .order_by(one.id)
+        .order_by(one.visible_at, one.id)  # by id alone SQLite walks the whole table
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

@@ -10,16 +10,23 @@ _DIGITS = re.compile(r"\d")
 _SPACES = re.compile(r"[\s,，。.、;；:：~～]+")
 _BOT = re.compile(r"@(?:bot|邻声|小邻)\s?")
 _AT = re.compile(r"@\S{1,12}\s?")
+UNIT_WORD = re.compile(r"号楼|号院|栋|幢|座|排|楼|单元|号")
+NUMERAL = re.compile(r"[\da-z零〇一二两三四五六七八九十百]")
 LONGEST = 240
 
 
 def places(text: str, names: Names) -> list[Span]:
     """Places in a normalised text: the town's names, and numbered buildings beside or between them."""
-    found = names.find(text)
+    found = [span for span in names.find(text) if not _unit(text, span)]
     for building in grammar.buildings(text):
         if not any(span.start < building.end and building.start < span.end for span in found):
             found.append(Span(building.start, building.end, "location", text[building.start : building.end]))
     return sorted(found, key=lambda span: span.start)
+
+
+def _unit(text: str, span: Span) -> bool:
+    """A name that is only the unit after a number: the quarter called 号楼, in 5号楼."""
+    return span.start > 0 and bool(UNIT_WORD.match(span.text)) and bool(NUMERAL.match(text[span.start - 1]))
 
 
 def mask(text: str, spans: list[Span]) -> str:

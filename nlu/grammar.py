@@ -33,6 +33,8 @@ OWN_HOME = re.compile(
 )
 # A place said only to be taken back: "不是4幢", "不在3号楼".
 NOT_THERE = re.compile(r"(?:不是|不在|并非|非)(?:我们|你们|俺们|咱)?$")
+# Before a number with 号 it is a day of the month: 3月5号, 明天5号.
+DATE = re.compile(r"(?:月份?|明天|后天|昨天|前天|今天|这周|下周|周[一二三四五六日])\s?$")
 # From here on the writer corrects herself; what she names after it counts.
 CORRECTION = re.compile(
     r"(?:不对|错了|说错|打错|看错|写错|记错|记串|说岔|说反|听岔|搞错|弄错|歹势|更正|应该是|噢不|哦不|是我看花)"
@@ -73,7 +75,11 @@ def buildings(text: str) -> list[Building]:
     for match in BUILDING.finditer(text):
         no = match["no"]
         no = no.upper() if re.fullmatch(r"[a-z]\d+", no) else number(no)
-        if not no or _overlaps(match.span(), taken):
+        if (
+            not no
+            or _overlaps(match.span(), taken)
+            or (match.group().endswith("号") and DATE.search(text[: match.start()]))
+        ):
             continue
         end = match.end()
         parts = {"unit": "", "floor": "", "room": ""}

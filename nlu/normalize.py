@@ -8,7 +8,7 @@ from pathlib import Path
 @lru_cache(maxsize=1)
 def _table() -> dict[int, str]:
     table = {0x3000: " ", 0x00A0: " ", 0x200B: " ", 0xFE0F: " "}
-    table.update({code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)})  # full-width ASCII
+    table.update({code: chr(code - 0xFEE0).lower() for code in range(0xFF01, 0xFF5F)})  # full-width ASCII
     pairs = "".join(
         line
         for line in (Path(__file__).parent / "variants.txt").read_text(encoding="utf-8").splitlines()
@@ -26,6 +26,9 @@ def normalize(text: str) -> str:
 
 
 _DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2, "幺": 1, "廿": 2}
+_SHAPE = re.compile(
+    r"(?:(?P<hundreds>[一二两三四五六七八九])?百[零〇]?)?(?:(?P<tens>[一二三四五六七八九])?十|(?P<score>廿))?(?P<ones>[一二两三四五六七八九])?"
+)
 _NUMBER = re.compile(r"\d+|[零〇一二两三四五六七八九十百廿幺]+")
 
 
@@ -40,12 +43,21 @@ def number(text: str) -> str:
     digits = found.group()
     if digits.isdigit():
         return str(int(digits))
-    if "百" in digits:
-        hundreds, _, rest = digits.partition("百")
-        return str(_DIGITS.get(hundreds, 1) * 100 + int(number(rest.lstrip("零〇")) or 0))
+    return _chinese(digits)
+
+
+def _chinese(digits: str) -> str:
+    """A Chinese number up to 999; "" for what is none (十十, 二三十)."""
+    match = _SHAPE.fullmatch(digits)
+    if match is None:
+        return str(int("".join(str(_DIGITS[c]) for c in digits))) if all(c in _DIGITS for c in digits) else ""
+    hundreds, tens, ones = match["hundreds"], match["tens"], match["ones"]
+    value = 100 * _DIGITS.get(hundreds, 1) if "百" in digits else 0
     if "十" in digits:
-        tens, _, ones = digits.partition("十")
-        return str((_DIGITS[tens] if tens else 1) * 10 + (_DIGITS[ones[-1]] if ones else 0))
-    if digits[0] == "廿":
-        return str(20 + (_DIGITS[digits[-1]] if len(digits) > 1 else 0))
-    return str(int("".join(str(_DIGITS[c]) for c in digits)))
+        value += 10 * _DIGITS.get(tens, 1)
+    elif match["score"]:
+        value += 20
+    if ones:
+        # 一百二 is 120, 一百零二 is 102.
+        value += _DIGITS[ones] * (10 if digits[-2:-1] == "百" else 1)
+    return str(value)

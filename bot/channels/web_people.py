@@ -14,6 +14,8 @@ from models.person import Duty, Identity, Person, Role
 CHANNEL = "web"
 # Neighbours sit in the groups of their grid and above it; whoever serves an area also sits in the groups below it.
 NEIGHBOURS = frozenset({Role.RESIDENT, Role.LEADER})
+# Residents go no higher than the community (社区) or village (村): the groups above are for those who work there.
+COMMUNITY = frozenset({"社区", "村"})
 
 
 @dataclass(frozen=True)
@@ -125,7 +127,10 @@ def _grids_of(session: Session, duties: Iterable[Sequence[object]]) -> dict[str,
     parents: dict[str, str | None] = {}
     children: dict[str | None, list[str]] = {}
     levels: dict[str, int] = {}
-    for code, parent, level in session.execute(sa.select(Grid.code, Grid.parent, Grid.level)):  # type: ignore[call-overload]
+    communities: set[str] = set()
+    for code, parent, level, kind in session.execute(sa.select(Grid.code, Grid.parent, Grid.level, Grid.kind)):  # type: ignore[call-overload]
+        if kind in COMMUNITY:
+            communities.add(code)
         parents[code] = parent
         children.setdefault(parent, []).append(code)
         levels[code] = level
@@ -134,6 +139,8 @@ def _grids_of(session: Session, duties: Iterable[Sequence[object]]) -> dict[str,
         above: str | None = str(grid)
         while above is not None:
             inside.add(above)
+            if role is Role.RESIDENT and above in communities:
+                break
             above = parents.get(above)
         below = [] if role in NEIGHBOURS else list(children.get(str(grid), ()))
         while below:

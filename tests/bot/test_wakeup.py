@@ -157,6 +157,7 @@ def test_the_worker_rings_after_its_commit_and_only_then(db: Database, clock: Ha
 
 def test_a_sweep_with_nothing_due_rings_nobody(db: Database, clock: HandClock) -> None:
     rung: list[None] = []
-    sweeper = Sweeper(db, WorkCalendar.configured(ZoneInfo("Asia/Shanghai")), clock=clock, wake=lambda: rung.append(None))
+    calendar = WorkCalendar.configured(ZoneInfo("Asia/Shanghai"))
+    sweeper = Sweeper(db, calendar, clock=clock, wake=lambda: rung.append(None))
     assert sweeper.deadlines() == 0
     assert rung == []

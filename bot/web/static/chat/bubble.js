@@ -31,7 +31,10 @@ function place(line) {
 }
 
 function card(line, acts) {
-  const { title, facts, words: said, buttons, link } = line.card;
+  const { title, facts: told, words: said, buttons, link } = line.card;
+  // Danger is seen before it is read: a mark beside the title instead of a line among the others.
+  const urgent = told.some(([name, value]) => name === "紧急" && value === "是");
+  const facts = urgent ? told.filter(([name]) => name !== "紧急") : told;
   const press = (button) => async (event) => {
     const all = event.currentTarget.parentElement.querySelectorAll("button");
     all.forEach((one) => { one.disabled = true; });
@@ -40,8 +43,8 @@ function card(line, acts) {
   };
   return h(
     "article",
-    { class: "card", "data-testid": "card" },
-    h("h3", {}, title),
+    { class: `card ${urgent ? "urgent" : ""}`, "data-testid": "card" },
+    h("h3", {}, title, urgent && h("span", { class: "badge again" }, "紧急")),
     facts.length > 0 && h("dl", {}, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
     said && h("blockquote", {}, said),
     /^(https?:\/\/|\/)/.test(link) && h("a", { class: "card-link", href: link, target: "_blank", rel: "noopener" }, "查看任务"),

@@ -8,13 +8,20 @@ const MAX_TEXT = Number(document.body.dataset.maxText) || 2000;
 const MAX_PHOTO = 8 * 1024 * 1024;
 const MENTION = "@邻声 ";
 
+// The first bytes of what the server takes; a file's name and type say little.
+const PHOTO = [/^\xff\xd8\xff/, /^\x89PNG\r\n\x1a\n/, /^GIF8[79]a/, /^RIFF[^]{4}WEBP/];
+const isPhoto = async (file) => {
+  const head = String.fromCharCode(...new Uint8Array(await file.slice(0, 12).arrayBuffer()));
+  return PHOTO.some((kind) => kind.test(head));
+};
+
 /** The composer of one chat. send(fields): hands a draft on. direct: spoken to the bot alone, no mention needed. */
 export function composer({ send, direct }) {
   let photo = null;
   let quote = null;
   const above = h("div", { class: "above" });
   const text = h("textarea", {
-    rows: "1", maxlength: String(MAX_TEXT), "aria-label": "消息", "data-testid": "composer", enterkeyhint: "send",
+    rows: "1", "aria-label": "消息", "data-testid": "composer", enterkeyhint: "send",
     placeholder: direct ? "跟邻声说" : "说点什么",
   });
   const go = h("button", { type: "submit", class: "send", "data-testid": "send", disabled: true }, "发送");
@@ -39,9 +46,10 @@ export function composer({ send, direct }) {
     }
     fit();
   };
-  const take = (chosen) => {
+  const take = async (chosen) => {
     if (!chosen) return;
     if (chosen.size > MAX_PHOTO) notify("照片最大 8 MB");
+    else if (!(await isPhoto(chosen))) notify("只能发 JPG、PNG、WebP 或 GIF 照片");
     else {
       photo = chosen;
       showAbove();
@@ -50,7 +58,16 @@ export function composer({ send, direct }) {
   };
   const submit = () => {
     const words = text.value.trim();
-    if (!words && !photo) return;
+    const length = [...words].length;
+    if (!words && !photo) {
+      notify("还没有写内容");
+      return;
+    }
+    if (length > MAX_TEXT) {
+      // Kept as it is: cutting it off unseen would lose what she wanted to say.
+      notify(`一条消息最多 ${MAX_TEXT} 字，这条有 ${length} 字`);
+      return;
+    }
     const fields = { kind: photo ? "image" : "text", text: words };
     if (quote) fields.quote = quote.message;
     if (words.includes("@邻声")) fields.mentions = ["bot"];

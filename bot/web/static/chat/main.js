@@ -131,6 +131,8 @@ async function show() {
   }
   if (!phone && who) {
     try {
+      const known = await api.people(); // asked first: an address that was mistyped is then no failed request
+      if (!known.some((one) => one.code === who)) throw new api.Refused(404, "person");
       const view = await api.person(who);
       if (new URLSearchParams(location.search).get("person") !== who) return;
       phone = new Phone(view);

@@ -41,14 +41,15 @@ function entry(person, choose) {
 /** The picker; `choose(code)` is called once somebody is picked. */
 export function picker(people, choose) {
   const list = h("div", { class: "people" });
-  const show = (words) => {
-    const wanted = words.trim().toLowerCase();
+  let only = null;
+  const show = () => {
+    const wanted = search.value.trim().toLowerCase();
     const fits = (person) =>
       [person.name, person.code, person.home, ...person.roles.map((role) => ROLES[role] ?? role)]
         .some((text) => text.toLowerCase().includes(wanted));
     const sections = [...GROUPS, ["其他", []]].map(([title], at) => {
       const place = at === GROUPS.length ? -1 : at;
-      const found = people.filter((person) => rank(person) === place && fits(person));
+      const found = only === null || only === title ? people.filter((person) => rank(person) === place && fits(person)) : [];
       return found.length
         ? h("section", {}, h("h2", {}, title, h("small", {}, String(found.length))),
             h("div", { class: "person-grid" }, found.map((person) => entry(person, choose))))
@@ -59,9 +60,18 @@ export function picker(people, choose) {
   };
   const search = h("input", {
     type: "search", placeholder: "搜名字、身份、住处", "aria-label": "搜索人", "data-testid": "person-search",
-    oninput: (event) => show(event.target.value),
+    oninput: show,
   });
-  show("");
+  const tabs = [["全部", null], ...GROUPS.map(([title]) => [title, title])].map(([text, title]) => h("button", {
+    type: "button", class: "tab", "aria-pressed": String(title === only), "data-testid": `tab-${text}`,
+    onclick: (event) => {
+      only = title;
+      tabs.forEach((tab) => tab.setAttribute("aria-pressed", String(tab === event.currentTarget)));
+      list.scrollTop = 0;
+      show();
+    },
+  }, text));
+  show();
   return h(
     "main",
     { class: "phone picker" },
@@ -71,6 +81,7 @@ export function picker(people, choose) {
       h("img", { src: "/static/chat/icon.svg", alt: "", class: "mark" }),
       h("div", {}, h("h1", {}, "你想当谁？"), h("p", {}, "选一个人，走进他的邻里群。再开一个窗口，就是另一个人。")),
       h("label", { class: "search" }, icon("search"), search),
+      h("nav", { class: "tabs", "aria-label": "身份" }, tabs),
     ),
     list,
   );

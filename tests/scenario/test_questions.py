@@ -1,0 +1,96 @@
+"""Questions to the bot: answered from the table, or handed to a human."""
+
+import pytest
+
+from tests.scenario.chat import Scene
+
+
+def test_answered_from_the_table(chat: Scene) -> None:
+    chat.at("2026-03-02 15:30").group("桂花社区居民群").says("丝丝入扣", "@邻声 社区几点上班")
+    assert chat.bot_said()[-1].startswith("社区服务大厅周一至周五 8:30-12:00")
+    private = chat.direct("丝丝入扣")
+    private.writes("老年证怎么办")
+    assert private.bot_said[-1].startswith("老年卡、高龄津贴")
+    assert chat.alerts() == []
+    assert chat.tickets() == []
+
+
+def test_what_the_table_does_not_know(chat: Scene) -> None:
+    chat.at("2026-03-02 15:30").group("桂花社区居民群").says("丝丝入扣", "@邻声 社区有没有免费的瑜伽课")
+
+    assert chat.bot_said() == ["已转给社区工作人员，会尽快回复您。"]
+    (alert,) = chat.alerts()
+    assert (alert.to, alert.why) == ("桂花社区温书记", "question")
+    assert "社区有没有免费的瑜伽课" in alert.text
+
+
+def test_staff_learn_who_asked_and_where(chat: Scene) -> None:
+    chat.at("2026-03-02 15:30").direct("丝丝入扣").writes("转人工")
+
+    (alert,) = chat.alerts("桂花社区温书记")
+    # Without it nobody can answer: the staff see the words only.
+    assert "丝丝入扣" in alert.text
+
+
+@pytest.mark.parametrize("words", ["转人工", "我要找人工客服"])
+def test_a_human_please(chat: Scene, words: str) -> None:
+    private = chat.at("2026-03-02 15:30").direct("春芽")
+    private.writes(words)
+
+    assert private.bot_said == ["已转给社区工作人员，会尽快回复您。"]
+    assert [alert.to for alert in chat.alerts()] == ["柳岸社区余书记"]
+
+
+def test_an_order(chat: Scene) -> None:
+    chat.at("2026-03-02 15:30").group("桂花社区居民群").says("丝丝入扣", "@邻声 帮我约个家电维修师傅")
+
+    assert chat.bot_said() == ["收到，已转给社区工作人员联系服务，会尽快回复您。"]
+    assert [alert.to for alert in chat.alerts()] == ["桂花社区温书记"]
+
+
+def test_a_greeting_gets_help_and_thanks_get_nothing(chat: Scene) -> None:
+    private = chat.at("2026-03-02 15:30").direct("春芽")
+    private.writes("你好")
+    assert private.bot_said[-1].startswith("您好，我是邻声。")
+    private.writes("谢谢")
+    private.writes("好的")
+    assert len(private.bot_said) == 1
+    assert chat.alerts() == []
+
+
+def test_a_greeting_in_the_group(chat: Scene) -> None:
+    group = chat.at("2026-03-02 15:30").group("柳岸花园南区")
+    group.says("春芽", "@邻声 你好")
+
+    assert len(group.bot_said) == 1
+    assert group.bot_said[0].startswith("您好，我是邻声。")
+
+
+def test_who_is_in_charge(chat: Scene) -> None:
+    private = chat.at("2026-03-02 15:30").direct("春芽")
+    private.writes("谁是网格员")
+    assert private.bot_said == ["这里的网格员：网格员小顾；微网格长：秀英姐。"]
+
+
+def test_who_is_in_charge_is_not_said_in_the_group(chat: Scene) -> None:
+    group = chat.at("2026-03-02 15:30").group("柳岸花园南区")
+    group.says("春芽", "@邻声 我们的网格员是谁")
+
+    assert group.bot_said == []
+    assert chat.told("春芽") == ["这里的网格员：网格员小顾；微网格长：秀英姐。"]
+
+
+def test_who_is_in_charge_of_her_in_a_wider_group(chat: Scene) -> None:
+    group = chat.at("2026-03-02 15:30").group("桂花社区居民群")
+    group.says("丝丝入扣", "@邻声 我们这里的网格员是谁")
+
+    # She lives in 丝厂公寓: the secretary of the whole community is not her gridworker.
+    assert chat.told("丝丝入扣") == ["这里的网格员：网格员小闻；微网格长：丝厂玉兰。"]
+
+
+def test_a_question_among_neighbours_is_theirs(chat: Scene) -> None:
+    group = chat.at("2026-03-02 15:30").group("桂花社区居民群")
+    group.says("丝丝入扣", "周末有人一起去爬山吗")
+    group.says("东区晴天", "谁家有多余的纸箱")
+
+    assert chat.lines() == []

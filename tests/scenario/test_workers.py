@@ -1,0 +1,183 @@
+"""What workers press and say; and that nobody else can."""
+
+import pytest
+
+from tests.scenario.chat import Scene
+from tests.scenario.seen import TicketView
+
+
+def a_dark_stair(chat: Scene) -> TicketView:
+    """One ticket of 网格员小顾's."""
+    chat.at("2026-03-02 08:30").group("柳岸花园南区").says("春芽", "6幢楼道灯不亮了")
+    return chat.ticket()
+
+
+def a_dead_lift(chat: Scene) -> TicketView:
+    """One ticket whose category has a department of its own."""
+    chat.at("2026-03-02 08:30").group("柳岸花园南区").says("春芽", "6幢电梯坏了 停在三楼不动")
+    return chat.ticket()
+
+
+def test_accepted_by_the_button(chat: Scene) -> None:
+    ticket = a_dark_stair(chat)
+    chat.presses("网格员小顾", "accept")
+
+    assert (ticket.status, ticket.worker) == ("accepted", "网格员小顾")
+    assert chat.bot_said()[-1] == "LS00001 网格员已接单，正在处理。"
+    assert chat.told("网格员小顾")[-1].startswith("已接单：LS00001")
+    chat.presses("网格员小顾", "accept")
+    assert ticket.events.count("accepted") == 1
+
+
+def test_accepted_arrived_and_done_by_words(chat: Scene) -> None:
+    ticket = a_dark_stair(chat)
+    group = chat.room
+    worker = chat.wait("5 minutes").direct("网格员小顾")
+    worker.writes("接单")
+    assert ticket.status == "accepted"
+    chat.wait("15 minutes")
+    worker.writes("到了")
+    assert ticket.events[-1] == "arrived"
+    chat.wait("15 minutes")
+    worker.writes("修好了", photo="IMG_done.jpg")
+
+    assert ticket.status == "resolved"
+    assert ticket.photos == ["IMG_done.jpg"]
+    assert ticket.due == []
+    assert [line.split("，")[0].split(" ")[1] for line in chat.bot_said(group)[1:3]] == ["网格员已接单", "网格员已到现场。"]
+    assert "请评价" in chat.bot_said(group)[-1]
+
+
+def test_transferred_by_the_route(chat: Scene) -> None:
+    ticket = a_dead_lift(chat)
+    group = chat.room
+    chat.presses("网格员小顾", "transfer")
+
+    assert (ticket.worker, ticket.status) == ("电梯维保小祝", "assigned")
+    assert chat.alerts("电梯维保小祝")[-1].text.startswith("【转派】LS00001 电梯")
+    assert chat.bot_said(group)[-1] == "LS00001 已转 顺达电梯维保 办理，我们会继续跟进。"
+    chat.presses("电梯维保小祝", "done")
+    assert ticket.status == "resolved"
+
+
+def test_transferred_to_a_named_department(chat: Scene) -> None:
+    ticket = a_dead_lift(chat)
+    chat.direct("网格员小顾").writes("转给物业")
+
+    assert ticket.worker == "柳岸物业段经理"
+
+
+@pytest.mark.parametrize("words", ["转派", "转给城建办"])
+def test_transferred_to_a_department_of_the_street(chat: Scene, words: str) -> None:
+    group = chat.at("2026-03-02 08:52").group("粮站宿舍")
+    group.says("粮仓老李", "2幢门口下水道返水 一地脏水")
+    chat.direct("网格员小裴").writes(words)
+
+    # routes.csv: facility, QX, 城建办; people.csv: 街道城建办老钱 is its man.
+    assert chat.ticket().worker == "街道城建办老钱"
+    assert chat.bot_said(group)[-1] == "LS00001 已转 城建办 办理，我们会继续跟进。"
+
+
+def test_given_back_by_the_department(chat: Scene) -> None:
+    ticket = a_dead_lift(chat)
+    group = chat.room
+    chat.presses("网格员小顾", "transfer")
+    said = len(chat.bot_said(group))
+    chat.direct("电梯维保小祝").writes("退回 不归我们修")
+
+    assert ticket.worker in ("网格员小顾", "柳岸社区余书记", "柳岸社区小汪")
+    assert not [line for line in chat.bot_said(group)[said:] if ticket.worker in line]
+
+
+def test_dismissed(chat: Scene) -> None:
+    group = chat.at("2026-03-02 08:30").group("粮站宿舍")
+    group.says("粮仓老李", "下棋三缺一 井边等")
+    assert chat.ticket().row.quiet, "choose other words: the bot was meant to be in doubt"
+    assert chat.alerts("网格员小裴")[-1].text.startswith("【待确认】LS00001")
+    chat.presses("网格员小裴", "dismiss")
+
+    assert chat.ticket().status == "dismissed"
+    assert chat.bot_said(group) == []
+    chat.wait("10 days")
+    assert len(chat.alerts()) == 1
+
+
+@pytest.mark.parametrize("name", ["路过的人", "风吹柳", "春芽", "秀英姐", "网格员小裴", "桂花社区小邵"])
+def test_who_has_no_duty_there_changes_nothing(chat: Scene, name: str) -> None:
+    ticket = a_dark_stair(chat)
+    lines = len(chat.alerts())
+    pressed = chat.presses(name, "done", ticket)
+
+    assert (ticket.status, ticket.worker) == ("assigned", "网格员小顾")
+    assert chat.outcome(pressed) == "refused"
+    assert chat.told(name) == ["这张单不在您的职责范围内，没有改动。"]
+    assert (ticket.history[-1].what, ticket.history[-1].note) == ("refused", "done")
+    assert len(chat.alerts()) == lines
+
+
+def test_what_is_done_cannot_be_accepted(chat: Scene) -> None:
+    ticket = a_dark_stair(chat)
+    chat.presses("网格员小顾", "done")
+    chat.presses("网格员小顾", "accept")
+
+    assert ticket.status == "resolved"
+    assert chat.told("网格员小顾")[-1] == "LS00001 现在是“已办结，等待评价”，不能这样操作。"
+
+
+def test_a_key_that_means_nothing(chat: Scene) -> None:
+    a_dark_stair(chat)
+    for key in ("done:99", "done:", "drop:1", "done:1e9"):
+        chat.deliver(chat.direct("网格员小顾"), "网格员小顾", action=key)
+
+    assert chat.ticket().status == "assigned"
+    assert chat.told("网格员小顾") == ["这张单不在您的职责范围内，没有改动。"] * 4
+
+
+def two_in_hand(chat: Scene) -> tuple[TicketView, TicketView]:
+    """Two tickets of 网格员小顾's."""
+    group = chat.at("2026-03-02 08:30").group("柳岸花园南区")
+    group.says("春芽", "6幢楼道灯不亮了")
+    group.says("风吹柳", "垃圾亭满出来了 三天没人来收")
+    first, second = chat.tickets()
+    return first, second
+
+
+def test_two_in_hand_and_none_named(chat: Scene) -> None:
+    first, second = two_in_hand(chat)
+    chat.direct("网格员小顾").writes("接单")
+
+    assert (first.status, second.status) == ("assigned", "assigned")
+    assert chat.told("网格员小顾") == ["请带上单号，您手上的有：LS00001、LS00002"]
+
+
+def test_named_by_number_or_quoted(chat: Scene) -> None:
+    first, second = two_in_hand(chat)
+    worker = chat.direct("网格员小顾")
+    worker.writes("LS00002 接单")
+    assert (first.status, second.status) == ("assigned", "accepted")
+    worker.writes("办结", quote=chat.alerts("网格员小顾")[0])
+    assert (first.status, second.status) == ("resolved", "accepted")
+    worker.writes("办结")  # the only one left
+    assert second.status == "resolved"
+
+
+def test_the_list_of_open_work(chat: Scene) -> None:
+    two_in_hand(chat)
+    worker = chat.direct("网格员小顾")
+    worker.writes("我手上还有几件")
+
+    head, *lines = chat.told("网格员小顾")[-1].splitlines()
+    assert head == "您手上有 2 件："
+    assert lines == [
+        "LS00001 照明 柳岸花园6幢（已派单，等待网格员接单，3月2日 23:59到期）",
+        "LS00002 垃圾清运 柳岸花园南区垃圾亭（已派单，等待网格员接单，3月2日 23:59到期）",
+    ]
+    chat.direct("网格员小岑").writes("我手上有哪些待办")
+    assert chat.told("网格员小岑") == ["您手上没有待办的单子。"]
+
+
+def test_what_she_finds_on_her_round(chat: Scene) -> None:
+    chat.at("2026-03-02 15:00").direct("网格员小顾").writes("巡查发现南门口垃圾堆了一大堆没人清")
+
+    ticket = chat.ticket()
+    assert (ticket.category, ticket.place, ticket.reporters) == ("sanitation.garbage", "柳岸花园南门", ["网格员小顾"])
