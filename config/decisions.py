@@ -43,6 +43,7 @@ class Decisions(BaseModel):
 
     open: float = Field(ge=0, le=1)
     speak: float = Field(ge=0, le=1)
+    speak_urgent: float = Field(ge=0, le=1)
     quiet: float = Field(ge=0, le=1)
     belongs: float = Field(ge=0, le=1)
     answer: float = Field(ge=0, le=1)

@@ -95,10 +95,11 @@ class Context(Desk):
         """Answer in this chat: once for a message, and in private what does not belong into a group."""
         if any(out.chat == self.message.chat and out.purpose == Purpose.REPLY for out in self.spoken):
             return
-        facts = self.facts(ticket) if ticket else {}
+        inside = self.direct and self.is_worker
+        facts = {} if ticket is None else self.facts(ticket) if inside else self.public(ticket)
         self.post(self.message.channel, self.message.chat, say(name, **facts | values), ticket)
 
     def whisper(self, name: str, ticket: Ticket | None = None, **values: object) -> bool:
         """Answer in the sender's direct chat. False when no channel reaches her there."""
-        text = say(name, **(self.facts(ticket) if ticket else {}) | values)
+        text = say(name, **(self.public(ticket) if ticket else {}) | values)
         return bool(self.person) and self.tell(self.person.code if self.person else "", text, ticket)

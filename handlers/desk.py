@@ -85,7 +85,7 @@ class Desk:
     def tell_supporters(self, ticket: Ticket, name: str, **values: object) -> None:
         """One line to everybody who reported the matter: once in each group, and in private where it was told so."""
         rows = self.session.scalars(sa.select(Supporter).where(col(Supporter.ticket) == ticket.id))
-        text = say(name, **self.facts(ticket), **values)
+        text = say(name, **self.public(ticket), **values)
         seen: set[tuple[str, str]] = set()
         for row in rows:
             where = (row.channel, row.chat)
@@ -126,6 +126,10 @@ class Desk:
             "category": category_name(ticket.category).split("/")[-1],
             "status": word(ticket.status.value, "statuses"),
         }
+
+    def public(self, ticket: Ticket) -> dict[str, object]:
+        """The same for residents: a home that only the register knows is not published."""
+        return self.facts(ticket) | ({"place": ""} if ticket.from_home else {})
 
     def card(self, ticket: Ticket, person: str) -> Card:
         """The task card for a worker: facts, the resident's words, buttons, a signed link."""
@@ -194,7 +198,7 @@ class Desk:
 
     def place_ticket(self, ticket: Ticket, found: Placement) -> None:
         """Put a ticket where `found` says; the evidence of every time is kept."""
-        ticket.grid, ticket.place = found.grid, found.place
+        ticket.grid, ticket.place, ticket.from_home = found.grid, found.place, found.from_home
         ticket.spot = found.spot or ticket.spot
         ticket.evidence = [*ticket.evidence, *found.evidence][-20:]
         self.session.add(ticket)

@@ -130,7 +130,8 @@ def _open(ctx: Context, matter: Matter, placement: Placement, media: list[Incomi
 
 def _may_speak(ctx: Context) -> bool:
     """Sure enough to say something in front of everybody; who speaks to the bot always gets an answer."""
-    return ctx.direct or ctx.message.to_bot or ctx.understanding.p("report", *BELONGING) >= ctx.decisions.speak
+    sure = ctx.decisions.speak_urgent if ctx.is_urgent() else ctx.decisions.speak
+    return ctx.direct or ctx.message.to_bot or ctx.understanding.p("report", *BELONGING) >= sure
 
 
 def _answer(ctx: Context, ticket: Ticket, placement: Placement, before: Ticket | None) -> None:

@@ -40,7 +40,7 @@ class Placement:
     """Where a matter is. place: the finest gazetteer row, or None; grid: the finest grid that certainly holds it.
 
     spot: unit and floor in words (never a room). weight: how good the best clue is. options: places to ask about when
-    `unsure`, at most three. evidence: every clue, in words for the staff.
+    `unsure`, at most three. evidence: every clue, in words for the staff. from_home: nobody said it, the register did.
     """
 
     grid: str | None
@@ -50,6 +50,7 @@ class Placement:
     evidence: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     wide: bool = False
+    from_home: bool = False
 
     @property
     def unsure(self) -> bool:
@@ -83,7 +84,7 @@ def locate(town: Town, where: Where) -> Placement:
     if where.home and (grammar.says_home(text) or not where.chat_grid) and where.home in town.places:
         if grammar.says_home(text):
             grid = town.places[where.home].grid
-            return Placement(grid, where.home, HOME, evidence=(f"home: {where.home}",))
+            return Placement(grid, where.home, HOME, evidence=(f"home: {where.home}",), from_home=True)
         return Placement(town.places[where.home].grid, None, HOME - 1, evidence=(f"home's grid: {where.home}",))
     if where.chat_grid:
         return Placement(where.chat_grid, None, CHAT, evidence=(f"chat's grid: {where.chat_grid}",))

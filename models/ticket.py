@@ -27,7 +27,8 @@ OPEN = (Status.REPORTED, Status.ASSIGNED, Status.ACCEPTED, Status.REOPENED)
 
 class Ticket(SQLModel, table=True):
     """One matter. `quiet`: the understanding was unsure that it is one, so the chat was told nothing and the worker
-    confirms. `evidence` says why the grid and the place were chosen."""
+    confirms. `evidence` says why the grid and the place were chosen; `from_home`: only the register knows the place, so
+    it is not said in a group."""
 
     __table_args__ = (
         sa.Index("ix_ticket_chat", "channel", "chat", "last_message_at"),
@@ -40,6 +41,7 @@ class Ticket(SQLModel, table=True):
     tier: int
     grid: str | None = Field(default=None, foreign_key="grid.code", index=True, max_length=64)
     place: str | None = Field(default=None, foreign_key="place.code", max_length=64)
+    from_home: bool = False
     spot: str = Field(default="", max_length=200)
     evidence: list[str] = Field(default_factory=list, sa_type=sa.JSON)
     summary: str = ""

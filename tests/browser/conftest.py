@@ -89,7 +89,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("LINSHENG_")}
     log = home / "service.log"
     with log.open("wb") as sink:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter
             [sys.executable, "-m", "bot.cli", "serve", "--port", str(port)],
             cwd=ROOT, env=inherited | {f"LINSHENG_{name}": value for name, value in settings.items()},
             stdout=subprocess.DEVNULL, stderr=sink,

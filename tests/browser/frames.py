@@ -22,8 +22,8 @@ PAGE = Template("""<!doctype html>
   .screen { display: block; overflow: hidden; border-radius: 46px; background: #f7f7f7; }
   .top { position: relative; display: flex; justify-content: space-between; align-items: center; height: 46px;
          padding: 4px 30px 0 34px; background: #ededed; font-variant-numeric: tabular-nums; }
-  .top i { position: absolute; left: 50%; top: 12px; width: 104px; height: 28px; margin-left: -52px; border-radius: 14px;
-         background: #20262a; }
+  .top i { position: absolute; left: 50%; top: 12px; width: 104px; height: 28px; margin-left: -52px;
+         border-radius: 14px; background: #20262a; }
   .top svg { display: block; }
   img { display: block; width: 390px; height: 844px; }
   .bottom { display: grid; place-items: center; height: 24px; background: #f7f7f7; }

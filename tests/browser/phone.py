@@ -2,11 +2,20 @@
 
 from pathlib import Path
 
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    FilePayload,
+    Locator,
+    Page,
+    ViewportSize,
+    expect,
+)
 
 WAIT = 15_000  # milliseconds for an answer, on a busy machine
-SIZE = {"width": 390, "height": 844}
-DENSITY = 2
+HAND: ViewportSize = {"width": 390, "height": 844}
+DESK: ViewportSize = {"width": 1280, "height": 860}
 
 
 class Phone:
@@ -46,8 +55,8 @@ class Phone:
 
     def sends_photo(self, photo: bytes, name: str = "photo.png", mime: str = "image/png") -> None:
         """Choose a photo; it is not sent yet."""
-        file = {"name": name, "mimeType": mime, "buffer": photo}
-        self.page.get_by_test_id("photo-input").set_input_files(files=[file])  # type: ignore[list-item]
+        file: FilePayload = {"name": name, "mimeType": mime, "buffer": photo}
+        self.page.get_by_test_id("photo-input").set_input_files(files=file)
 
     def hears(self, *words: str) -> Locator:
         """The newest line of the bot, once it holds all these words."""
@@ -74,23 +83,29 @@ class Phones:
         self._browser = browser
         self._contexts: list[BrowserContext] = []
 
-    def window(self, address: str, *, width: int = SIZE["width"], height: int = SIZE["height"]) -> Phone:
-        """Any address of the service, or a whole one."""
-        context = self._browser.new_context(
-            viewport={"width": width, "height": height}, device_scale_factor=DENSITY, locale="zh-CN"
+    def window(self, address: str, *, wide: bool = False) -> Phone:
+        """Any address of the service, or a whole one; on a phone, or on a desk when `wide`."""
+        context = (
+            self._browser.new_context(viewport=DESK, device_scale_factor=1.5, locale="zh-CN")
+            if wide
+            else self._browser.new_context(
+                viewport=HAND, device_scale_factor=2, locale="zh-CN", is_mobile=True, has_touch=True
+            )
         )
         self._contexts.append(context)
         page = context.new_page()
         page.on("pageerror", lambda error: self.faults.append(f"{page.url}: {error}"))
-        page.on(
-            "console", lambda line: self.faults.append(f"{page.url}: {line.text}") if line.type == "error" else None
-        )
+        page.on("console", self._told)
         page.goto(address if address.startswith("http") else self.base + address)
         return Phone(page)
 
-    def of(self, person: str, chat: str, **size: int) -> Phone:
+    def _told(self, line: ConsoleMessage) -> None:
+        if line.type == "error":
+            self.faults.append(f"{line.location.get('url')}: {line.text}")
+
+    def of(self, person: str, chat: str, *, wide: bool = False) -> Phone:
         """The person's chat, opened and following."""
-        phone = self.window("/chat", **size)
+        phone = self.window("/chat", wide=wide)
         # Following begins with the answer to the stream's request: what is said before is in the history.
         with phone.page.expect_response(lambda answer: "/stream" in answer.url, timeout=WAIT):
             phone.page.goto(f"{self.base}/chat?person={person}&chat={chat}")
