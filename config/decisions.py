@@ -1,11 +1,10 @@
 """The thresholds of config/decisions.yaml, checked."""
 
-from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from config.tables import TableError, mapping
+from config.tables import TableError, mapping, once
 
 
 class Link(BaseModel):
@@ -66,7 +65,7 @@ class Decisions(BaseModel):
         return 60.0 * hours.get(category, hours.get(top, hours.get("other", 96.0)))
 
 
-@lru_cache(maxsize=1)
+@once
 def decisions() -> Decisions:
     """Read and check the table. Raises TableError naming each key that is wrong."""
     found: dict[str, Any] = mapping("decisions.yaml")

@@ -18,6 +18,8 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from config import tables
+
 PREFIX = "LINSHENG_"
 DEMO_TOWN = Path(__file__).parent / "demo"
 
@@ -149,12 +151,17 @@ class Settings(BaseSettings):
 
 
 def load_settings(**values: object) -> Settings:
-    """Read the settings. Raises SettingsError naming every field that is wrong, never its value."""
+    """Read the settings; the tables of their data folder count from now on.
+
+    Raises SettingsError naming every field that is wrong, never its value.
+    """
     try:
-        return Settings(**values)  # type: ignore[arg-type]
+        found = Settings(**values)  # type: ignore[arg-type]
     except ValidationError as error:
         wrong = [
             f"{PREFIX}{'__'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
             for fault in error.errors(include_input=False)
         ]
         raise SettingsError("; ".join(wrong)) from error
+    tables.use(found.home)
+    return found

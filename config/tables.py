@@ -1,26 +1,58 @@
 """The tables a deployment may change: categories, tiers, replies, answers, lexicon. Read once, checked when read.
 
-A deployment puts a file of the same name into its data folder to replace one.
+A deployment puts a file of the same name into its data folder to replace one. `use` says where that folder is; until
+it is called the environment alone does.
 """
 
 import csv
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import _lru_cache_wrapper, lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
+
+T = TypeVar("T")
 
 
 class TableError(Exception):
     """A table cannot be used; the message names file, line or key."""
 
 
+class _Own:
+    """This process' data folder, once it is said, and the tables that were read."""
+
+    home: Path | None = None
+    kept: tuple["_lru_cache_wrapper[Any]", ...] = ()
+
+
+def once(read: Callable[[], T]) -> "_lru_cache_wrapper[T]":
+    """Decorates a function that reads a table: it reads once, and anew after `use` has named another data folder."""
+    kept = lru_cache(maxsize=1)(read)
+    _Own.kept = (*_Own.kept, kept)
+    return kept
+
+
+def use(home: Path | None) -> None:
+    """From now on the deployment's own tables are those in `home`/config; tables of another folder are forgotten.
+
+    home: the data folder of the settings, relative ones counted from where the process stands now; None: what the
+    environment says, as if nobody had called.
+    """
+    found = home.resolve() if home is not None else None
+    if found == _Own.home:
+        return
+    _Own.home = found
+    for kept in _Own.kept:
+        kept.cache_clear()
+
+
 def text(name: str) -> str:
     """The content of a table file: the deployment's own, else the one that ships."""
-    own = Path(os.environ.get("LINSHENG_HOME", "var")) / "config" / name
+    own = (_Own.home or Path(os.environ.get("LINSHENG_HOME", "var"))) / "config" / name
     if own.is_file():
         return own.read_text(encoding="utf-8")
     return (files("config") / name).read_text(encoding="utf-8")
@@ -48,7 +80,7 @@ class Category:
     covers: tuple[str, ...]
 
 
-@lru_cache(maxsize=1)
+@once
 def categories() -> dict[str, Category]:
     """All categories by code, tops and leaves."""
     found: dict[str, Category] = {}

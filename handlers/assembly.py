@@ -92,7 +92,14 @@ def _home_grid(ctx: Context) -> str | None:
 
 def rank(ctx: Context, matter: Matter | None, placement: Placement) -> list[Linked]:
     """Candidates by points, best first."""
-    found = [_score(ctx, ticket, messages, matter, placement) for ticket, messages in candidates(ctx, matter)]
+    return among(ctx, candidates(ctx, matter), matter, placement)
+
+
+def among(
+    ctx: Context, tickets: Iterable[tuple[Ticket, list[TicketMessage]]], matter: Matter | None, placement: Placement
+) -> list[Linked]:
+    """The same for given tickets."""
+    found = [_score(ctx, ticket, messages, matter, placement) for ticket, messages in tickets]
     return sorted(found, key=lambda linked: (-linked.points, -(linked.ticket.id or 0)))
 
 

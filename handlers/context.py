@@ -54,6 +54,11 @@ class Context(Desk):
         return self.person.code if self.person else f"{self.message.channel}:{self.message.sender}"
 
     @property
+    def to_bot(self) -> bool:
+        """The bot is meant: mentioned, or spoken to directly."""
+        return self.direct or "bot" in self.message.mentions
+
+    @property
     def is_worker(self) -> bool:
         """The sender has a duty to act somewhere."""
         return bool(self.roles & (WORKERS | STAFF))
@@ -65,8 +70,12 @@ class Context(Desk):
 
     @property
     def grid(self) -> str | None:
-        """The group's grid."""
-        return self.chat.grid if self.chat else None
+        """The group's grid; in a worker's direct chat the grid of her first duty, since that is what she speaks of."""
+        if self.chat and self.chat.grid:
+            return self.chat.grid
+        if self.direct and self.is_worker and self.person:
+            return self.town.duties[self.person.code][0].grid
+        return None
 
     def is_urgent(self, matter: Matter | None = None) -> bool:
         """Life, fire, gas, people trapped: by the head, by the lexicon, or by the nature of the kind."""

@@ -211,8 +211,11 @@ class Desk:
         end = due(since, limit, self.calendar)
         for kind, at in (("remind", reminder(since, end, limit)), ("settle", end)):
             self.session.add(
-                Deadline(ticket=ticket.id or 0, kind=kind, round=round_, due_at=at, calendar=self.calendar.version)
-            )
+                Deadline(
+                    ticket=ticket.id or 0, kind=kind, round=round_, since=since, due_at=at,
+                    calendar=self.calendar.version,
+                )
+            )  # fmt: skip
 
     def hurry(self, ticket: Ticket) -> None:
         """A ticket has become urgent: its deadline comes nearer, never later. No other edit moves a deadline."""

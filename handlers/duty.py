@@ -3,25 +3,18 @@
 import re
 from collections.abc import Callable, Sequence
 
-import sqlalchemy as sa
-from sqlmodel import col
-
 from config.tables import category_name
 from handlers import dispatch
-from handlers.assembly import rank
+from handlers.chosen import NUMBER, in_hand, meant
 from handlers.context import Context
 from handlers.filters import from_worker
 from handlers.matters import keep
-from handlers.place import locate
 from handlers.router import Router
 from handlers.texts import say
 from handlers.workflow import Actor, NotAllowed, move, record
-from models import outbox as outgoing
-from models.outbox import Outbox
-from models.ticket import OPEN, Status, Ticket
+from models.ticket import Status, Ticket
 
 duty = Router("duty")
-NUMBER = re.compile(r"(?:ls|单号?|工单)\s?0*(\d{1,9})|(?<!\d)0+(\d{1,6})(?!\d)", re.IGNORECASE)
 MANY = 12
 WORDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("transfer", re.compile(r"转派|转给|转(?!发|账|弯|角|人工|了)|派给|移交|退回|不归我")),
@@ -33,12 +26,8 @@ WORDS: tuple[tuple[str, re.Pattern[str]], ...] = (
 LIST = re.compile(r"几件|多少件|哪些|待办|清单|列表|没办(?!法)|未办|手上|还有(啥|什么|几)")
 
 
-class Refused(Exception):
-    """The sender may not do this; `name` is the sentence that says so."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
+QUESTION = re.compile(r"[?？吗么]$|[?？]|了没|到了没|发我|查一下|查下|帮我查|啥时候|什么时候|登记过什么")
+IDLE = 0.85
 
 
 @duty.on(lambda ctx: ctx.message.action is not None)
@@ -64,59 +53,49 @@ def commanded(ctx: Context) -> str | None:
         return "work"
     if u.p("report") > max(u.p("work"), ctx.decisions.open) and not NUMBER.search(text):
         return None  # her own find on patrol
-    if command is None and u.p("work", "status") < ctx.decisions.answer:
+    asks = QUESTION.search(text) is not None
+    if command is None and not asks and u.p("chatter") > IDLE:
         return None
-    chosen = _meant(ctx)
-    if chosen is None:
-        return "work"
-    if command is None or "吗" in text or "?" in text or "？" in text:
+    chosen, clear = meant(ctx)
+    if chosen is None or not _allowed(ctx, chosen):
+        return _unclear(ctx, chosen, command is not None or asks)
+    if asks:
         ctx.say("worker_line", chosen, due=ctx.due_text(chosen))
         return "work"
-    return _act(ctx, command, chosen, text)
+    if command is not None and clear:
+        return _act(ctx, command, chosen, text)
+    if command is not None:
+        ctx.say("worker_which", options=_numbers(ctx))
+        return "work"
+    keep(ctx, chosen, ctx.message, "work")
+    record(ctx.session, chosen, "note", ctx.who, ctx.now, text)
+    ctx.say("worker_noted", chosen)
+    return "work"
 
 
-def _meant(ctx: Context) -> Ticket | None:
-    """The ticket a command is for: named, quoted, the only one in hand, or the one the words fit; else she is asked."""
-    for match in NUMBER.finditer(ctx.message.text):
-        found = ctx.session.get(Ticket, int(match[1] or match[2]))
-        if found is not None:
-            return found
-    if ctx.message.quote and (quoted := _quoted(ctx)):
-        return quoted
-    mine = _in_hand(ctx)
-    if len(mine) == 1:
-        return mine[0]
-    placement = locate(ctx.town, ctx.where())
-    ids = {ticket.id for ticket in mine}
-    ranked = [c for c in rank(ctx, ctx.understanding.matters[0], placement) if c.ticket.id in ids or not mine]
-    if ranked and (len(ranked) == 1 or ranked[0].points - ranked[1].points > 0.5):
-        return ranked[0].ticket
-    if not mine:
-        ctx.say("worker_none")
+def _unclear(ctx: Context, chosen: Ticket | None, wanted: bool) -> str | None:
+    if not wanted:
         return None
-    ctx.say("worker_which", options="、".join(ticket.number for ticket in mine[:MANY]))
-    return None
+    if chosen is not None:
+        ctx.say("worker_refused")
+    elif in_hand(ctx):
+        ctx.say("worker_which", options=_numbers(ctx))
+    else:
+        ctx.say("worker_none")
+    return "work"
 
 
-def _quoted(ctx: Context) -> Ticket | None:
-    row = ctx.session.scalars(
-        sa.select(Outbox)
-        .where(col(Outbox.channel) == ctx.message.channel, col(Outbox.platform_id) == ctx.message.quote)
-        .limit(1)
-    ).first()
-    number = outgoing.read(row).ticket if row else None
-    return ctx.session.get(Ticket, number) if number else None
+def _numbers(ctx: Context) -> str:
+    return "、".join(ticket.number for ticket in in_hand(ctx)[:MANY])
 
 
-def _in_hand(ctx: Context) -> Sequence[Ticket]:
-    if ctx.person is None:
-        return []
-    mine = sa.select(Ticket).where(col(Ticket.worker) == ctx.person.code, col(Ticket.status).in_(OPEN))
-    return ctx.session.scalars(mine.order_by(sa.desc(col(Ticket.urgent)), col(Ticket.id))).all()
+def _allowed(ctx: Context, ticket: Ticket) -> bool:
+    person = ctx.person.code if ctx.person else ""
+    return bool(person) and dispatch.may_act(ctx.town, person, ticket.grid, ticket.worker, ticket.category)
 
 
 def _list(ctx: Context) -> None:
-    mine = _in_hand(ctx)
+    mine = in_hand(ctx)
     if not mine:
         ctx.say("worker_none")
         return
@@ -126,8 +105,7 @@ def _list(ctx: Context) -> None:
 
 def _act(ctx: Context, name: str, ticket: Ticket, extra: str) -> str:
     """Do it if she may. A refusal changes nothing."""
-    person = ctx.person.code if ctx.person else ""
-    if not person or not dispatch.may_act(ctx.town, person, ticket.grid, ticket.worker, ticket.category):
+    if not _allowed(ctx, ticket):
         record(ctx.session, ticket, "refused", ctx.who, ctx.now, name)
         ctx.say("worker_refused")
         return "refused"

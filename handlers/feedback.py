@@ -83,7 +83,7 @@ def rated(ctx: Context) -> str | None:
     """满意 closes the sender's matter that was reported done; 不满意 reopens it; before that it is only noted."""
     ticket = _to_rate(ctx)
     if ticket is None:
-        if not ctx.message.to_bot:
+        if not ctx.to_bot:
             return None
         ctx.say("status_none")
         return "rate"

@@ -21,7 +21,7 @@ def intent(*names: str) -> Filter:
 
 def to_bot(ctx: Context) -> bool:
     """The bot is meant: mentioned, or spoken to directly."""
-    return ctx.message.to_bot
+    return ctx.to_bot
 
 
 def direct(ctx: Context) -> bool:

@@ -120,7 +120,7 @@ def _open(ctx: Context, matter: Matter, placement: Placement, media: list[Incomi
     u, rules = ctx.understanding, ctx.decisions
     urgent = ctx.is_urgent(matter)
     sensitive = u.sensitive >= rules.sensitive
-    quiet = u.p("report") < rules.open and not (ctx.message.to_bot or (urgent and u.p("report") >= rules.quiet))
+    quiet = u.p("report") < rules.open and not (ctx.to_bot or (urgent and u.p("report") >= rules.quiet))
     before = _recurrence(ctx, matter, placement)
     ticket = open_ticket(ctx, matter, placement, media, quiet=quiet, urgent=urgent, sensitive=sensitive)
     if not quiet and _may_speak(ctx):
@@ -131,7 +131,7 @@ def _open(ctx: Context, matter: Matter, placement: Placement, media: list[Incomi
 def _may_speak(ctx: Context) -> bool:
     """Sure enough to say something in front of everybody; who speaks to the bot always gets an answer."""
     sure = ctx.decisions.speak_urgent if ctx.is_urgent() else ctx.decisions.speak
-    return ctx.direct or ctx.message.to_bot or ctx.understanding.p("report", *BELONGING) >= sure
+    return ctx.to_bot or ctx.understanding.p("report", *BELONGING) >= sure
 
 
 def _answer(ctx: Context, ticket: Ticket, placement: Placement, before: Ticket | None) -> None:

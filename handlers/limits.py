@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 
-from config.tables import TableError, mapping
+from config.tables import TableError, mapping, once
 from handlers.workdays import WorkCalendar
 
 
@@ -60,7 +59,7 @@ def _number(name: str, value: object) -> float:
     return float(value)
 
 
-@lru_cache(maxsize=1)
+@once
 def limits() -> Limits:
     """Read and check the table. Raises TableError naming what is wrong."""
     table = mapping("tiers.yaml")

@@ -19,6 +19,15 @@ NAG_EVERY = timedelta(hours=24)
 FAINT = 1.2
 
 
+def stands(ctx: Context) -> str | None:
+    """The status of the sender's own latest matter, for a question in the direct chat that nothing else answers."""
+    own = [linked for linked in rank(ctx, ctx.understanding.matters[0], locate(ctx.town, ctx.where())) if linked.own]
+    if not ctx.direct or not own:
+        return None
+    ctx.say("status", own[0].ticket)
+    return "status"
+
+
 @progress.on(intent("status"))
 def asked(ctx: Context) -> str | None:
     """Answers with the status of the matter that is meant; passes a private one only to those who told of it.
@@ -30,17 +39,17 @@ def asked(ctx: Context) -> str | None:
     own = [linked for linked in ranked if linked.own]
     best = max(own, key=lambda linked: linked.points, default=None) or next(iter(ranked), None)
     if best is None or (best.points < FAINT and not best.own):
-        if not ctx.message.to_bot:
+        if not ctx.to_bot:
             return None
         ctx.say("status_none")
         return "status"
-    if not ctx.message.to_bot and ctx.understanding.p("status") < ctx.decisions.speak:
+    if not ctx.to_bot and ctx.understanding.p("status") < ctx.decisions.speak:
         return None
     ticket = best.ticket
     if ticket.sensitive and not (ctx.direct and best.own):
         if best.own:
             ctx.whisper("status", ticket)
-        elif ctx.message.to_bot:
+        elif ctx.to_bot:
             ctx.say("status_none")
         return "status"
     keep(ctx, ticket, ctx.message, "status")

@@ -2,15 +2,17 @@
 
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 
 import sqlalchemy as sa
 from sqlmodel import col
 
-from config.tables import TableError, mapping
+from config.tables import TableError, mapping, once
 from handlers import dispatch
+from handlers.assembly import rank
 from handlers.context import Context
-from handlers.filters import intent, to_bot
+from handlers.filters import direct, intent, to_bot
+from handlers.place import locate
+from handlers.progress import stands
 from handlers.router import Router
 from handlers.texts import say
 from models.person import LEVELS_OF_STAFF, Role
@@ -19,6 +21,11 @@ from nlu.normalize import normalize
 
 questions = Router("questions")
 SURE = 0.34
+SURELY_TALK = 0.8
+QUESTION = re.compile(
+    r"[?？]|[吗么冇没]$|怎么|咋|几点|几号|哪里|哪儿|在哪|什么|啥|多少|能不能|可不可以|有没有|要不要|会不会|谁"
+)
+THANKS = re.compile(r"谢谢|感谢|辛苦|好的|收到|麻烦了|多谢|嗯嗯")
 IN_CHARGE = "@in_charge"
 _NOISE = re.compile(
     r"@\S+\s?|[\s,，。？?！!、~～]|请问|问一下|问下|想问|麻烦|谢谢|你好|您好|啊|呀|呢|吗|嘛|哈|咱|我们|俺|阿拉"
@@ -40,7 +47,7 @@ def _grams(text: str) -> frozenset[str]:
     return frozenset(plain[i : i + 2] for i in range(len(plain) - 1)) or frozenset(plain)
 
 
-@lru_cache(maxsize=1)
+@once
 def _answers() -> tuple[Answer, ...]:
     out = []
     for number, row in enumerate(mapping("faq.yaml").get("faq") or [], 1):
@@ -129,6 +136,18 @@ def about_me(ctx: Context) -> str:
     return "privacy"
 
 
+@questions.on(intent("work"), direct, lambda ctx: not ctx.is_worker)
+def passes_on(ctx: Context) -> str | None:
+    """A leader or resident tells the bot how a matter goes: its worker gets the words."""
+    ranked = rank(ctx, ctx.understanding.matters[0], locate(ctx.town, ctx.where()))
+    best = next((linked.ticket for linked in ranked if linked.points >= ctx.decisions.link.enough / 2), None)
+    if best is None:
+        return None
+    ctx.alert_worker(best, "alert_more", "note", words=ctx.message.words)
+    ctx.say("passed_on", best)
+    return "work"
+
+
 @questions.on(to_bot, lambda ctx: not ctx.is_worker)
 def spoken_to(ctx: Context) -> str | None:
     """The bot is spoken to and nothing else fits: a greeting gets help, thanks get silence, a question gets a human."""
@@ -136,15 +155,23 @@ def spoken_to(ctx: Context) -> str | None:
     if GREETING.match(normalize(ctx.message.text).strip()):
         ctx.say("help")
         return "help"
-    if ctx.message.kind.value != "text" or (u.intent == "chatter" and not _mentions(ctx)):
+    text = ctx.message.text
+    asks = QUESTION.search(text) is not None
+    if (
+        not text
+        or (u.p("chatter") > SURELY_TALK and not asks)
+        or (u.intent == "chatter" and not asks and not _mentions(ctx))
+    ):
         return None
-    if found := answer_to(ctx.message.text):
+    if found := answer_to(text):
         if found == IN_CHARGE:
             in_charge(ctx)
         else:
             ctx.post(ctx.message.channel, ctx.message.chat, found)
         return "ask"
-    if u.intent == "chatter" and u.p("chatter") > 0.8:
+    if asks and (outcome := stands(ctx)):
+        return outcome
+    if THANKS.search(text):
         return None
     hand_over(ctx, "handed_over")
     return "human"

@@ -1,14 +1,13 @@
 """The bot's sentences, from config/replies.yaml."""
 
-from functools import lru_cache
 from typing import Any
 
-from config.tables import TableError, mapping
+from config.tables import TableError, mapping, once
 
 PARTS = ("words", "statuses", "levels")
 
 
-@lru_cache(maxsize=1)
+@once
 def _replies() -> dict[str, Any]:
     return mapping("replies.yaml")
 

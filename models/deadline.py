@@ -10,7 +10,8 @@ from models.base import BigId
 
 
 class Deadline(SQLModel, table=True):
-    """Something that falls due for a ticket. `calendar`: the version of the working calendar it was counted with."""
+    """Something that falls due for a ticket. `since`: what it was counted from; `calendar`: the version of the working
+    calendar it was counted with."""
 
     __table_args__ = (
         sa.UniqueConstraint("ticket", "kind", "round"),
@@ -26,6 +27,7 @@ class Deadline(SQLModel, table=True):
     ticket: int = Field(foreign_key="ticket.id", index=True, sa_type=BigId)
     kind: str = Field(max_length=32)
     round: int = 0
+    since: datetime
     due_at: datetime
     calendar: str = Field(default="", max_length=64)
     done_at: datetime | None = None

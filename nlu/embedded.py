@@ -19,6 +19,7 @@ TURN = re.compile(
 )
 SECOND_MATTER = 0.35
 KEPT_CATEGORIES = 5
+SURE_KIND = 0.5
 OBJECT = re.compile(
     r"电梯|路灯|楼道灯|声控灯|感应灯|单元门|电子门|门禁|道闸|窨?井盖|下水道|污水管|雨水管|水管|化粪池|外墙|屋顶|栏杆|扶手|健身器材|滑梯|秋千|座椅|长椅|充电桩|充电棚|垃圾桶|垃圾房|垃圾亭|"
     r"消防栓|灭火器|消防通道|电线|变压器|配电箱|红绿灯|减速带|站牌|护栏|台阶|坡道|水表|电表|气表|暖气|宽带|快递柜|信箱|树|花坛|摄像头|监控"
@@ -61,7 +62,8 @@ class EmbeddedEngine:
         sensitive = float(self.heads.probabilities("sensitive", logits)[0])
         alarms = lexicon.fired("urgent", text)
         whispers = lexicon.fired("sensitive", text)
-        matters = self._matters(utterance, text, spans, logits)
+        leaf = next((entry.leaf for entry in alarms if entry.leaf), "")
+        matters = tuple(_spoken_for(matter, leaf) for matter in self._matters(utterance, text, spans, logits))
         return Understanding(
             intents=intents,
             matters=matters,
@@ -97,6 +99,14 @@ class EmbeddedEngine:
             parts.append(Matter(utterance.text[start:end].strip(" ,，。;；"), self._categories(found), tuple(inside)))
         kinds = {part.category for part in parts}
         return tuple(parts) if len(kinds) == len(parts) else (whole,)
+
+
+def _spoken_for(matter: Matter, leaf: str) -> Matter:
+    """The kind that an alarm's words speak for, where the head itself is unsure of the kind."""
+    if not leaf or matter.categories[0][1] >= SURE_KIND or matter.category == leaf:
+        return matter
+    others = tuple((code, share * (1 - SURE_KIND)) for code, share in matter.categories if code != leaf)
+    return Matter(matter.text, ((leaf, SURE_KIND), *others)[:KEPT_CATEGORIES], matter.spans)
 
 
 def _objects(text: str) -> list[Span]:

@@ -7,9 +7,8 @@ The lists stand in config/lexicon.yaml. They are OR-ed with the trained head; a 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
-from config.tables import TableError, mapping
+from config.tables import TableError, mapping, once
 
 
 @dataclass(frozen=True)
@@ -37,11 +36,11 @@ def _entries(rows: Mapping[str, Mapping[str, str]]) -> tuple[Entry, ...]:
     return tuple(out)
 
 
-@lru_cache(maxsize=1)
+@once
 def lexicon() -> dict[str, tuple[Entry, ...]]:
-    """The entries of `urgent` and `sensitive`, and the guards of `past`."""
+    """The entries of `urgent` and `sensitive`."""
     found = mapping("lexicon.yaml")
-    return {part: _entries(found.get(part) or {}) for part in ("urgent", "sensitive", "calm")}
+    return {part: _entries(found.get(part) or {}) for part in ("urgent", "sensitive")}
 
 
 def fired(part: str, text: str) -> list[Entry]:

@@ -83,7 +83,8 @@ def lamp(session: Session) -> None:
         ))  # fmt: skip
         session.add(Supporter(ticket=number, channel="web", chat="g-QX-01-01-01", sender=sender, since=NOW))
     session.add(Attachment(ticket=number, message="m1", kind="location", lon=118.9098, lat=28.9553, added_at=NOW))
-    session.add(Deadline(ticket=number, kind="settle", due_at=datetime(2026, 3, 2, 16, tzinfo=UTC)))
+    due = datetime(2026, 3, 2, 16, tzinfo=UTC)
+    session.add(Deadline(ticket=number, kind="settle", since=due - timedelta(hours=8), due_at=due))
     events = [
         ("web:u01", "opened", "chatter facility.lighting"),
         ("system", "assigned", f"{OWN} (gridworker QX-01-01)"),

@@ -79,7 +79,7 @@ def errors_in(log: Path) -> list[str]:
     return bad
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the running demo. At the end it must stop by itself and have logged no error."""
     home = tmp_path_factory.mktemp("home")
@@ -105,7 +105,8 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     assert errors_in(log) == []
 
 
-@pytest.fixture(scope="session")
+# Not for the session: while Playwright is open, its event loop runs in this thread, and asyncio tests could not.
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, or another that is installed, without a window."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)

@@ -13,7 +13,7 @@ from tests.browser.phone import WAIT, Phone, Phones
 
 # One service and one browser for all: under pytest-xdist these tests stay together. The first waits for the training.
 pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser"), pytest.mark.timeout(600)]
-SOUTH, WEST, FACTORY = "g-QX-01-01-01", "g-QX-02-01-01", "g-QX-01-02-02"
+SOUTH, WEST, FACTORY, COMMUNITY = "g-QX-01-01-01", "g-QX-02-01-01", "g-QX-01-02-02", "g-QX-01"
 NUMBER = re.compile(r"LS\d+")
 
 
@@ -34,8 +34,8 @@ def open_task(phones: Phones, phone: Phone) -> Phone:
 
 def test_from_a_line_in_the_group_to_a_closed_ticket(phones: Phones, browser: Browser, pictures: Path) -> None:
     """Reported, answered, accepted, settled, rated: on two phones."""
-    neighbour = phones.of("U03", SOUTH)
-    neighbour.says("早 豆豆今天开学第一天 哭着出门的")
+    phones.of("C02", COMMUNITY).says("【通知】周四上午九点在居委会量血压，请带身份证")
+    phones.of("U03", SOUTH).says("早 豆豆今天开学第一天 哭着出门的")
     resident, worker = phones.of("U01", SOUTH), phones.of("W01", "d-w01")
 
     resident.says("3幢2单元电梯坏了 有人困在里面")

@@ -73,7 +73,7 @@ def test_a_forbidden_move_changes_nothing(sqlite_db: Database, clock: HandClock)
     def work(session: Session) -> None:
         for here, to, actor in FORBIDDEN:
             ticket = open_ticket(session, clock(), status=here)
-            session.add(Deadline(ticket=ticket.id or 0, kind="due", due_at=clock()))
+            session.add(Deadline(ticket=ticket.id or 0, kind="due", since=clock(), due_at=clock()))
             session.flush()
             before = as_written(ticket)
             assert not may(ticket, to, actor)
@@ -95,7 +95,7 @@ def test_what_has_ended_is_not_due_any_more(db: Database, clock: HandClock, to: 
     def work(session: Session) -> None:
         ticket, other = open_ticket(session, clock(), status=here), open_ticket(session, clock())
         for number in (ticket.id or 0, other.id or 0):
-            session.add(Deadline(ticket=number, kind="due", due_at=clock() + timedelta(days=1)))
+            session.add(Deadline(ticket=number, kind="due", since=clock(), due_at=clock() + timedelta(days=1)))
         session.flush()
         move(session, ticket, to, actor, "W01", clock.forward(hours=1))
         left = session.execute(sa.text("SELECT ticket FROM deadline WHERE done_at IS NULL")).scalars().all()

@@ -19,7 +19,8 @@ def diary(db: Database, now: datetime, *minutes: int, ticket: int | None = None)
     def write(session: Session) -> int:
         number = ticket or open_ticket(session, now).id or 0
         for round_, after in enumerate(minutes):
-            session.add(Deadline(ticket=number, kind="due", round=round_, due_at=now + timedelta(minutes=after)))
+            at = now + timedelta(minutes=after)
+            session.add(Deadline(ticket=number, kind="due", round=round_, since=now, due_at=at))
         return number
 
     return db.tx(write)

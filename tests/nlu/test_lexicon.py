@@ -91,11 +91,6 @@ def test_what_is_not_for_the_group(name: str, text: str) -> None:
     assert name in {entry.name for entry in fired("sensitive", normalize(text))}
 
 
-@pytest.mark.parametrize("text", ["来电了", "已经修好了，谢谢", "虚惊一场"])
-def test_what_is_over(text: str) -> None:
-    assert fired("calm", normalize(text))
-
-
 @pytest.mark.parametrize(
     ("table", "named"),
     [("urgent:\n  fire: {words: '(着火'}\n", "fire"), ("urgent:\n  fire: {leaf: safety.fire}\n", "fire")],

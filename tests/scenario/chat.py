@@ -106,10 +106,14 @@ class Scene:
     # --- time -------------------------------------------------------------------------------------------------------
 
     def at(self, moment: str) -> "Scene":
-        """Go on to `2026-03-02 07:31`, or to 07:33 of the same day, local time. Deadlines fire on the way."""
+        """Go on to `2026-03-02 07:31`, or to 07:33 of the same day, local time. Deadlines fire on the way. Before the
+        first message it may be any moment."""
         if len(moment) <= 5:
             moment = f"{self.clock().astimezone(ZONE):%Y-%m-%d} {moment}"
-        self._go(datetime.strptime(moment, "%Y-%m-%d %H:%M").replace(tzinfo=ZONE))
+        when = datetime.strptime(moment, "%Y-%m-%d %H:%M").replace(tzinfo=ZONE)
+        if not self._sent:
+            self.clock.set(when)
+        self._go(when)
         return self
 
     def wait(self, span: str) -> "Scene":

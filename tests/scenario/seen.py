@@ -50,8 +50,8 @@ def said_by_bot(session: Session, town: Town) -> list[Line]:
         name = town.people[out.to_person].name if out.to_person else ""
         lines.append(
             Line(
-                outgoing_id(row), out.chat, out.text, out.purpose == Purpose.ALERT, name, out.to_person, out.why, out.card,
-                out.ticket, row.created_at.astimezone(ZONE),
+                id=outgoing_id(row), chat=out.chat, text=out.text, is_alert=out.purpose == Purpose.ALERT, to=name,
+                person=out.to_person, why=out.why, card=out.card, ticket=out.ticket, at=row.created_at.astimezone(ZONE),
             )
         )  # fmt: skip
     return lines

@@ -42,9 +42,7 @@ def test_by_a_forwarded_record(chat: Scene) -> None:
 
 
 def test_urgent_goes_to_the_communitys_staff_too(chat: Scene) -> None:
-    chat.at("2026-03-02 07:20").group("桂雨名苑西区").says(
-        "西区何姐", "3幢的阿姨打电话给我 说楼道里好大的煤气味"
-    )
+    chat.at("2026-03-02 07:20").group("桂雨名苑西区").says("西区何姐", "3幢的阿姨打电话给我 说楼道里好大的煤气味")
     assert (chat.ticket().category, chat.ticket().urgent) == ("safety.gas", True)
     assert [alert.to for alert in chat.alerts()] == ["网格员小岑", "桂花社区温书记", "桂花社区小邵"]
     assert all(alert.text.startswith("【紧急】LS00001") for alert in chat.alerts())

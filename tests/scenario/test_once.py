@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot import worker as working
+import handlers.root
 from handlers.context import Context
 from models.message import Incoming
 from tests.scenario.chat import Scene
@@ -22,7 +22,8 @@ def water(chat: Scene) -> Incoming:
 
 def breaks(monkeypatch: pytest.MonkeyPatch, error: BaseException, times: int) -> list[str]:
     """From now on the decision fails at its very end, `times` times; gives the outcomes that were lost."""
-    real, lost = working.handle, []
+    real = handlers.root.handle
+    lost: list[str] = []
 
     def handle(ctx: Context) -> str:
         outcome = real(ctx)
@@ -31,7 +32,7 @@ def breaks(monkeypatch: pytest.MonkeyPatch, error: BaseException, times: int) ->
             raise error
         return outcome
 
-    monkeypatch.setattr(working, "handle", handle)
+    monkeypatch.setattr("bot.worker.handle", handle)
     return lost
 
 

@@ -64,7 +64,7 @@ def test_phone_and_room_reach_the_worker_only(chat: Scene) -> None:
     group = chat.at("2026-03-02 19:46").group("柳岸花园南区")
     group.says("春芽", "6幢2单元501楼道灯不亮了 我电话13812345678")
     chat.presses("网格员小顾", "accept")
-    group.says("春芽", "@邻声 我报的楼道灯处理得怎么样了")
+    group.says("春芽", "@邻声 处理到哪一步了")
     chat.presses("网格员小顾", "done")
 
     assert len(group.bot_said) == 4

@@ -1,0 +1,75 @@
+"""Which ticket a worker means: named, quoted, the only one in hand, or the one that her words fit."""
+
+import re
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from handlers import dispatch
+from handlers.assembly import MESSAGES, among
+from handlers.context import Context
+from handlers.place import locate
+from models import outbox as outgoing
+from models.outbox import Outbox
+from models.ticket import OPEN, Ticket, TicketMessage
+
+NUMBER = re.compile(r"(?:ls|单号?|工单)\s?0*(\d{1,9})|(?<!\d)0+(\d{1,6})(?!\d)", re.IGNORECASE)
+AHEAD = 0.5
+REACH = 300
+
+
+def meant(ctx: Context) -> tuple[Ticket | None, bool]:
+    """The ticket, and whether there is no doubt about it."""
+    for match in NUMBER.finditer(ctx.message.text):
+        found = ctx.session.get(Ticket, int(match[1] or match[2]))
+        if found is not None:
+            return found, True
+    if ctx.message.quote and (quoted := _quoted(ctx)):
+        return quoted, True
+    mine = in_hand(ctx)
+    if len(mine) == 1:
+        return mine[0], True
+    return _fitting(ctx, mine or _within_reach(ctx))
+
+
+def _fitting(ctx: Context, tickets: Sequence[Ticket]) -> tuple[Ticket | None, bool]:
+    """The ticket that kind and place of her words fit best; in doubt where another fits nearly as well."""
+    if not tickets:
+        return None, False
+    messages: dict[int, list[TicketMessage]] = {ticket.id or 0: [] for ticket in tickets}
+    for row in ctx.session.scalars(MESSAGES, {"tickets": list(messages)}):
+        messages[row.ticket].append(row)
+    pairs = [(ticket, messages[ticket.id or 0]) for ticket in tickets]
+    ranked = among(ctx, pairs, ctx.understanding.matters[0], locate(ctx.town, ctx.where()))
+    clear = len(ranked) == 1 or ranked[0].points - ranked[1].points > AHEAD
+    return ranked[0].ticket, clear and ranked[0].points > 0
+
+
+def _quoted(ctx: Context) -> Ticket | None:
+    row = ctx.session.scalars(
+        sa.select(Outbox)
+        .where(col(Outbox.channel) == ctx.message.channel, col(Outbox.platform_id) == ctx.message.quote)
+        .limit(1)
+    ).first()
+    number = outgoing.read(row).ticket if row else None
+    return ctx.session.get(Ticket, number) if number else None
+
+
+def in_hand(ctx: Context) -> Sequence[Ticket]:
+    """Her open tickets, urgent ones first."""
+    if ctx.person is None:
+        return []
+    mine = sa.select(Ticket).where(col(Ticket.worker) == ctx.person.code, col(Ticket.status).in_(OPEN))
+    return ctx.session.scalars(mine.order_by(sa.desc(col(Ticket.urgent)), col(Ticket.id))).all()
+
+
+def _within_reach(ctx: Context) -> Sequence[Ticket]:
+    """Open tickets of her grids that she may act on although somebody else has them: a department's worker."""
+    if ctx.person is None:
+        return []
+    grids = {code for duty in ctx.town.duties.get(ctx.person.code, ()) for code in ctx.town.around(duty.grid)}
+    near = sa.select(Ticket).where(col(Ticket.grid).in_(grids), col(Ticket.status).in_(OPEN))
+    tickets = ctx.session.scalars(near.order_by(sa.desc(col(Ticket.id))).limit(REACH)).all()
+    person = ctx.person.code
+    return [t for t in tickets if dispatch.may_act(ctx.town, person, t.grid, t.worker, t.category)]
