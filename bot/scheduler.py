@@ -11,7 +11,7 @@ from sqlmodel import Session, col
 
 from bot import metrics
 from handlers.desk import Desk, Linker, no_link
-from handlers.falling_due import close_unrated, fire
+from handlers.falling_due import close_unrated, fire, recount
 from handlers.town import Town, load
 from handlers.workdays import WorkCalendar
 from models import deadline, mark, outbox
@@ -66,6 +66,13 @@ class Sweeper:
         """Close tickets that nobody rates."""
         return self._db.tx(lambda session: close_unrated(self._desk(session, "unrated"), BATCH))
 
+    def recount(self) -> int:
+        """Count anew what another working calendar counted. Returns how many rows were looked at."""
+        taken = 0
+        while count := self._db.tx(lambda session: recount(self._desk(session, "recount"), BATCH)):
+            taken += count
+        return taken
+
     def forget(self, keep_days: int) -> int:
         """Remove handled messages older than `keep_days`: tickets keep their own copies, talk is not archived."""
         before = self._clock() - timedelta(days=keep_days)
@@ -117,6 +124,10 @@ def start(db: Database, sweeper: Sweeper, *, keep_days: int) -> AsyncIOScheduler
     async def unrated() -> None:
         await db.call(sweeper.unrated)
 
+    async def recounted() -> None:
+        if rows := await db.call(sweeper.recount):
+            log.info("deadline.recounted", rows=rows)
+
     async def forget() -> None:
         gone = await db.call(sweeper.forget, keep_days)
         log.info("retention.done", rows=gone)
@@ -124,6 +135,9 @@ def start(db: Database, sweeper: Sweeper, *, keep_days: int) -> AsyncIOScheduler
     scheduler.add_job(deadlines, "interval", seconds=2, id="deadlines")
     scheduler.add_job(gauges, "interval", seconds=5, id="gauges")
     scheduler.add_job(unrated, "interval", minutes=30, id="unrated")
+    scheduler.add_job(recounted, "date", id="recount-at-start")
+    # And again: while a deployment is restarted bit by bit, processes with the old days still count by them.
+    scheduler.add_job(recounted, "cron", hour=19, minute=7, id="recount")
     scheduler.add_job(forget, "cron", hour=19, minute=17, id="retention")  # 03:17 in China
     scheduler.start()
     return scheduler

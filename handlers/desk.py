@@ -169,30 +169,32 @@ class Desk:
         )  # fmt: skip
         return True
 
-    def alert_worker(self, ticket: Ticket, name: str, why: str, **values: object) -> None:
-        """Push to the ticket's worker, if it has one."""
+    def alert_worker(self, ticket: Ticket, name: str, why: str, *, card: bool = False, **values: object) -> None:
+        """Push news of a ticket to its worker, if it has one. card: with the task card again."""
         if ticket.worker:
-            self.alert(ticket.worker, ticket, say(name, **self.facts(ticket), **values), why)
+            self.alert(ticket.worker, ticket, say(name, **self.facts(ticket), **values), why, card=card)
 
-    def assign(self, ticket: Ticket, to: Assigned | None, *, name: str = "alert_text") -> None:
-        """Make somebody responsible and alert her; an urgent matter also alerts the community's staff at once."""
-        first = ticket.status in (Status.REPORTED, Status.REOPENED)
+    def assign(self, ticket: Ticket, to: Assigned | None, *, name: str = "alert_text", **values: object) -> None:
+        """Make somebody responsible and alert her; an urgent matter also alerts the community's staff at once.
+
+        name: the sentence of the alert; `alert_urgent` for a matter that has just become urgent.
+        """
+        news = name == "alert_urgent" or ticket.status in (Status.REPORTED, Status.REOPENED)
         if to is not None:
             ticket.worker = to.person
             move(self.session, ticket, Status.ASSIGNED, Actor.SYSTEM, SYSTEM, self.now, note=f"{to.person} ({to.why})")
-            name = "alert_urgent" if ticket.urgent and name == "alert_text" else name
-            text = say("alert_doubtful" if ticket.quiet else name, **self.facts(ticket), due=self.due_text(ticket))
+            if name == "alert_text":
+                name = "alert_urgent" if ticket.urgent else "alert_doubtful" if ticket.quiet else name
+            text = say(name, **self.facts(ticket), due=self.due_text(ticket), **values)
             self.alert(to.person, ticket, text, to.why)
-        if first and (ticket.urgent or to is None):
-            name = "alert_urgent" if ticket.urgent else "unassigned"
-            for other in dispatch.staff_above(self.town, ticket.grid, Role.COMMUNITY, self.now):
-                if to is None or other.person != to.person:
-                    self.alert(
-                        other.person,
-                        ticket,
-                        say(name, **self.facts(ticket)),
-                        "urgent" if ticket.urgent else "unassigned",
-                    )
+        if news and (ticket.urgent or to is None):
+            self._staff_too(ticket, but=to.person if to else None)
+
+    def _staff_too(self, ticket: Ticket, *, but: str | None) -> None:
+        name, why = ("alert_urgent", "urgent") if ticket.urgent else ("unassigned", "unassigned")
+        for other in dispatch.staff_above(self.town, ticket.grid, Role.COMMUNITY, self.now):
+            if other.person != but:
+                self.alert(other.person, ticket, say(name, **self.facts(ticket)), why)
 
     # --- tickets ------------------------------------------------------------------------------------------------
 

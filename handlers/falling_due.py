@@ -1,15 +1,18 @@
 """What happens when something falls due: one reminder when it is near, one escalation when it is past, a closing
-when nobody rates. The full ladder comes on top of these."""
+when nobody rates. The full ladder comes on top of these. What is not due yet is counted anew when the working calendar
+has changed."""
+
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlmodel import col
 
 from handlers import dispatch
 from handlers.desk import SYSTEM, Desk
-from handlers.limits import limits
+from handlers.limits import due, limits, reminder
 from handlers.texts import say, word
 from handlers.workflow import Actor, move, record
-from models.deadline import Deadline
+from models.deadline import Deadline, counted_otherwise
 from models.person import Role
 from models.ticket import OPEN, Status, Ticket
 
@@ -23,7 +26,7 @@ def fire(desk: Desk, row: Deadline) -> str:
         return "stale"
     if row.kind == "remind":
         record(desk.session, ticket, "reminded", SYSTEM, desk.now)
-        desk.alert_worker(ticket, "reminder", "reminder", due=desk.due_text(ticket))
+        desk.alert_worker(ticket, "reminder", "reminder", card=True, due=desk.due_text(ticket))
     elif row.kind == "settle":
         escalate(desk, ticket)
     return row.kind
@@ -64,3 +67,34 @@ def close_unrated(desk: Desk, limit: int) -> int:
     for ticket in rows:
         move(desk.session, ticket, Status.CLOSED, Actor.SYSTEM, SYSTEM, desk.now, note="not rated")
     return len(rows)
+
+
+def recount(desk: Desk, limit: int) -> int:
+    """Deadlines that an older working calendar counted are counted anew, from the same moment; the history keeps both.
+
+    limit: rows at a time. Returns how many were looked at, moved or not; 0 when all are of this calendar's version. An
+    urgent matter has minutes and no working days: its deadline stays. So does one whose tier has no limit any more.
+    """
+    rows = counted_otherwise(desk.session, desk.calendar.version, limit)
+    for row, ticket in rows:
+        row.calendar = desk.calendar.version
+        desk.session.add(row)
+        rule = limits().tiers.get(ticket.tier)
+        if rule is None:
+            continue
+        end = due(row.since, rule, desk.calendar)
+        before, row.due_at = row.due_at, reminder(row.since, end, rule) if row.kind == "remind" else end
+        if row.kind == "settle" and row.due_at != before:
+            note = f"{_local(desk, before)} → {_local(desk, row.due_at)}"
+            record(desk.session, ticket, "recounted", SYSTEM, desk.now, note)
+    return len(rows)
+
+
+def _local(desk: Desk, moment: datetime) -> str:
+    """Local time, midnight as the end of a day: 2026-03-09 24:00."""
+    local = moment.astimezone(desk.calendar.zone)
+    return f"{local:%Y-%m-%d %H:%M}" if local.time().replace(second=0) != datetime.min.time() else _end(local)
+
+
+def _end(midnight: datetime) -> str:
+    return f"{midnight - timedelta(days=1):%Y-%m-%d} 24:00"

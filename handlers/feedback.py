@@ -23,6 +23,12 @@ UNHAPPY = re.compile(
 )
 SO_SO = re.compile(r"一般|还行|凑合|马马虎虎|三星|3星|中评")
 STARS = re.compile(r"([1-5一二三四五])\s?(?:星|分|颗星)")
+# What `resolved` in config/replies.yaml asks people to say.
+GIVEN = re.compile(
+    r"(?:非常|很|挺|基本|十分|特别)?(?:不太|不|还算|还)?满意(?!什么|啥|个)|好评|差评|[1-5一二三四五]\s?星"
+)
+MENTION = re.compile(r"@\S+\s?")
+SHORT_ANSWER = 24
 VALUES = {"一": 1, "二": 2, "三": 3, "四": 4, "五": 5}
 HAPPY, NEUTRAL, SAD = 5, 3, 1
 
@@ -74,11 +80,19 @@ def reopen(ctx: Context, ticket: Ticket) -> None:
     there = dispatch.responsible(ctx.town, ticket.grid, ctx.now)
     if worker and dispatch.present(ctx.town, worker, ctx.now):
         there = dispatch.Assigned(worker, "reopened")
-    ctx.assign(ticket, there)
-    ctx.alert_worker(ticket, "alert_reopened", "reopened", words=ctx.message.words)
+    ctx.assign(ticket, there, name="alert_reopened", words=ctx.message.words)
 
 
-@feedback.on(intent("rate"))
+def answers_us(ctx: Context) -> bool:
+    """The very words the bot asked for, from somebody whose matter was just reported done."""
+    words = MENTION.sub("", ctx.message.words).strip()
+    if len(words) > SHORT_ANSWER or not GIVEN.match(words):
+        return False
+    ticket = _to_rate(ctx)
+    return ticket is not None and ticket.status == Status.RESOLVED
+
+
+@feedback.on(lambda ctx: intent("rate")(ctx) or answers_us(ctx))
 def rated(ctx: Context) -> str | None:
     """满意 closes the sender's matter that was reported done; 不满意 reopens it; before that it is only noted."""
     ticket = _to_rate(ctx)

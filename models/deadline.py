@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, Session, SQLModel, col
 
 from models.base import BigId
+from models.ticket import OPEN, Ticket
 
 
 class Deadline(SQLModel, table=True):
@@ -44,6 +45,24 @@ def due(session: Session, now: datetime, limit: int) -> Sequence[Deadline]:
         .with_for_update(skip_locked=True)
     )
     return session.scalars(statement).all()
+
+
+def counted_otherwise(session: Session, calendar: str, limit: int) -> Sequence[tuple[Deadline, Ticket]]:
+    """Rows of open tickets that another version of the working calendar than `calendar` counted, each with its ticket;
+    both locked for this transaction, what another process holds is left out. Urgent tickets know no working days.
+
+    limit: at most so many rows; those of one ticket stand together.
+    """
+    statement = (
+        sa.select(Deadline, Ticket)
+        .join(Ticket, col(Ticket.id) == col(Deadline.ticket))
+        .where(col(Deadline.done_at).is_(None), col(Deadline.kind).in_(("remind", "settle")))
+        .where(col(Deadline.calendar) != calendar, col(Ticket.status).in_(OPEN), col(Ticket.urgent).is_(False))
+        .order_by(col(Deadline.ticket), col(Deadline.id))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    return [(row, ticket) for row, ticket in session.execute(statement)]
 
 
 def cancel(session: Session, ticket: int, now: datetime) -> None:

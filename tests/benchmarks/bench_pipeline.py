@@ -30,6 +30,7 @@ from tests.conftest import DEMO
 COPIES = 30  # further groups of each grid, in which the same is said
 FLOOR = 800.0
 IDLE = 0.002  # seconds until a worker looks again that found every conversation in other hands
+PATIENCE = 120.0  # seconds; whoever is not done then has failed
 
 
 def run(bench: Bench) -> Result:
@@ -120,14 +121,17 @@ def _worked(url: str, home: Path, workers: int, count: int) -> tuple[float, int]
 
 def _work(url: str, home: Path, pipe: Connection) -> None:
     """A worker's loop without its waiting: until nothing is left."""
-    logs.configure("warning", json=True)
+    logs.configure("error", json=True)
     db = Database(url)
     engine = EmbeddedEngine.ready(home, leaves())
     worker = Worker(db, engine, WorkCalendar.configured(ZoneInfo("Asia/Shanghai")))
     left = sa.select(sa.func.count()).select_from(Inbox).where(Inbox.finished_at.is_(None))  # type: ignore[union-attr]
     pipe.send("ready")
     pipe.recv()
-    while worker.step() or db.tx(lambda session: session.scalar(left)):
-        time.sleep(0 if worker.step() else IDLE)
+    until = time.monotonic() + PATIENCE
+    while db.tx(lambda session: session.scalar(left)) and time.monotonic() < until:
+        while worker.step():
+            pass
+        time.sleep(IDLE)
     pipe.send("done")
     db.close()
