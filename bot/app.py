@@ -16,6 +16,7 @@ from nlu.types import Engine
 log = structlog.get_logger(__name__)
 PROCESS = web.AppKey("process", Process)
 BODY_BYTES = 10 * 1024 * 1024  # a photo and its form
+LOCAL = "127.0.0.1"
 OPEN_REQUESTS = 2.0  # seconds that open requests have to end when the process does
 HEADERS = {
     "Content-Security-Policy": (
@@ -100,9 +101,41 @@ async def serve(
         app = build(settings, worker=worker)
         runner = web.AppRunner(app, access_log_class=AccessLog, shutdown_timeout=OPEN_REQUESTS)
         try:
-            await runner.setup()
-            await web.TCPSite(runner, host, port).start()
-            ready(f"http://{host if ':' not in host else f'[{host}]'}:{runner.addresses[0][1]}")
+            if await signals.unless_told(runner.setup()):
+                await web.TCPSite(runner, host, port).start()
+                ready(f"http://{host if ':' not in host else f'[{host}]'}:{runner.addresses[0][1]}")
+                await signals.told.wait()
+        finally:
+            await runner.cleanup()
+
+
+async def work(
+    settings: Settings, *, metrics_port: int | None = None, ready: Callable[[str], None] = lambda address: None,
+    engine: Engine | None = None,
+) -> None:  # fmt: skip
+    """Handle and send until SIGTERM or SIGINT, without callbacks and pages.
+
+    metrics_port: where /healthz and /metrics of this process are, on this machine only; 0 for any, None for nowhere.
+    ready: called once it works, with their address or "". Raises OSError when the port is taken.
+    """
+    with Signals() as signals:
+        process = Process(settings, working=True, engine=engine)
+        if not await signals.unless_told(process.start()):
+            await process.stop()
+            return
+        app = web.Application(middlewares=[plain_errors])
+        app.add_routes(Health(process).routes())
+        app.on_response_prepare.append(careful)
+        runner = web.AppRunner(app, access_log_class=AccessLog, shutdown_timeout=OPEN_REQUESTS)
+        try:
+            address = ""
+            if metrics_port is not None:
+                await runner.setup()
+                await web.TCPSite(runner, LOCAL, metrics_port).start()
+                address = f"http://{LOCAL}:{runner.addresses[0][1]}"
+            ready(address)
             await signals.told.wait()
         finally:
+            # The figures last: whoever watches sees the process end, and not its door close.
+            await process.stop()
             await runner.cleanup()

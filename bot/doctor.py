@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
+from bot.training import folder_of, is_trained
 from config.settings import Settings, SettingsError, load_settings
 from config.tables import TableError, categories, leaves
 from handlers import town as towns
@@ -22,7 +23,6 @@ from models.database import Database
 from models.person import WORKERS, Role
 from models.schema import current
 from nlu.corpus import BadData
-from nlu.train import fingerprint
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 SKEW = timedelta(seconds=5)
@@ -144,9 +144,9 @@ def _some(check: str, codes: list[str], what: str, todo: str, state: str) -> Fin
 
 
 def _engine(settings: Settings) -> Finding:
-    folder = settings.home / "nlu" / fingerprint(leaves())
-    if (folder / "heads.json").is_file():
-        return Finding("engine", OK, f"trained, {folder.name}")
+    known = leaves()
+    if is_trained(settings.home, known):
+        return Finding("engine", OK, f"trained, {folder_of(settings.home, known).name}")
     return Finding("engine", WARN, "not trained for these data yet: `linsheng train`, or the first `serve` does it.")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from bot import scheduler
+from bot import scheduler, training
 from bot.channels.base import Channel
 from bot.channels.registry import channels
 from bot.ingest import Ingest
@@ -19,7 +19,6 @@ from bot.towns import first_town
 from bot.wakeup import Bell, Listener
 from bot.worker import Worker
 from config.settings import Settings
-from config.tables import leaves
 from handlers.workdays import WorkCalendar
 from models.base import Clock, utc_now
 from models.database import Database
@@ -27,7 +26,6 @@ from models.inbox import Inbox
 from models.outbox import Outbox
 from models.queue import bell
 from models.schema import upgrade
-from nlu.embedded import EmbeddedEngine
 from nlu.types import Engine
 
 log = structlog.get_logger(__name__)
@@ -66,7 +64,8 @@ class Process:
     async def start(self) -> None:
         """Migrate, fill an empty database, get the engine ready, open the channels, begin to work.
 
-        Raises BadPack, sqlalchemy's OperationalError, TableError, BadData; what was opened is closed again then.
+        Raises BadPack, sqlalchemy's OperationalError, TableError, NotTrained; what was opened is closed again then, and
+        also when it is cancelled.
         """
         try:
             self.inbox.hang()
@@ -86,9 +85,7 @@ class Process:
     async def _work(self) -> None:
         calendar = WorkCalendar.configured(self.settings.zone)
         link = linker(self.settings, self.links)
-        engine = self._engine
-        if engine is None:
-            engine = await self.db.call(EmbeddedEngine.ready, self.settings.home, leaves())
+        engine = self._engine or await training.engine(self.settings.home, self.db)
         worker = Worker(
             self.db, engine, calendar, settings=self.settings.worker, clock=self.clock, link=link,
             wake=self.outbox.ring,
@@ -161,6 +158,21 @@ class Signals:
         self.told.set()
         self._let_go()
 
+    async def unless_told(self, start: Coroutine[Any, Any, None]) -> bool:
+        """Do what comes before the work, which may take long. False when a signal came first: `start` was cancelled
+        then, and has ended. What it raises is raised."""
+        starting = asyncio.ensure_future(start)
+        told = asyncio.ensure_future(self.told.wait())
+        await asyncio.wait({starting, told}, return_when=asyncio.FIRST_COMPLETED)
+        told.cancel()
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait({starting})
+        if starting.cancelled():
+            return False
+        starting.result()
+        return not self.told.is_set()
+
     def _let_go(self) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -168,14 +180,3 @@ class Signals:
 
     def __exit__(self, *_: object) -> None:
         self._let_go()
-
-
-async def run_worker(settings: Settings) -> None:
-    """A process without a web application: work until told to stop."""
-    with Signals() as signals:
-        process = Process(settings, working=True)
-        await process.start()
-        try:
-            await signals.told.wait()
-        finally:
-            await process.stop()

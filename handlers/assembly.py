@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -55,7 +56,24 @@ def _any_of(*wanted: sa.Select[int | None]) -> sa.Select[Ticket]:
 
 HERE = _any_of(_IN_CHAT, _BY_SENDER)
 HERE_AND_NEAR = _any_of(_IN_CHAT, _BY_SENDER, _NEAR)
-MESSAGES = sa.select(TicketMessage).where(col(TicketMessage.ticket).in_(sa.bindparam("tickets", expanding=True)))
+_row = TicketMessage
+# Of a ticket's messages only those of this sender and of this chat say anything about a message.
+SAID = (
+    sa.select(col(_row.ticket), col(_row.chat), col(_row.sender), col(_row.message), col(_row.role), col(_row.sent_at))
+    .where(col(_row.ticket).in_(sa.bindparam("tickets", expanding=True)), col(_row.channel) == _CHANNEL)
+    .where(sa.or_(col(_row.sender) == _SENDER, col(_row.chat) == _CHAT))
+)
+
+
+class Said(NamedTuple):
+    """A message of a ticket, as far as it matters here."""
+
+    ticket: int
+    chat: str
+    sender: str
+    message: str
+    role: str
+    sent_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +86,7 @@ class Linked:
     here: bool
 
 
-def candidates(ctx: Context, matter: Matter | None) -> list[tuple[Ticket, list[TicketMessage]]]:
+def candidates(ctx: Context, matter: Matter | None) -> list[tuple[Ticket, list[Said]]]:
     """Recent tickets with their messages: of this chat, of this sender, and of the same kind near by."""
     m = ctx.message
     values: dict[str, object] = {"since": m.sent_at - REACH, "channel": m.channel, "chat": m.chat, "sender": m.sender}
@@ -77,12 +95,18 @@ def candidates(ctx: Context, matter: Matter | None) -> list[tuple[Ticket, list[T
         statement = HERE_AND_NEAR
         values["kinds"] = [code for code, share in matter.categories[:2] if share > UNLIKELY] or [matter.category]
         values["grids"] = ctx.town.around(community)
-    tickets = ctx.session.scalars(statement, values).all()
-    messages: dict[int, list[TicketMessage]] = {ticket.id or 0: [] for ticket in tickets}
-    if tickets:
-        for row in ctx.session.scalars(MESSAGES, {"tickets": list(messages)}):
-            messages[row.ticket].append(row)
-    return [(ticket, messages[ticket.id or 0]) for ticket in tickets if ticket.status != Status.DISMISSED]
+    return with_messages(ctx, ctx.session.scalars(statement, values).all())
+
+
+def with_messages(ctx: Context, tickets: Sequence[Ticket]) -> list[tuple[Ticket, list[Said]]]:
+    """Tickets with what this sender and this chat said about them; those found to be none are left out."""
+    said: dict[int, list[Said]] = {ticket.id or 0: [] for ticket in tickets if ticket.status != Status.DISMISSED}
+    if said:
+        m = ctx.message
+        values = {"tickets": list(said), "channel": m.channel, "chat": m.chat, "sender": m.sender}
+        for row in ctx.session.execute(SAID, values):
+            said[row[0]].append(Said(*row))
+    return [(ticket, said[ticket.id or 0]) for ticket in tickets if ticket.id in said]
 
 
 def _home_grid(ctx: Context) -> str | None:
@@ -96,7 +120,7 @@ def rank(ctx: Context, matter: Matter | None, placement: Placement) -> list[Link
 
 
 def among(
-    ctx: Context, tickets: Iterable[tuple[Ticket, list[TicketMessage]]], matter: Matter | None, placement: Placement
+    ctx: Context, tickets: Iterable[tuple[Ticket, list[Said]]], matter: Matter | None, placement: Placement
 ) -> list[Linked]:
     """The same for given tickets."""
     found = [_score(ctx, ticket, messages, matter, placement) for ticket, messages in tickets]
@@ -104,10 +128,10 @@ def among(
 
 
 def _score(
-    ctx: Context, ticket: Ticket, messages: Sequence[TicketMessage], matter: Matter | None, placement: Placement
+    ctx: Context, ticket: Ticket, messages: Sequence[Said], matter: Matter | None, placement: Placement
 ) -> Linked:
     link, m = ctx.decisions.link, ctx.message
-    mine = [row for row in messages if row.sender == m.sender and row.channel == m.channel and row.role != "status"]
+    mine = [row for row in messages if row.sender == m.sender and row.role != "status"]
     here = (ticket.channel, ticket.chat) == (m.channel, m.chat) or any(row.chat == m.chat for row in messages)
     belongs = ctx.understanding.p("detail", "join", "correct", "relay", "refuse")
     share, kin = _kind(ticket, matter)

@@ -7,12 +7,12 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from handlers import dispatch
-from handlers.assembly import MESSAGES, among
+from handlers.assembly import among, with_messages
 from handlers.context import Context
 from handlers.place import locate
 from models import outbox as outgoing
 from models.outbox import Outbox
-from models.ticket import OPEN, Ticket, TicketMessage
+from models.ticket import OPEN, Ticket
 
 NUMBER = re.compile(r"(?:ls|单号?|工单)\s?0*(\d{1,9})|(?<!\d)0+(\d{1,6})(?!\d)", re.IGNORECASE)
 AHEAD = 0.5
@@ -37,11 +37,8 @@ def _fitting(ctx: Context, tickets: Sequence[Ticket]) -> tuple[Ticket | None, bo
     """The ticket that kind and place of her words fit best; in doubt where another fits nearly as well."""
     if not tickets:
         return None, False
-    messages: dict[int, list[TicketMessage]] = {ticket.id or 0: [] for ticket in tickets}
-    for row in ctx.session.scalars(MESSAGES, {"tickets": list(messages)}):
-        messages[row.ticket].append(row)
-    pairs = [(ticket, messages[ticket.id or 0]) for ticket in tickets]
-    ranked = among(ctx, pairs, ctx.understanding.matters[0], locate(ctx.town, ctx.where()))
+    matter, placement = ctx.understanding.matters[0], locate(ctx.town, ctx.where())
+    ranked = among(ctx, with_messages(ctx, tickets), matter, placement)
     clear = len(ranked) == 1 or ranked[0].points - ranked[1].points > AHEAD
     return ranked[0].ticket, clear and ranked[0].points > 0
 

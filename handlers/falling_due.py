@@ -2,7 +2,7 @@
 when nobody rates. The full ladder comes on top of these. What is not due yet is counted anew when the working calendar
 has changed."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -93,8 +93,6 @@ def recount(desk: Desk, limit: int) -> int:
 def _local(desk: Desk, moment: datetime) -> str:
     """Local time, midnight as the end of a day: 2026-03-09 24:00."""
     local = moment.astimezone(desk.calendar.zone)
-    return f"{local:%Y-%m-%d %H:%M}" if local.time().replace(second=0) != datetime.min.time() else _end(local)
-
-
-def _end(midnight: datetime) -> str:
-    return f"{midnight - timedelta(days=1):%Y-%m-%d} 24:00"
+    if local.time() == time.min:
+        return f"{local - timedelta(days=1):%Y-%m-%d} 24:00"
+    return f"{local:%Y-%m-%d %H:%M}"

@@ -58,7 +58,7 @@ class Database:
 
     def tx(self, work: Callable[[Session], T]) -> T:
         """Call `work` in one transaction: commits what it did, or rolls all of it back and raises."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with Session(self.engine, expire_on_commit=False, autoflush=False) as session, session.begin():
             return work(session)
 
     async def run(self, work: Callable[[Session], T]) -> T:

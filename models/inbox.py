@@ -1,6 +1,6 @@
 """Every message that came in, from the moment it was acknowledged until retention removes it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from models import queue
 from models.message import Incoming
 from models.queue import QueueRow, queue_indexes
 
+DEAD = "dead"  # how a row ends that could not be handled, however often it was tried
 
 class Inbox(QueueRow, table=True):
     """One incoming message. `payload` is an `Incoming` as JSON; the columns beside it are what is looked up by."""
@@ -68,3 +69,19 @@ def find(session: Session, channel: str, chat: str, message: str) -> Inbox | Non
         col(Inbox.message) == message,
     )
     return session.scalars(statement.limit(1)).first()
+
+
+def dead(session: Session, limit: int) -> Sequence[Inbox]:
+    """Rows that could not be handled, newest first."""
+    statement = sa.select(Inbox).where(col(Inbox.outcome) == DEAD)
+    return session.scalars(statement.order_by(sa.desc(col(Inbox.id))).limit(limit)).all()
+
+
+def revive(session: Session, row_id: int, now: datetime) -> bool:
+    """Put a dead row back in the queue, on an operator's word. False when there is no such row."""
+    statement = (
+        sa.update(Inbox)
+        .where(col(Inbox.id) == row_id, col(Inbox.outcome) == DEAD)
+        .values(finished_at=None, visible_at=now, attempts=0, outcome="", error="", lease=None)
+    )
+    return session.connection().execute(statement).rowcount == 1

@@ -1,11 +1,13 @@
 """People, what they are responsible for, and under which names the channels know them."""
 
+import difflib
 from datetime import datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
-from sqlmodel import Field, SQLModel
+from sqlmodel import Field, Session, SQLModel, col
 
+from models import mark
 from models.base import choice
 
 
@@ -59,3 +61,45 @@ class Identity(SQLModel, table=True):
     person: str = Field(foreign_key="person.code", index=True, max_length=64)
     channel: str = Field(max_length=32)
     user: str = Field(max_length=128)
+
+
+class NoSuchPerson(Exception):
+    """No person has this code; the message names the one that was probably meant."""
+
+
+class BadLeave(Exception):
+    """Nobody can be away like this; the message says why."""
+
+
+def get(session: Session, code: str) -> Person:
+    """The person of this code. Raises NoSuchPerson."""
+    found = session.scalars(sa.select(Person).where(col(Person.code) == code)).first()
+    if found is None:
+        codes = session.scalars(sa.select(col(Person.code))).all()
+        alike = [name for name in codes if abs(len(name) - len(code)) <= 2]
+        near = next(iter(difflib.get_close_matches(code, alike, 1, 0.6)), "")
+        raise NoSuchPerson(f'there is no person "{code}".' + (f' Did you mean "{near}"?' if near else ""))
+    return found
+
+
+def leave(session: Session, code: str, until: datetime, deputy: str | None) -> Person:
+    """Somebody is away until then, and `deputy` stands in for her: her code, or None for the next one on duty.
+
+    Running processes are told. Raises NoSuchPerson for either code, BadLeave for a deputy of oneself.
+    """
+    person = get(session, code)
+    if deputy is not None and get(session, deputy).code == code:
+        raise BadLeave(f'"{code}" cannot stand in for herself.')
+    return _changed(session, person, until, deputy)
+
+
+def back(session: Session, code: str) -> Person:
+    """Somebody is there again, and nobody stands in for her. Running processes are told. Raises NoSuchPerson."""
+    return _changed(session, get(session, code), None, None)
+
+
+def _changed(session: Session, person: Person, until: datetime | None, deputy: str | None) -> Person:
+    person.away_until, person.deputy = until, deputy
+    session.add(person)
+    mark.bump(session, mark.TOWN)
+    return person

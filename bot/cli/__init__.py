@@ -7,10 +7,12 @@ import typer
 from sqlalchemy.exc import OperationalError
 
 from bot import logs
-from bot.cli import history, nlu, outbox, run, state, town
+from bot.cli import history, inbox, nlu, outbox, person, run, state, town
 from bot.replay import BadTranscript
+from bot.training import NotTrained
 from config.settings import SettingsError
 from config.tables import TableError
+from models.person import BadLeave, NoSuchPerson
 from models.townpack import BadPack
 from nlu.corpus import BadData
 
@@ -27,7 +29,9 @@ app.command()(history.replay)
 app.command()(nlu.train)
 app.command()(state.doctor)
 app.add_typer(town.app, name="town")
+app.add_typer(person.app, name="person")
 app.add_typer(nlu.app, name="nlu")
+app.add_typer(inbox.app, name="inbox")
 app.add_typer(outbox.app, name="outbox")
 
 
@@ -54,7 +58,7 @@ def main() -> None:
         app()
     except BadPack as error:
         _fail(str(error))  # a line for each fault
-    except (SettingsError, TableError, BadTranscript, BadData) as error:
+    except (SettingsError, TableError, BadTranscript, BadData, NotTrained, NoSuchPerson, BadLeave) as error:
         _fail(" ".join(str(error).split()))
     except OperationalError as error:
         # The driver's own words only: SQLAlchemy's add the statement and its values.

@@ -9,13 +9,13 @@ from bot import evaluation
 from bot.cli import show
 from bot.evaluation import Scores
 from bot.towns import names_of
+from bot.training import alone, folder_of
 from config.settings import load_settings
 from config.tables import category_name, leaves
 from models.database import Database
 from nlu import corpus
 from nlu.embedded import EmbeddedEngine
 from nlu.gazetteer import NOWHERE
-from nlu.train import fingerprint
 from nlu.train import train as train_heads
 from nlu.types import Context, Names, Understanding, Utterance
 
@@ -25,10 +25,12 @@ app = typer.Typer(no_args_is_help=True, help="Ask the engine, and measure it.")
 def train(force: Annotated[bool, typer.Option("--force", help="Even if the artefact is there.")] = False) -> None:
     """Train the embedded engine on the data that ship; takes seconds, and is kept in the data folder."""
     home, known = load_settings().home, leaves()
-    folder = home / "nlu" / fingerprint(known)
-    with show.bar("engine") as bar:
+    folder = folder_of(home, known)
+    with alone(home), show.bar("engine") as bar:
         if force:
-            train_heads(corpus.everything(frozenset(known)), known, progress=bar.share).save(folder)
+            heads = train_heads(corpus.everything(frozenset(known)), known, progress=bar.share)
+            (folder / "heads.json").unlink(missing_ok=True)  # or an end in between leaves an old half beside a new one
+            heads.save(folder)
         engine = EmbeddedEngine.ready(home, known, bar.share)
     show.table(("fact", "value"), [*engine.heads.facts.items(), ("folder", folder)])
 

@@ -7,14 +7,21 @@ import typer
 
 from bot import logs
 from bot.app import serve as serve_app
-from bot.process import run_worker
+from bot.app import work
+from bot.training import is_trained
 from config.settings import Settings, load_settings
+from config.tables import leaves
 
 
 def _settings() -> Settings:
     settings = load_settings()
     logs.configure(settings.log_level, json=settings.log_json)
     return settings
+
+
+def _tell_of_training(settings: Settings) -> None:
+    if not is_trained(settings.home, leaves()):
+        typer.echo("Training the engine (about 15 s, once).")
 
 
 def serve(
@@ -26,6 +33,8 @@ def serve(
 ) -> None:
     """Take messages in, and with a worker also handle them and send the answers."""
     settings = _settings()
+    if worker:
+        _tell_of_training(settings)
 
     def ready(address: str) -> None:
         if settings.demo:
@@ -41,6 +50,18 @@ def serve(
     asyncio.run(serve_app(settings, host=host, port=port, worker=worker, ready=ready))
 
 
-def worker() -> None:
-    """Handle and send, without a web server; any number may run beside each other on PostgreSQL."""
-    asyncio.run(run_worker(_settings()))
+def worker(
+    metrics_port: Annotated[
+        int | None, typer.Option(help="Show /healthz and /metrics on 127.0.0.1; 0: any port.", min=0, max=65535)
+    ] = None,
+) -> None:
+    """Handle and send, without callbacks and pages; any number may run beside each other on PostgreSQL."""
+    settings = _settings()
+    _tell_of_training(settings)
+
+    def ready(address: str) -> None:
+        if address:
+            typer.echo(f"Health:  {address}/healthz")
+            typer.echo(f"Metrics: {address}/metrics")
+
+    asyncio.run(work(settings, metrics_port=metrics_port, ready=ready))

@@ -15,6 +15,7 @@ from bot import logs
 from tests.benchmarks.result import Bench, Figure, Result
 
 NAMES = ("callbacks", "pipeline", "latency", "nlu", "replay", "towns", "public", "chaos")
+WIDE = 170  # columns, where nobody looks at a terminal
 LABELS = {"ok": "[green]ok[/]", "fail": "[red]below[/]", "": ""}
 
 
@@ -28,6 +29,8 @@ def main(arguments: list[str]) -> int:
         parser.error(f"there is no benchmark {strange[0]!r}; there are {', '.join(NAMES)}")
     logs.configure("error", json=False)
     console, err = Console(), Console(stderr=True)
+    if not console.is_terminal:
+        console = Console(width=WIDE)
     results: dict[str, Result] = {}
     for name in asked.names or NAMES:
         started = time.perf_counter()

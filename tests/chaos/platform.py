@@ -3,7 +3,8 @@
 import asyncio
 import json
 import random
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from aiohttp import web
@@ -28,10 +29,11 @@ HUNG_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Delivery:
-    """One message that a person saw."""
+    """One message that a person saw. at: unix seconds."""
 
     user: str
     text: str
+    at: float = field(default_factory=time.time)
 
 
 class FakePlatform:

@@ -1,0 +1,76 @@
+"""The engine of a process. Where it is not trained yet a child process trains it, so that one can give up waiting."""
+
+import asyncio
+import fcntl
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+
+from config.tables import leaves
+from models.database import Database
+from nlu.embedded import EmbeddedEngine
+from nlu.train import fingerprint
+
+log = structlog.get_logger(__name__)
+
+
+class NotTrained(Exception):
+    """The training ended without an engine; the message is what the child process said about it."""
+
+
+def folder_of(home: Path, known: Sequence[str]) -> Path:
+    """Where the artefact lies in the data folder. known: the categories a ticket may have."""
+    return home / "nlu" / fingerprint(known)
+
+
+def is_trained(home: Path, known: Sequence[str]) -> bool:
+    """Whether the artefact is there. Its JSON file is written last, so half of one does not count."""
+    return (folder_of(home, known) / "heads.json").is_file()
+
+
+@contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """One training at a time in a data folder: the others wait, and find the artefact. A process that dies lets go."""
+    (home / "nlu").mkdir(parents=True, exist_ok=True)
+    with (home / "nlu" / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+async def engine(home: Path, db: Database) -> EmbeddedEngine:
+    """The engine for the data and code as they are. Cancelled while it is trained, the child is ended first.
+
+    home: the data folder. db: lends a thread for the loading. Raises NotTrained.
+    """
+    if not await db.call(is_trained, home, leaves()):
+        log.info("engine.training", seconds="about 15, once")
+        await _train(home)
+        log.info("engine.trained")
+    return await db.call(EmbeddedEngine.ready, home, leaves())
+
+
+async def _train(home: Path) -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-P", "-m", "bot.cli", "train", env=_environment(home),
+        stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,  # Ctrl+C in a terminal is for us; we end the child
+    )  # fmt: skip
+    try:
+        _, said = await child.communicate()
+    finally:
+        if child.returncode is None:
+            child.terminate()
+            await child.wait()
+    if child.returncode:
+        lines = said.decode(errors="replace").strip().splitlines()
+        raise NotTrained(f"the engine could not be trained: {lines[-1] if lines else f'ended by {child.returncode}'}")
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """The same code and tables as here, whatever folder we were started in and whoever said where `home` is."""
+    path = os.pathsep.join(filter(None, sys.path))
+    return os.environ | {"LINSHENG_HOME": str(home.resolve()), "PYTHONPATH": path}

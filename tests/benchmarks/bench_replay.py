@@ -1,0 +1,27 @@
+"""A fortnight of a town's talk through the whole product: how long it takes, and how much of it is understood."""
+
+from config.tables import leaves
+from nlu.embedded import EmbeddedEngine
+from tests.benchmarks.result import SHARED, Bench, Figure, Result
+from tests.benchmarks.scoring import SCORE, floors, play, score
+from tests.conftest import DEMO
+
+CEILING = 15.0  # seconds
+
+
+def run(bench: Bench) -> Result:
+    """The town to develop on where it is at hand, else the demo town."""
+    town = SHARED / "bench" / "towns" / "jiangnan"
+    if not town.is_dir():
+        town = DEMO
+    engine = EmbeddedEngine.ready(bench.home, leaves())
+    with bench.folder() as folder:
+        bench.say(f"replaying {town.name}")
+        played = play(town, engine, folder)
+        seconds = Figure(
+            f"replay of {played.messages} messages, {town.name}", played.seconds, "s", CEILING, "ceiling", True, True
+        )
+        if not SCORE.is_file():
+            bench.say("no score.py at hand: only the time is measured")
+            return Result([seconds])
+        return Result([seconds, *floors(town.name, score([played]))])

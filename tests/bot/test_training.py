@@ -1,0 +1,131 @@
+"""The engine of a process: trained once, by a child that goes when its parent is told to."""
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+import structlog
+
+from bot import training
+from bot.training import NotTrained, folder_of, is_trained
+from config import tables
+from config.tables import leaves
+from models.database import Database
+from nlu.embedded import EmbeddedEngine
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    yield
+    structlog.reset_defaults()
+
+
+def children(home: Path) -> list[int]:
+    """Processes that were given this data folder, and are not ours."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            given = (folder / "environ").read_bytes().split(b"\0")
+        except OSError:
+            continue  # ended meanwhile, or somebody else's
+        if f"LINSHENG_HOME={home}".encode() in given:
+            found.append(int(folder.name))
+    return found
+
+
+async def test_an_artefact_that_is_there_needs_no_child(
+    sqlite_db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_of(tmp_path, leaves())
+    folder.mkdir(parents=True)
+    (folder / "heads.json").touch()
+
+    def no_child(*_: object, **__: object) -> NoReturn:
+        raise AssertionError("a child was started")
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", no_child)
+    monkeypatch.setattr(EmbeddedEngine, "ready", lambda home, known: (home, known))
+    assert await training.engine(tmp_path, sqlite_db) == (tmp_path, leaves())  # type: ignore[comparison-overlap]
+
+
+def test_half_an_artefact_does_not_count(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, leaves())
+    folder.mkdir(parents=True)
+    (folder / "heads.npz").touch()
+    assert not is_trained(tmp_path, leaves())
+
+
+async def test_a_child_that_fails_says_why(sqlite_db: Database, tmp_path: Path) -> None:
+    # The child reads the tables of the folder it is given, not those of the environment.
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "categories.csv").write_text("code,parent,name,tier,covers\na.b,,x,many,\n", "utf-8")
+    with pytest.raises(NotTrained, match=r"could not be trained: categories\.csv:2"):
+        await training._train(tmp_path)
+
+
+@pytest.mark.slow
+async def test_the_child_trains_for_its_parent(
+    sqlite_db: Database, tmp_path: Path, engine_home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The child finds the artefact that somebody else has written meanwhile: no training, all the rest is real.
+    asked = iter((False, True))
+    monkeypatch.setattr(training, "is_trained", lambda *_: next(asked))
+    found = await training.engine(engine_home, sqlite_db)
+    assert found.heads.facts["data"] == folder_of(engine_home, leaves()).name
+
+
+@pytest.fixture
+def engine_home(tmp_path: Path) -> Path:
+    """A data folder with an artefact that fits, as small as one can be."""
+    examples = Path(os.environ.get("LINSHENG_HOME", "var")) / "nlu" / folder_of(tmp_path, leaves()).name
+    if not (examples / "heads.json").is_file():
+        pytest.skip("no trained engine here: run `make run` or `linsheng train` once")
+    shutil.copytree(examples, folder_of(tmp_path, leaves()))
+    tables.use(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("worker",)], ids=["serve", "worker"])
+async def test_sigterm_while_it_trains(tmp_path: Path, command: tuple[str, ...]) -> None:
+    environment = os.environ | {"LINSHENG_HOME": str(tmp_path), "LINSHENG_DEMO": "true"}
+    environment |= {"LINSHENG_LOG_LEVEL": "info", "LINSHENG_LOG_JSON": "true"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bot.cli", *command, cwd=ROOT, env=environment,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        async with asyncio.timeout(60):
+            assert (await process.stdout.readline()).decode() == "Training the engine (about 15 s, once).\n"
+            while b"engine.training" not in await process.stderr.readline():
+                pass
+            while len(children(tmp_path)) < 2:
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(3)  # into the training itself
+        assert len(children(tmp_path)) == 2, "the training is over already"
+        started = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(15):
+            _, errors = await process.communicate()
+        took = time.monotonic() - started
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert took < 2
+    assert process.returncode == 0
+    assert "Traceback" not in errors.decode()
+    assert "process.not_closed" not in errors.decode()
+    assert children(tmp_path) == []
+    assert list((tmp_path / "nlu").glob("*/*")) == []
