@@ -49,6 +49,8 @@ class Decisions(BaseModel):
     urgent: float = Field(ge=0, le=1)
     urgent_kinds: frozenset[str]
     urgent_kind: float = Field(ge=0, le=1)
+    sensitive_kinds: frozenset[str]
+    sensitive_kind: float = Field(ge=0, le=1)
     sensitive: float = Field(ge=0, le=1)
     category: float = Field(ge=0, le=1)
     link: Link

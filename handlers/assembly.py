@@ -24,6 +24,7 @@ from nlu.normalize import normalize
 from nlu.types import Matter
 
 REACH = timedelta(days=14)
+DONE_LATELY = timedelta(hours=48)
 FEW = 25
 UNLIKELY = 0.15
 
@@ -51,7 +52,7 @@ _NEAR = _recent(
 
 def _any_of(*wanted: sa.Select[int | None]) -> sa.Select[Ticket]:
     found = [col(Ticket.id).in_(sa.select(ids.subquery().c.id)) for ids in wanted]
-    return sa.select(Ticket).where(sa.or_(*found))
+    return sa.select(Ticket).where(sa.or_(col(Ticket.id) == sa.bindparam("quoted"), *found))
 
 
 HERE = _any_of(_IN_CHAT, _BY_SENDER)
@@ -89,7 +90,13 @@ class Linked:
 def candidates(ctx: Context, matter: Matter | None) -> list[tuple[Ticket, list[Said]]]:
     """Recent tickets with their messages: of this chat, of this sender, and of the same kind near by."""
     m = ctx.message
-    values: dict[str, object] = {"since": m.sent_at - REACH, "channel": m.channel, "chat": m.chat, "sender": m.sender}
+    values: dict[str, object] = {
+        "quoted": ctx.known.quoted_ticket,
+        "since": m.sent_at - REACH,
+        "channel": m.channel,
+        "chat": m.chat,
+        "sender": m.sender,
+    }
     statement = HERE
     if matter is not None and (community := ctx.town.community(ctx.grid or _home_grid(ctx))):
         statement = HERE_AND_NEAR
@@ -137,7 +144,7 @@ def _score(
     share, kin = _kind(ticket, matter)
     fresh = math.exp(-_minutes(m, ticket.last_message_at) / link.chat_minutes) if here else 0.0
     points = link.meant * belongs + link.category * share + link.kin * kin + link.chat * fresh
-    if m.quote and any(row.message == m.quote and row.chat == m.chat for row in messages):
+    if ctx.known.quoted_ticket == ticket.id or any(row.message == m.quote and row.chat == m.chat for row in messages):
         points += link.quoted
     if ticket.number.lower() in normalize(m.text):
         points += link.number
@@ -205,6 +212,8 @@ def same_matter(ctx: Context, matter: Matter, ranked: Iterable[Linked]) -> Linke
     for linked in ranked:
         if linked.points < rules.link.enough_report or not in_window(rules, ctx, linked.ticket):
             continue
+        if linked.ticket.resolved_at and ctx.now - linked.ticket.resolved_at > DONE_LATELY:
+            continue  # it was settled a while ago: a new breakdown
         share, kin = _kind(linked.ticket, matter)
         burst = (
             linked.own and linked.here and _minutes(ctx.message, linked.ticket.last_message_at) <= rules.burst_minutes

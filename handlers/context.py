@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import sqlalchemy as sa
+from sqlmodel import col
+
 from config.decisions import Decisions, decisions
 from handlers.desk import Desk
 from handlers.place import Where
@@ -10,7 +13,7 @@ from models.chat import Chat, ChatKind, Question
 from models.inbox import Inbox
 from models.message import Incoming, Purpose
 from models.person import STAFF, WORKERS, Person, Role
-from models.ticket import Ticket
+from models.ticket import Supporter, Ticket
 from nlu.types import Matter, Understanding
 
 
@@ -22,6 +25,8 @@ class Known:
     message: Incoming
     question: Question | None = None
     photo: bool = False
+    quoted_ticket: int | None = None
+    quoted_message: Incoming | None = None
 
 
 class Context(Desk):
@@ -85,10 +90,22 @@ class Context(Desk):
         kind, share = (matter or u.matters[0]).categories[0]
         return kind in rules.urgent_kinds and share >= rules.urgent_kind
 
+    def is_sensitive(self, matter: Matter | None = None) -> bool:
+        """Not for the group: by the head, by the lexicon, or by the nature of the kind."""
+        rules, u = self.decisions, self.understanding
+        kind, share = (matter or u.matters[0]).categories[0]
+        return u.sensitive >= rules.sensitive or (kind in rules.sensitive_kinds and share >= rules.sensitive_kind)
+
+    @property
+    def words(self) -> str:
+        """What the engine read: the message's words, and those of a message it points the bot to."""
+        quoted = self.known.quoted_message
+        return "\n".join(filter(None, [self.message.words, quoted.words if quoted else ""]))
+
     def where(self, matter: Matter | None = None, *, pin: Incoming | None = None) -> Where:
         """What this message says of the place; `pin`: a location message of the same sender that belongs to it."""
         spans = matter.spans if matter else self.understanding.spans
-        text = self.message.words
+        text = self.words
         source = pin if pin is not None and pin.lon is not None else self.message
         return Where(
             text=text,
@@ -100,15 +117,38 @@ class Context(Desk):
             label=source.label,
         )
 
-    def say(self, name: str, ticket: Ticket | None = None, **values: object) -> None:
-        """Answer in this chat: once for a message, and in private what does not belong into a group."""
-        if any(out.chat == self.message.chat and out.purpose == Purpose.REPLY for out in self.spoken):
+    def say(self, name: str, ticket: Ticket | None = None, *, more: bool = False, **values: object) -> None:
+        """Answer in this chat, once for a message. more: add to the answer there is (a message of two matters)."""
+        spoken = [
+            i for i, out in enumerate(self.spoken) if out.chat == self.message.chat and out.purpose == Purpose.REPLY
+        ]
+        if spoken and not more:
             return
         inside = self.direct and self.is_worker
         facts = {} if ticket is None else self.facts(ticket) if inside else self.public(ticket)
-        self.post(self.message.channel, self.message.chat, say(name, **facts | values), ticket)
+        text = say(name, **facts | values)
+        if spoken:
+            self.amend(spoken[0], text)
+        else:
+            self.post(self.message.channel, self.message.chat, text, ticket)
 
     def whisper(self, name: str, ticket: Ticket | None = None, **values: object) -> bool:
         """Answer in the sender's direct chat. False when no channel reaches her there."""
         text = say(name, **(self.public(ticket) if ticket else {}) | values)
         return bool(self.person) and self.tell(self.person.code if self.person else "", text, ticket)
+
+    def supports(self, ticket: Ticket) -> bool:
+        """The sender is among those who reported it."""
+        return self.session.scalars(sa.select(col(Supporter.id)).where(*self._mine(ticket))).first() is not None
+
+    def leave(self, ticket: Ticket) -> None:
+        """Whoever takes her words back is no longer among those who reported it."""
+        self.session.connection().execute(sa.delete(Supporter).where(*self._mine(ticket)))
+
+    def _mine(self, ticket: Ticket) -> tuple[sa.ColumnElement[bool], ...]:
+        m = self.message
+        return (
+            col(Supporter.ticket) == ticket.id,
+            col(Supporter.channel) == m.channel,
+            col(Supporter.sender) == m.sender,
+        )

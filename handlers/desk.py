@@ -58,6 +58,11 @@ class Desk:
         """What was put, each with its stable key, for the one who writes it into the outbox."""
         return self._out
 
+    def amend(self, index: int, text: str) -> None:
+        """Add a line to what was put."""
+        key, out = self._out[index]
+        self._out[index] = key, out.model_copy(update={"text": f"{out.text}\n{text}"})
+
     @property
     def spoken(self) -> Sequence[Outgoing]:
         """What was put so far."""
@@ -115,21 +120,24 @@ class Desk:
         ).first()
         if row is None:
             return word("no_limit")
-        local = row.astimezone(self.calendar.zone) - timedelta(seconds=1)
+        local = row.astimezone(self.calendar.zone)
+        if local.hour == local.minute == 0:  # the end of a day, not the beginning of the next
+            local -= timedelta(days=1)
+            return f"{local.month}月{local.day}日 24:00"
         return f"{local.month}月{local.day}日 {local:%H:%M}"
 
     def facts(self, ticket: Ticket) -> dict[str, object]:
         """The blanks that most sentences have."""
         return {
             "number": ticket.number,
-            "place": self.place_name(ticket),
+            "place": self.place_name(ticket) or word("unknown_place"),
             "category": category_name(ticket.category).split("/")[-1],
             "status": word(ticket.status.value, "statuses"),
         }
 
     def public(self, ticket: Ticket) -> dict[str, object]:
         """The same for residents: a home that only the register knows is not published."""
-        return self.facts(ticket) | ({"place": ""} if ticket.from_home else {})
+        return self.facts(ticket) | {"place": "" if ticket.from_home else self.place_name(ticket)}
 
     def card(self, ticket: Ticket, person: str) -> Card:
         """The task card for a worker: facts, the resident's words, buttons, a signed link."""

@@ -51,20 +51,24 @@ def _there(town: Town, duties: list[Duty], now: datetime) -> Iterator[Assigned]:
 
 def responsible(town: Town, grid: str | None, now: datetime) -> Assigned | None:
     """The gridworker (网格员) of the grid or the nearest one above; on leave, the deputy; where no gridworker is to be
-    had, the community's, street's, district's staff. None when the deployment has nobody at all.
+    had, the community's, street's, district's staff. Where all of them are away, the first of them all the same:
+    somebody must know. None when the deployment has nobody at all.
 
-    A grid that is wider than a gridworker's own (a whole community) goes to its community's staff.
+    A grid that is wider than a gridworker's own (a whole community) goes to its community's staff; a matter that
+    nobody can place goes to the staff at the root.
     """
-    for role in ACTS:
-        for code in town.chain(grid):
-            if found := next(_there(town, town.on_duty(code, role), now), None):
-                return found
-    return None
+    chain = list(town.chain(grid or town.root))
+    duties = [duty for role in ACTS for code in chain for duty in town.on_duty(code, role)]
+    there = (_there(town, town.on_duty(code, role), now) for role in ACTS for code in chain)
+    found = next((one for some in there for one in some), None)
+    if found is None and duties:
+        return Assigned(duties[0].person, "away, and nobody stands in")
+    return found
 
 
 def staff_above(town: Town, grid: str | None, role: Role, now: datetime) -> list[Assigned]:
     """Everybody of a level (社区, 街道, 区) who is responsible for a grid."""
-    for code in town.chain(grid):
+    for code in town.chain(grid or town.root):
         if found := list(_there(town, town.on_duty(code, role), now)):
             return found
     return []
@@ -84,7 +88,7 @@ def department_people(town: Town, name: str, grid: str | None, now: datetime) ->
     """Who works for a department in a grid or above it."""
     out = []
     for code in town.chain(grid):
-        for role in (Role.PART_TIME, Role.DEPARTMENT):
+        for role in (Role.PART_TIME, Role.DEPARTMENT, *LEVELS):
             duties = [duty for duty in town.on_duty(code, role) if duty.department == name]
             out += list(_there(town, duties, now))
     return out

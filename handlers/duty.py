@@ -8,11 +8,14 @@ from handlers import dispatch
 from handlers.chosen import NUMBER, in_hand, meant
 from handlers.context import Context
 from handlers.filters import from_worker
-from handlers.matters import keep
+from handlers.intake import open_matter
+from handlers.matters import held_media, keep
+from handlers.place import locate
 from handlers.router import Router
 from handlers.texts import say
 from handlers.workflow import Actor, NotAllowed, move, record
 from models.ticket import Status, Ticket
+from nlu.types import Matter
 
 duty = Router("duty")
 MANY = 12
@@ -26,8 +29,10 @@ WORDS: tuple[tuple[str, re.Pattern[str]], ...] = (
 LIST = re.compile(r"几件|多少件|哪些|待办|清单|列表|没办(?!法)|未办|手上|还有(啥|什么|几)")
 
 
+BACK = re.compile(r"退回|退单|不归我|不是我们管")
 QUESTION = re.compile(r"[?？吗么]$|[?？]|了没|到了没|发我|查一下|查下|帮我查|啥时候|什么时候|登记过什么")
 IDLE = 0.85
+FOUND = 0.6
 
 
 @duty.on(lambda ctx: ctx.message.action is not None)
@@ -37,7 +42,7 @@ def pressed(ctx: Context) -> str:
     number, _, extra = number.partition(":")
     ticket = ctx.session.get(Ticket, int(number)) if number.isdigit() and len(number) < 16 else None
     if ticket is None or name not in ACTIONS:
-        ctx.say("worker_refused")
+        _tell(ctx, "worker_refused")
         return "refused"
     return _act(ctx, name, ticket, extra)
 
@@ -57,31 +62,51 @@ def commanded(ctx: Context) -> str | None:
     if command is None and not asks and u.p("chatter") > IDLE:
         return None
     chosen, clear = meant(ctx)
+    if command is None and not asks and not clear and (kind := _find(ctx)):
+        return open_matter(ctx, kind, locate(ctx.town, ctx.where()), held_media(ctx))
     if chosen is None or not _allowed(ctx, chosen):
         return _unclear(ctx, chosen, command is not None or asks)
+    return _carry_out(ctx, chosen, None if asks else command, clear=clear, asks=asks)
+
+
+def _carry_out(ctx: Context, chosen: Ticket, command: str | None, *, clear: bool, asks: bool) -> str:
+    """Her words are for `chosen`: a question about it, a command, or a note for its history."""
     if asks:
-        ctx.say("worker_line", chosen, due=ctx.due_text(chosen))
-        return "work"
-    if command is not None and clear:
-        return _act(ctx, command, chosen, text)
-    if command is not None:
-        ctx.say("worker_which", options=_numbers(ctx))
-        return "work"
-    keep(ctx, chosen, ctx.message, "work")
-    record(ctx.session, chosen, "note", ctx.who, ctx.now, text)
-    ctx.say("worker_noted", chosen)
+        _tell(ctx, "worker_line", chosen, due=ctx.due_text(chosen))
+    elif command is not None and clear:
+        return _act(ctx, command, chosen, ctx.message.text)
+    elif command is not None:
+        _tell(ctx, "worker_which", options=_numbers(ctx))
+    else:
+        keep(ctx, chosen, ctx.message, "work")
+        record(ctx.session, chosen, "note", ctx.who, ctx.now, ctx.message.text)
+        _tell(ctx, "worker_noted", chosen)
     return "work"
+
+
+def _find(ctx: Context) -> Matter | None:
+    """What she found on patrol: a kind of matter is plain from her words, and none of her tickets fits."""
+    matter = ctx.understanding.matters[0]
+    return matter if matter.categories[0][1] >= FOUND else None
+
+
+def _tell(ctx: Context, name: str, ticket: Ticket | None = None, **values: object) -> None:
+    """Answer a worker: in her direct chat, also when she spoke in a group; what she works on is no group's business."""
+    if ctx.direct:
+        ctx.say(name, ticket, more=False, **values)
+    elif not ctx.whisper(name, ticket, **values):
+        ctx.say("worker_in_private")
 
 
 def _unclear(ctx: Context, chosen: Ticket | None, wanted: bool) -> str | None:
     if not wanted:
         return None
     if chosen is not None:
-        ctx.say("worker_refused")
+        _tell(ctx, "worker_refused")
     elif in_hand(ctx):
-        ctx.say("worker_which", options=_numbers(ctx))
+        _tell(ctx, "worker_which", options=_numbers(ctx))
     else:
-        ctx.say("worker_none")
+        _tell(ctx, "worker_none")
     return "work"
 
 
@@ -97,22 +122,22 @@ def _allowed(ctx: Context, ticket: Ticket) -> bool:
 def _list(ctx: Context) -> None:
     mine = in_hand(ctx)
     if not mine:
-        ctx.say("worker_none")
+        _tell(ctx, "worker_none")
         return
     lines = [say("worker_line", **ctx.facts(ticket), due=ctx.due_text(ticket)) for ticket in mine[:MANY]]
-    ctx.say("worker_list", count=len(mine), options="\n".join(lines))
+    _tell(ctx, "worker_list", count=len(mine), options="\n".join(lines))
 
 
 def _act(ctx: Context, name: str, ticket: Ticket, extra: str) -> str:
     """Do it if she may. A refusal changes nothing."""
     if not _allowed(ctx, ticket):
         record(ctx.session, ticket, "refused", ctx.who, ctx.now, name)
-        ctx.say("worker_refused")
+        _tell(ctx, "worker_refused")
         return "refused"
     try:
         ACTIONS[name](ctx, ticket, extra)
     except NotAllowed:
-        ctx.say("worker_cannot", ticket)
+        _tell(ctx, "worker_cannot", ticket)
         return "refused"
     return "work"
 
@@ -120,12 +145,14 @@ def _act(ctx: Context, name: str, ticket: Ticket, extra: str) -> str:
 def accept(ctx: Context, ticket: Ticket, _extra: str) -> None:
     """接单: the ticket is hers, the chat hears that somebody is at it."""
     if ticket.status == Status.ACCEPTED and ticket.worker == ctx.who:
-        ctx.say("worker_accepted", ticket)
+        _tell(ctx, "worker_accepted", ticket)
         return
     move(ctx.session, ticket, Status.ACCEPTED, Actor.WORKER, ctx.who, ctx.now)
+    if ticket.worker != ctx.who:
+        ctx.alert_worker(ticket, "alert_taken", "taken over")
     ticket.worker = ctx.who
     ticket.quiet = False
-    ctx.say("worker_accepted", ticket)
+    _tell(ctx, "worker_accepted", ticket)
     ctx.tell_supporters(ticket, "accepted")
 
 
@@ -135,7 +162,7 @@ def arrive(ctx: Context, ticket: Ticket, _extra: str) -> None:
         move(ctx.session, ticket, Status.ACCEPTED, Actor.WORKER, ctx.who, ctx.now)
         ticket.worker = ctx.who
     record(ctx.session, ticket, "arrived", ctx.who, ctx.now)
-    ctx.say("worker_arrived", ticket)
+    _tell(ctx, "worker_arrived", ticket)
     ctx.tell_supporters(ticket, "arrived")
 
 
@@ -144,41 +171,42 @@ def done(ctx: Context, ticket: Ticket, extra: str) -> None:
     move(ctx.session, ticket, Status.RESOLVED, Actor.WORKER, ctx.who, ctx.now, note=extra)
     if ctx.message.media:
         keep(ctx, ticket, ctx.message, "work")  # the picture of the work done
-    ctx.say("worker_resolved", ticket)
+    _tell(ctx, "worker_resolved", ticket)
     ctx.tell_supporters(ticket, "resolved")
 
 
 def dismiss(ctx: Context, ticket: Ticket, extra: str) -> None:
     """非诉求: it was no matter; nobody is bothered."""
     move(ctx.session, ticket, Status.DISMISSED, Actor.WORKER, ctx.who, ctx.now, note=extra)
-    ctx.say("worker_dismissed", ticket)
+    _tell(ctx, "worker_dismissed", ticket)
 
 
 def transfer(ctx: Context, ticket: Ticket, extra: str) -> None:
-    """转派: to the department that the routes name, or one she names; back to the community's staff with 退回."""
-    routed = dispatch.department(ctx.town, ticket.category, ticket.grid)
+    """转派: to the department she names or the routes name; 退回: to the staff of the level above."""
     here = set(ctx.town.chain(ticket.grid))
     known = sorted({route.department for route in ctx.town.routes if route.grid in here})
     named = next((name for name in sorted(known, key=len, reverse=True) if name in extra), None) or _near(extra, known)
-    target = named or routed
-    people = dispatch.department_people(ctx.town, target, ticket.grid, ctx.now) if target else []
+    back = named is None and BACK.search(extra) is not None
+    department = None if back else named or dispatch.department(ctx.town, ticket.category, ticket.grid)
+    people = dispatch.department_people(ctx.town, department, ticket.grid, ctx.now) if department else []
     people = [one for one in people if one.person != ctx.who]
     if not people:
+        department = None
         people = [
             one
             for role in dispatch.LEVELS
             for one in dispatch.staff_above(ctx.town, ticket.grid, role, ctx.now)
             if one.person != ctx.who
         ]
-        target = ctx.town.people[people[0].person].name if people else None
-    if target is None or not people:
-        ctx.say("worker_transfer_whom", ticket, options=" / ".join(known[:6]) or category_name(ticket.category))
+    if not people:
+        _tell(ctx, "worker_transfer_whom", ticket, options=" / ".join(known[:6]) or category_name(ticket.category))
         return
-    record(ctx.session, ticket, "transferred", ctx.who, ctx.now, target)
-    ctx.say("worker_transferred", ticket, department=target)
+    to = department or ctx.town.people[people[0].person].name
+    record(ctx.session, ticket, "transferred", ctx.who, ctx.now, to)
+    _tell(ctx, "worker_transferred", ticket, department=to)
     ctx.assign(ticket, people[0], name="alert_transferred")
-    if named or routed:
-        ctx.tell_supporters(ticket, "transferred", department=target)
+    if department:
+        ctx.tell_supporters(ticket, "transferred", department=department)
 
 
 def _near(extra: str, known: Sequence[str]) -> str | None:

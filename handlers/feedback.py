@@ -24,9 +24,7 @@ UNHAPPY = re.compile(
 SO_SO = re.compile(r"一般|还行|凑合|马马虎虎|三星|3星|中评")
 STARS = re.compile(r"([1-5一二三四五])\s?(?:星|分|颗星)")
 # What `resolved` in config/replies.yaml asks people to say.
-GIVEN = re.compile(
-    r"(?:非常|很|挺|基本|十分|特别)?(?:不太|不|还算|还)?满意(?!什么|啥|个)|好评|差评|[1-5一二三四五]\s?星"
-)
+GIVEN = re.compile(r"(?:非常|很|挺|基本|十分|特别)?(?:不太|不|还算|还)?满意(?!什么|啥|个)|[1-5一二三四五]\s?星")
 MENTION = re.compile(r"@\S+\s?")
 SHORT_ANSWER = 24
 VALUES = {"一": 1, "二": 2, "三": 3, "四": 4, "五": 5}
@@ -52,11 +50,12 @@ def not_settled(ctx: Context) -> str | None:
     best = next((linked for linked in ranked if linked.points >= link.enough), None)
     if best is None:
         return None
-    _back(ctx, best.ticket, placement)
+    give_back(ctx, best.ticket, placement)
     return "refuse"
 
 
-def _back(ctx: Context, ticket: Ticket, placement: Placement) -> None:
+def give_back(ctx: Context, ticket: Ticket, placement: Placement) -> None:
+    """The message says that the matter is not settled: reopen it, or hurry the one who has it."""
     attach(ctx, ticket, "refuse", placement)
     if may(ticket, Status.REOPENED, Actor.REPORTER) and not _too_late(ticket, ctx.now):
         reopen(ctx, ticket)

@@ -1,10 +1,14 @@
 """One question about a message each."""
 
+import re
 from collections.abc import Callable
 
 from handlers.context import Context
 from models.message import Kind
 
+QUESTION = re.compile(
+    r"[?？]|[吗么冇没]$|怎么|咋|几点|几号|哪里|哪儿|在哪|什么|啥|多少|能不能|可不可以|有没有|要不要|会不会|谁|了没"
+)
 Filter = Callable[[Context], bool]
 
 

@@ -7,12 +7,13 @@ from sqlmodel import col
 
 from handlers.assembly import Linked, rank, same_matter
 from handlers.context import Context
-from handlers.filters import kind, wordless
-from handlers.matters import attach, held_media, keep, open_ticket, words_before
+from handlers.feedback import give_back
+from handlers.filters import QUESTION, kind, wordless
+from handlers.matters import attach, forget_unused, held_media, keep, open_ticket, tell_again, words_before
 from handlers.past import HELD
 from handlers.place import CHAT, Placement, locate
 from handlers.router import Router
-from handlers.workflow import Actor, may, move
+from handlers.workflow import Actor, may, move, record
 from models.chat import Question
 from models.message import Incoming, Kind
 from models.ticket import OPEN, Status, Ticket, TicketMessage
@@ -21,27 +22,30 @@ from nlu.types import Matter
 intake = Router("intake")
 BELONGING = ("detail", "join", "correct", "relay")
 TAKE_BACK_MINUTES = 180
+FIRST_FEW, EVERY = 3, 10
 # Kinds that are about the community as a whole, or about a person: no question where exactly.
 NOWHERE_IN_PARTICULAR = ("suggestion", "dispute", "welfare", "security.fraud", "utility", "city.construction")
 
 
 @intake.on(kind(Kind.RECALL))
 def recalled(ctx: Context) -> str:
-    """A message was taken back: the matter it opened goes with it, if nobody else told of it."""
-    taken = ctx.message.recalls
+    """A message was taken back: its words are forgotten, and the matter it opened goes with it, if nobody else told
+    of it."""
+    m = ctx.message
+    forget_unused(ctx, m.recalls or "")
     rows = ctx.session.scalars(
-        sa.select(TicketMessage).where(
-            col(TicketMessage.channel) == ctx.message.channel, col(TicketMessage.chat) == ctx.message.chat,
-            col(TicketMessage.message) == taken, col(TicketMessage.sender) == ctx.message.sender,
-        )
-    ).all()  # fmt: skip
+        sa.select(TicketMessage)
+        .where(col(TicketMessage.channel) == m.channel, col(TicketMessage.chat) == m.chat)
+        .where(col(TicketMessage.message) == m.recalls, col(TicketMessage.sender) == m.sender)
+    ).all()
     for row in rows:
         ticket = ctx.session.get_one(Ticket, row.ticket)
-        keep(ctx, ticket, ctx.message, "withdraw")
-        row.text = ""  # what was taken back is not kept
+        keep(ctx, ticket, m, "withdraw")
+        row.text = ""
         ctx.session.add(row)
+        ctx.session.flush()
+        tell_again(ctx, ticket)
         if row.role == "report" and ctx.supporters(ticket) <= 1 and may(ticket, Status.WITHDRAWN, Actor.REPORTER):
-            ticket.summary = ""
             _withdraw(ctx, ticket, say=False)
     return "withdraw" if rows else "silent"
 
@@ -72,7 +76,14 @@ def taken_back(ctx: Context) -> str | None:
     if ticket is None or not may(ticket, Status.WITHDRAWN, Actor.REPORTER):
         return None
     keep(ctx, ticket, ctx.message, "withdraw")
-    _withdraw(ctx, ticket, say=True)
+    others = ctx.supporters(ticket) - (1 if ctx.supports(ticket) else 0)
+    if ticket.reporter == ctx.message.sender and others == 0:
+        _withdraw(ctx, ticket, say=True)
+        return "withdraw"
+    ctx.leave(ticket)  # she is out of it, the others are not
+    record(ctx.session, ticket, "left", ctx.who, ctx.now)
+    if not ticket.quiet:
+        ctx.say("withdrawn_partly", ticket)
     return "withdraw"
 
 
@@ -86,10 +97,8 @@ def _withdraw(ctx: Context, ticket: Ticket, *, say: bool) -> None:
 @intake.on(lambda ctx: ctx.understanding.p("report", *BELONGING) >= ctx.decisions.quiet)
 def told(ctx: Context) -> str | None:
     """Something that somebody must deal with, or that belongs to such a thing."""
-    u = ctx.understanding
-    outcomes = [
-        _one(ctx, matter, first=index == 0, several=len(u.matters) > 1) for index, matter in enumerate(u.matters)
-    ]
+    matters = ctx.understanding.matters
+    outcomes = [_one(ctx, matter, first=i == 0, several=len(matters) > 1) for i, matter in enumerate(matters)]
     return next((outcome for outcome in outcomes if outcome), None)
 
 
@@ -99,6 +108,8 @@ def _one(ctx: Context, matter: Matter, *, first: bool, several: bool) -> str | N
     media = held_media(ctx) if first and report + belongs >= rules.belongs else []
     pin = next((m for m in media if m.lon is not None), None)
     placement = locate(ctx.town, ctx.where(matter if several else None, pin=pin))
+    if first and ctx.known.quoted_message:
+        media = [*media, ctx.known.quoted_message]
     if placement.weight <= CHAT and report >= rules.quiet and (said := words_before(ctx)):
         placement = locate(ctx.town, said[0])
         media = [*media, said[1]]
@@ -107,24 +118,32 @@ def _one(ctx: Context, matter: Matter, *, first: bool, several: bool) -> str | N
     if report >= belongs or several:
         known = None if several else same_matter(ctx, matter, ranked)
         if known is None and report >= rules.quiet:
-            return _open(ctx, matter, placement, media)
+            return open_matter(ctx, matter, placement, media, more=several)
         best = known or best
     if best is not None and best.points >= rules.link.enough and report + belongs >= rules.belongs:
         return _belongs(ctx, best, placement, media)
     if report >= rules.quiet:
-        return _open(ctx, matter, placement, media)
+        return open_matter(ctx, matter, placement, media, more=several)
     return None
 
 
-def _open(ctx: Context, matter: Matter, placement: Placement, media: list[Incoming]) -> str:
+def open_matter(
+    ctx: Context, matter: Matter, placement: Placement, media: list[Incoming], *, more: bool = False
+) -> str:
+    """A ticket for this matter, and the answer to who told of it. more: the message told of another one before."""
     u, rules = ctx.understanding, ctx.decisions
-    urgent = ctx.is_urgent(matter)
-    sensitive = u.sensitive >= rules.sensitive
-    quiet = u.p("report") < rules.open and not (ctx.to_bot or (urgent and u.p("report") >= rules.quiet))
+    urgent, sensitive = ctx.is_urgent(matter), ctx.is_sensitive(matter)
+    quiet = u.p("report") < rules.open and not ctx.to_bot and not urgent
     before = _recurrence(ctx, matter, placement)
     ticket = open_ticket(ctx, matter, placement, media, quiet=quiet, urgent=urgent, sensitive=sensitive)
-    if not quiet and _may_speak(ctx):
-        _answer(ctx, ticket, placement, before)
+    if quiet:
+        return "report"
+    if sensitive and not ctx.direct:
+        # A word in private disturbs nobody; in the group only that it was heard, and only when that is sure.
+        if not ctx.whisper("opened_urgent" if urgent else "opened_direct", ticket) and _may_speak(ctx):
+            ctx.say("opened_quietly")
+    elif _may_speak(ctx) and (more or not _burst(ctx)):
+        _answer(ctx, ticket, placement, before, more=more)
     return "report"
 
 
@@ -134,29 +153,23 @@ def _may_speak(ctx: Context) -> bool:
     return ctx.to_bot or ctx.understanding.p("report", *BELONGING) >= sure
 
 
-def _answer(ctx: Context, ticket: Ticket, placement: Placement, before: Ticket | None) -> None:
-    if _burst(ctx):
-        return
-    if ticket.sensitive and not ctx.direct:
-        if not ctx.whisper("opened_direct", ticket):
-            ctx.say("opened_quietly")
-        return
+def _answer(ctx: Context, ticket: Ticket, placement: Placement, before: Ticket | None, *, more: bool) -> None:
     asks = not ticket.category.startswith(NOWHERE_IN_PARTICULAR) and not ticket.urgent
     if placement.unsure and asks:
         names = [ctx.town.places[code].name for code in placement.options]
-        ctx.say("opened_which", ticket, options="、".join(names))
+        ctx.say("opened_which", ticket, more=more, options="、".join(names))
         _ask(ctx, ticket, list(placement.options))
     elif ticket.place is None and placement.weight <= CHAT and asks:
-        ctx.say("opened_nowhere", ticket)
+        ctx.say("opened_nowhere", ticket, more=more)
         _ask(ctx, ticket, [])
     elif ticket.urgent:
-        ctx.say("opened_urgent", ticket)
+        ctx.say("opened_urgent", ticket, more=more)
     elif before is not None:
-        ctx.say("recurred", ticket, before=before.number)
+        ctx.say("recurred", ticket, more=more, before=before.number)
     elif ticket.category.startswith("suggestion"):
-        ctx.say("suggestion_noted", ticket)
+        ctx.say("suggestion_noted", ticket, more=more)
     else:
-        ctx.say("opened_direct" if ctx.direct else "opened", ticket)
+        ctx.say("opened_direct" if ctx.direct else "opened", ticket, more=more)
 
 
 def _ask(ctx: Context, ticket: Ticket, options: list[str]) -> None:
@@ -170,8 +183,9 @@ def _ask(ctx: Context, ticket: Ticket, options: list[str]) -> None:
 
 
 def _burst(ctx: Context) -> bool:
-    """The sender was answered here a moment ago: one answer for a burst (an urgent matter is always answered)."""
-    if ctx.is_urgent():
+    """The sender was answered here a moment ago: one answer for a burst. Whoever speaks to the bot, and what is urgent,
+    is always answered."""
+    if ctx.is_urgent() or ctx.to_bot:
         return False
     m = ctx.message
     since = m.sent_at - timedelta(minutes=ctx.decisions.burst_minutes)
@@ -181,7 +195,7 @@ def _burst(ctx: Context) -> bool:
             col(Ticket.opened_at) > since, col(Ticket.opened_at) < m.sent_at, col(Ticket.quiet).is_(False),
         )
     ).first()  # fmt: skip
-    return last is not None and not ctx.direct
+    return last is not None
 
 
 def _recurrence(ctx: Context, matter: Matter, placement: Placement) -> Ticket | None:
@@ -204,19 +218,30 @@ def _belongs(ctx: Context, best: Linked, placement: Placement, media: list[Incom
     role = _role(ctx, likeliest, own=best.own)
     for earlier in media:
         keep(ctx, ticket, earlier, "detail")
+    if ticket.status == Status.RESOLVED and likeliest in ("report", "join"):
+        give_back(ctx, ticket, placement)  # told again after it was done: it was not
+        return "refuse"
     added = attach(ctx, ticket, role, placement)
     if added is None:
         return role
+    people = ctx.supporters(ticket) if added.joined else 0
     if ticket.quiet and role in ("join", "report", "relay"):
         ticket.quiet = False  # two people say so: no doubt any more
         ctx.session.add(ticket)
         if _may_speak(ctx):
             ctx.say("opened", ticket)
-    elif added.moved and (role == "correct" or ctx.known.question is not None):
+    elif (added.moved and role == "correct") or added.answered:
         ctx.say("corrected" if role == "correct" else "placed", ticket)
-    elif added.joined and not ticket.sensitive and ticket.status in OPEN and _may_speak(ctx):
-        ctx.say("joined", ticket, people=ctx.supporters(ticket))
+    elif people and not ticket.sensitive and ticket.status in OPEN and _may_speak(ctx) and _worth_saying(ctx, people):
+        ctx.say("joined", ticket, people=people)
+    elif ctx.to_bot and not ctx.direct:
+        ctx.say("status" if QUESTION.search(ctx.message.text) else "noted", ticket)
     return role
+
+
+def _worth_saying(ctx: Context, people: int) -> bool:
+    """Thirty neighbours who join are not thirty lines in the group."""
+    return ctx.to_bot or people <= FIRST_FEW or people % EVERY == 0
 
 
 def _role(ctx: Context, likeliest: str, *, own: bool) -> str:

@@ -129,10 +129,12 @@ def keep(ctx: Context, ticket: Ticket, m: Incoming, role: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Attached:
-    """What a message did to the ticket it was added to. joined: one more person tells of it. moved: another place."""
+    """What a message did to the ticket it was added to. joined: one more person tells of it. moved: another place.
+    answered: it answers what the bot had asked."""
 
     joined: bool = False
     moved: bool = False
+    answered: bool = False
 
 
 def attach(ctx: Context, ticket: Ticket, role: str, placement: Placement) -> Attached | None:
@@ -150,7 +152,7 @@ def attach(ctx: Context, ticket: Ticket, role: str, placement: Placement) -> Att
     if m.words and role in MADE_OF:
         ticket.summary = f"{ticket.summary}\n{m.words}"[:2000]
     record(ctx.session, ticket, role, ctx.who, ctx.now, ticket.place or "" if moved else "")
-    if ctx.understanding.sensitive >= ctx.decisions.sensitive and role in MADE_OF and own:
+    if ctx.is_sensitive() and role in MADE_OF and own:
         ticket.sensitive = True
     ctx.session.add(ticket)
     if not ticket.urgent and role in ("report", "detail", "join") and _urgent(ctx):
@@ -159,11 +161,11 @@ def attach(ctx: Context, ticket: Ticket, role: str, placement: Placement) -> Att
         record(ctx.session, ticket, "urgent", "system", ctx.now)
         ctx.assign(ticket, dispatch.responsible(ctx.town, ticket.grid, ctx.now), name="alert_urgent")
     elif moved and not _still_there(ctx, ticket):
+        ctx.alert_worker(ticket, "alert_taken", "moved to another grid")
         ctx.assign(ticket, dispatch.responsible(ctx.town, ticket.grid, ctx.now))
     elif (moved or joined or role == "correct") and m.words:
         ctx.alert_worker(ticket, "alert_more", role, words=m.words)
-    _answered(ctx, ticket, moved)
-    return Attached(joined, moved)
+    return Attached(joined, moved, _answered(ctx, ticket, moved or _same_place(ticket, placement)))
 
 
 def _urgent(ctx: Context) -> bool:
@@ -176,18 +178,49 @@ def _still_there(ctx: Context, ticket: Ticket) -> bool:
     return ticket.is_open is False or there is None or there.person == ticket.worker or ticket.status == Status.ACCEPTED
 
 
-def _answered(ctx: Context, ticket: Ticket, moved: bool) -> None:
+def _same_place(ticket: Ticket, found: Placement) -> bool:
+    return found.place is not None and found.place == ticket.place and found.weight > CHAT
+
+
+def _answered(ctx: Context, ticket: Ticket, placed: bool) -> bool:
     question = ctx.known.question
-    if question is not None and question.ticket == ticket.id and moved:
-        ctx.session.connection().execute(
-            sa.update(Question).where(col(Question.id) == question.id).values(answered_at=ctx.now)
-        )
+    if question is None or question.ticket != ticket.id or not placed:
+        return False
+    ctx.session.connection().execute(
+        sa.update(Question).where(col(Question.id) == question.id).values(answered_at=ctx.now)
+    )
+    return True
+
+
+def forget_unused(ctx: Context, message: str) -> None:
+    """A message that was taken back is never picked up later by a report that follows."""
+    m = ctx.message
+    ctx.session.connection().execute(
+        sa.update(Inbox)
+        .where(col(Inbox.channel) == m.channel, col(Inbox.chat) == m.chat, col(Inbox.message) == message)
+        .where(col(Inbox.sender) == m.sender, col(Inbox.outcome).in_([HELD, SILENT]))
+        .values(outcome="recalled")
+    )
+
+
+def tell_again(ctx: Context, ticket: Ticket) -> None:
+    """The ticket's words, from the messages that still have any."""
+    rows = ctx.session.scalars(
+        sa.select(col(TicketMessage.text))
+        .where(col(TicketMessage.ticket) == ticket.id, col(TicketMessage.role).in_(MADE_OF))
+        .order_by(col(TicketMessage.id))
+    )
+    ticket.summary = "\n".join(filter(None, rows))[:2000]
+    ctx.session.add(ticket)
 
 
 def settle_place(ctx: Context, ticket: Ticket, role: str, found: Placement) -> bool:
     """Let a further message move the ticket: to a finer place, to a corrected one, or to what holds both."""
     town = ctx.town
-    if found.weight <= CHAT or found.grid is None or found.place == ticket.place:
+    if found.weight <= CHAT or found.grid is None:
+        return False
+    if found.place == ticket.place:
+        ticket.spot = ticket.spot or found.spot
         return False
     if role == "correct":
         ctx.place_ticket(ticket, found)

@@ -12,12 +12,13 @@ from models import inbox
 from models.chat import ChatKind, Question
 from models.inbox import Inbox
 from models.message import Incoming
+from models.outbox import Outbox
 from models.ticket import TicketMessage
 from nlu.timeline import FORGET, MEDIA, PHOTO_MINUTES
 from nlu.types import Context, Utterance
 
 RECENT = timedelta(minutes=60)
-ASKED = timedelta(minutes=30)
+ASKED = timedelta(minutes=120)
 HELD = "held"
 Who = tuple[str, str, str]  # channel, chat, and a sender or a message
 Chats = Sequence[tuple[str, str]]
@@ -35,6 +36,7 @@ def recall(session: Session, town: Town, rows: Sequence[Inbox]) -> list[tuple[Kn
     start = min(m.sent_at for m in messages)
     told = _told(session, chats, start)
     quoted = _quoted(session, messages)
+    ours = _our_lines(session, messages)
     latest, photos = _recent(session, chats, start)
     questions = _questions(session, chats, start)
     out = []
@@ -43,20 +45,23 @@ def recall(session: Session, town: Town, rows: Sequence[Inbox]) -> list[tuple[Kn
         chat_last = max((at for (channel, chat, _), at in told.items() if (channel, chat) == who[:2]), default=None)
         photo = _minutes(photos.get(who), m.sent_at)
         question = questions.get(who)
+        about = ours.get((m.channel, m.quote or ""))
         roles = [duty.role.value for duty in town.duties.get(town.identities.get((m.channel, m.sender), ""), ())]
         context = Context(
             direct=m.direct or ((m.channel, m.chat) in town.chats and town.kind(m.channel, m.chat) == ChatKind.DIRECT),
             mentioned="bot" in m.mentions,
             role=roles[0] if roles else "resident",
             kind=m.kind.value,
-            quotes="" if not m.quote else ("ticket" if (m.channel, m.chat, m.quote) in quoted else "other"),
+            quotes="" if not m.quote else "ticket" if (m.channel, m.chat, m.quote) in quoted or about else "other",
             own_ticket=_minutes(told.get(who), m.sent_at),
             chat_ticket=_minutes(chat_last, m.sent_at),
             own_photo=photo if photo is not None and photo <= PHOTO_MINUTES else None,
             pause=_minutes(latest.get(who), m.sent_at),
             asked=question is not None,
         )
-        out.append((Known(row, m, question, photo is not None), Utterance(m.words, context)))
+        pointed = _pointed_to(session, m, context) if context.quotes == "other" else None
+        words = "\n".join(filter(None, [m.words, pointed.words if pointed else ""]))
+        out.append((Known(row, m, question, photo is not None, about, pointed), Utterance(words, context)))
     return out
 
 
@@ -80,6 +85,26 @@ def _quoted(session: Session, messages: Sequence[Incoming]) -> set[Who]:
     columns = (col(TicketMessage.channel), col(TicketMessage.chat), col(TicketMessage.message))
     found = session.execute(sa.select(*columns).where(sa.tuple_(*columns).in_(wanted)))
     return {(channel, chat, message) for channel, chat, message in found}
+
+
+def _our_lines(session: Session, messages: Sequence[Incoming]) -> dict[tuple[str, str], int]:
+    """The tickets of the bot's own lines that are quoted, by channel and the line's platform id."""
+    wanted = [(m.channel, m.quote) for m in messages if m.quote]
+    if not wanted:
+        return {}
+    columns = (col(Outbox.channel), col(Outbox.platform_id))
+    found = session.execute(
+        sa.select(*columns, col(Outbox.ticket)).where(sa.tuple_(*columns).in_(wanted), col(Outbox.ticket).is_not(None))
+    )
+    return {(channel, line): ticket for channel, line, ticket in found}
+
+
+def _pointed_to(session: Session, m: Incoming, context: Context) -> Incoming | None:
+    """The quoted message, when somebody points the bot to it: "@邻声 这个麻烦处理一下"."""
+    if not (context.mentioned or context.direct) or not m.quote:
+        return None
+    row = inbox.find(session, m.channel, m.chat, m.quote)
+    return inbox.read(row) if row is not None else None
 
 
 def _recent(session: Session, chats: Chats, start: datetime) -> tuple[dict[Who, datetime], dict[Who, datetime]]:

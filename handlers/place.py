@@ -18,6 +18,8 @@ NAMED, NUMBERED, PIN, HOME, CHAT = 5.0, 4.5, 3.0, 2.5, 1.0
 # A name that several places carry counts less when none of them lies near the chat.
 FAR = 2.0
 NEAR_METRES = 60.0
+TOO_FAR = 9
+BARE_REACH = 4  # a bare number means a building near by, or none
 KINDS = {"building": 5, "shop": 5, "gate": 4, "poi": 4, "junction": 3, "school": 3, "market": 3, "factory": 3,
          "road": 2, "village": 2, "estate": 1}  # fmt: skip
 
@@ -159,35 +161,40 @@ def _numbered(town: Town, where: Where, text: str) -> Iterable[Clue]:
                 continue
         ranked = _nearest(town, codes, where)
         (best, distance), *others = ranked
-        if distance >= 4 and (where.chat_grid or where.home):
-            continue  # a bare number means a building near by, or none
+        if min(distance) >= BARE_REACH and (where.chat_grid or where.home):
+            continue
         rivals = tuple(code for code, far in others if far == distance)
         yield Clue(best, NUMBERED + (0.5 if not rivals else -1.0), building.start, "number", spot, rivals)
 
 
-def _nearest(town: Town, codes: Iterable[str], where: Where) -> list[tuple[str, int]]:
-    """Places with their distance from the chat and the home: 0 inside the chat's grid, then one more a level up."""
-    out = []
-    for code in codes:
-        steps = [9]
-        grid = town.places[code].grid
-        if where.chat_grid:
-            chain = list(town.chain(where.chat_grid))
-            if town.within(grid, where.chat_grid) or grid in chain:
-                steps.append(0 if town.within(grid, where.chat_grid) else 1)
-            else:
-                steps += [i + 1 for i, above in enumerate(chain) if town.within(grid, above)][:1]
-        if where.home and where.home in town.places:
-            home = town.places[where.home]
-            shared = next((i for i, above in enumerate(town.above(where.home)) if above in set(town.above(code))), 9)
-            if shared <= 1:  # the home itself, or a sibling in the same estate
-                steps.append(0 if not where.chat_grid or town.within(home.grid, where.chat_grid) else 1)
-            else:
-                steps += [i + 2 for i, above in enumerate(town.chain(home.grid)) if town.within(grid, above)][:1]
-        if not where.chat_grid and not where.home:
-            steps = [0]
-        out.append((code, min(steps)))
+def _nearest(town: Town, codes: Iterable[str], where: Where) -> list[tuple[str, tuple[int, int]]]:
+    """Places, nearest first, with how far they are from the chat's grid and from the home: 0 inside, 1 a level up …"""
+    out = [(code, (_from_chat(town, code, where), _from_home(town, code, where))) for code in codes]
     return sorted(out, key=lambda item: item[1])
+
+
+def _from_chat(town: Town, code: str, where: Where) -> int:
+    if not where.chat_grid:
+        return 0
+    grid = town.places[code].grid
+    chain = list(town.chain(where.chat_grid))
+    if town.within(grid, where.chat_grid):
+        return 0
+    if grid in chain:
+        return 1
+    return next((i + 1 for i, above in enumerate(chain) if town.within(grid, above)), TOO_FAR)
+
+
+def _from_home(town: Town, code: str, where: Where) -> int:
+    home = town.places.get(where.home or "")
+    if home is None:
+        return 0 if not where.chat_grid else TOO_FAR
+    holders = set(town.above(code))
+    shared = next((i for i, above in enumerate(town.above(home.code)) if above in holders), TOO_FAR)
+    if shared <= 1:  # the home itself, or a sibling in the same estate
+        return 0
+    grid = town.places[code].grid
+    return next((i + 2 for i, above in enumerate(town.chain(home.grid)) if town.within(grid, above)), TOO_FAR)
 
 
 def _without_containers(town: Town, clues: list[Clue]) -> list[Clue]:

@@ -10,21 +10,24 @@ from config.tables import TableError, mapping, once
 from handlers import dispatch
 from handlers.assembly import rank
 from handlers.context import Context
-from handlers.filters import direct, intent, to_bot
+from handlers.filters import QUESTION, direct, intent, to_bot
 from handlers.place import locate
 from handlers.progress import stands
 from handlers.router import Router
-from handlers.texts import say
+from handlers.texts import say, word
 from models.person import LEVELS_OF_STAFF, Role
 from models.ticket import Supporter, Ticket
 from nlu.normalize import normalize
 
 questions = Router("questions")
+taught = Router("taught")  # words the bot itself teaches: asked before anything else
 SURE = 0.34
+CERTAIN = 0.6
+# Words that the bot itself teaches people to say: they work whatever the heads think.
+HUMAN = re.compile(r"^(?:转|找|要|叫)?(?:个|一个)?(?:人工|真人)(?:客服|服务)?[。！!]*$|^转人工")
+ABOUT_ME = re.compile(r"(?:查询|查看|查一下|删除|删掉|清除|注销)我的(?:信息|资料|数据|记录)")
+MENTION = re.compile(r"@\S+\s?")
 SURELY_TALK = 0.8
-QUESTION = re.compile(
-    r"[?？]|[吗么冇没]$|怎么|咋|几点|几号|哪里|哪儿|在哪|什么|啥|多少|能不能|可不可以|有没有|要不要|会不会|谁"
-)
 THANKS = re.compile(r"谢谢|感谢|辛苦|好的|收到|麻烦了|多谢|嗯嗯")
 IN_CHARGE = "@in_charge"
 _NOISE = re.compile(
@@ -57,8 +60,8 @@ def _answers() -> tuple[Answer, ...]:
     return tuple(out)
 
 
-def answer_to(text: str) -> str | None:
-    """The answer whose question is nearest (Dice over character pairs), or None when none is near enough."""
+def answer_to(text: str, sure: float = SURE) -> str | None:
+    """The answer whose question is nearest (Dice over character pairs), or None when none is as near as `sure`."""
     mine = _grams(text)
     scored = [
         (2 * len(mine & grams) / (len(mine) + len(grams)), answer.answer)
@@ -67,7 +70,12 @@ def answer_to(text: str) -> str | None:
         if mine
     ]
     best = max(scored, default=(0.0, ""))
-    return best[1] if best[0] >= SURE else None
+    return best[1] if best[0] >= sure else None
+
+
+def plain(ctx: Context) -> str:
+    """The message's words without whom they mention."""
+    return MENTION.sub("", ctx.message.text).strip()
 
 
 @questions.on(intent("ask", "order"), to_bot)
@@ -97,9 +105,9 @@ ASIDE = 0.85
 
 
 def in_charge(ctx: Context) -> None:
-    """一牌通示: who is responsible here. Roles are public; names of workers and leaders stand on the grid's sign."""
-    home = ctx.town.places.get(ctx.person.home or "") if ctx.person else None
-    grid = ctx.grid or (home.grid if home else None)
+    """一牌通示: who is responsible here: where the sender lives in the chat's grid, else the chat's own."""
+    home = _home_grid(ctx)
+    grid = home if home and (ctx.grid is None or ctx.town.within(home, ctx.grid)) else ctx.grid or home
     there = dispatch.responsible(ctx.town, grid, ctx.now)
     leaders = [duty.person for code in ctx.town.chain(grid) for duty in ctx.town.on_duty(code, Role.LEADER)][:1]
     names = [ctx.town.people[code].name for code in leaders if code in ctx.town.people]
@@ -113,14 +121,14 @@ def in_charge(ctx: Context) -> None:
     ctx.say("in_charge", workers=worker, leaders="、".join(names))
 
 
-@questions.on(intent("human"), to_bot)
+@taught.on(lambda ctx: intent("human")(ctx) or bool(HUMAN.search(plain(ctx))), to_bot)
 def wants_human(ctx: Context) -> str:
     """转人工."""
     hand_over(ctx, "handed_over")
     return "human"
 
 
-@questions.on(intent("privacy"), lambda ctx: ctx.direct)
+@taught.on(lambda ctx: intent("privacy")(ctx) or bool(ABOUT_ME.search(plain(ctx))), direct)
 def about_me(ctx: Context) -> str:
     """查询/删除我的信息: what is kept is shown; a deletion is done by staff, who check who asks."""
     m = ctx.message
@@ -152,18 +160,15 @@ def passes_on(ctx: Context) -> str | None:
 def spoken_to(ctx: Context) -> str | None:
     """The bot is spoken to and nothing else fits: a greeting gets help, thanks get silence, a question gets a human."""
     u = ctx.understanding
-    if GREETING.match(normalize(ctx.message.text).strip()):
+    if GREETING.match(normalize(plain(ctx))):
         ctx.say("help")
         return "help"
-    text = ctx.message.text
+    text = plain(ctx)
     asks = QUESTION.search(text) is not None
-    if (
-        not text
-        or (u.p("chatter") > SURELY_TALK and not asks)
-        or (u.intent == "chatter" and not asks and not _mentions(ctx))
-    ):
+    found = answer_to(text, SURE if asks else CERTAIN)
+    if found is None and (not text or not (asks or _mentions(ctx)) or (u.p("chatter") > SURELY_TALK and not asks)):
         return None
-    if found := answer_to(text):
+    if found:
         if found == IN_CHARGE:
             in_charge(ctx)
         else:
@@ -181,14 +186,20 @@ def _mentions(ctx: Context) -> bool:
     return "bot" in ctx.message.mentions
 
 
+def _home_grid(ctx: Context) -> str | None:
+    home = ctx.town.places.get(ctx.person.home or "") if ctx.person else None
+    return home.grid if home else None
+
+
 def hand_over(ctx: Context, name: str) -> None:
     """To the staff of the community: they get the words, the sender hears that they have them."""
     ctx.say(name)
-    home = ctx.town.places.get(ctx.person.home or "") if ctx.person else None
-    grid = ctx.grid or (home.grid if home else None) or next(iter(ctx.town.grids), None)
+    grid = ctx.grid or _home_grid(ctx) or ctx.town.root
+    where = ctx.chat.name if ctx.chat and not ctx.direct else word("private_chat")
     for role in LEVELS_OF_STAFF:
         staff = dispatch.staff_above(ctx.town, grid, role, ctx.now)
         if staff:
-            text = say("alert_relay", words=ctx.message.words)
+            who = ctx.person.name if ctx.person else ctx.message.sender_name or word("somebody")
+            text = say("alert_relay", who=who, where=where, words=ctx.words)
             ctx.alert(staff[0].person, None, text, "question")
             return

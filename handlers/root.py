@@ -6,11 +6,11 @@ from handlers.feedback import feedback
 from handlers.intake import intake
 from handlers.matters import SILENT
 from handlers.progress import progress
-from handlers.questions import questions
+from handlers.questions import questions, taught
 from handlers.router import Router
 
 root = Router("root")
-for router in (duty, progress, feedback, intake, questions):
+for router in (taught, duty, progress, feedback, intake, questions):
     root.include(router)
 
 

@@ -78,6 +78,11 @@ class Town:
                 return code
         return chain[min(1, len(chain) - 1)] if chain else None
 
+    @property
+    def root(self) -> str | None:
+        """The grid at the top of the tree."""
+        return next((code for code, grid in self.grids.items() if grid.parent is None), None)
+
     def around(self, grid: str) -> list[str]:
         """A grid, all grids below it and all above it."""
         if grid not in self._around:

@@ -13,6 +13,7 @@ from models.queue import QueueRow, queue_indexes
 
 DEAD = "dead"  # how a row ends that could not be handled, however often it was tried
 
+
 class Inbox(QueueRow, table=True):
     """One incoming message. `payload` is an `Incoming` as JSON; the columns beside it are what is looked up by."""
 

@@ -19,13 +19,13 @@ class Outbox(QueueRow, table=True):
     """One outgoing message. `payload` is an `Outgoing` as JSON; `dedup_key` is the stable client id given to the
     platform. `sending_at` is committed just before a request leaves on a channel that cannot tell a repeat."""
 
-    channel: str = Field(max_length=32, index=True)
+    channel: str = Field(max_length=32)
     ticket: int | None = Field(default=None, index=True, sa_type=BigId)
     created_at: datetime
     sending_at: datetime | None = None
     platform_id: str = Field(default="", max_length=128)
 
-    __table_args__ = queue_indexes("outbox")
+    __table_args__ = (*queue_indexes("outbox"), sa.Index("ix_outbox_platform", "channel", "platform_id"))
 
 
 def put(session: Session, messages: Iterable[tuple[str, Outgoing]], now: datetime) -> int:

@@ -1,6 +1,7 @@
 """People, what they are responsible for, and under which names the channels know them."""
 
 import difflib
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
 
@@ -27,6 +28,7 @@ class Role(StrEnum):
 WORKERS = frozenset({Role.GRIDWORKER, Role.PART_TIME, Role.DEPARTMENT})
 LEVELS_OF_STAFF = (Role.COMMUNITY, Role.STREET, Role.DISTRICT)
 STAFF = frozenset(LEVELS_OF_STAFF)
+LOOKS_ALIKE = str.maketrans("OIL", "011")
 
 
 class Person(SQLModel, table=True):
@@ -75,11 +77,18 @@ def get(session: Session, code: str) -> Person:
     """The person of this code. Raises NoSuchPerson."""
     found = session.scalars(sa.select(Person).where(col(Person.code) == code)).first()
     if found is None:
-        codes = session.scalars(sa.select(col(Person.code))).all()
-        alike = [name for name in codes if abs(len(name) - len(code)) <= 2]
-        near = next(iter(difflib.get_close_matches(code, alike, 1, 0.6)), "")
+        near = _near(code, session.scalars(sa.select(col(Person.code)).order_by(col(Person.code))).all())
         raise NoSuchPerson(f'there is no person "{code}".' + (f' Did you mean "{near}"?' if near else ""))
     return found
+
+
+def _near(code: str, codes: Sequence[str]) -> str:
+    """The code that was probably meant: one that only looks the same (W0l for W01), else the likest; or ""."""
+    looks = {name.upper().translate(LOOKS_ALIKE): name for name in codes}
+    if found := looks.get(code.upper().translate(LOOKS_ALIKE)):
+        return found
+    alike = [name for name in codes if abs(len(name) - len(code)) <= 2]
+    return next(iter(difflib.get_close_matches(code, alike, 1, 0.6)), "")
 
 
 def leave(session: Session, code: str, until: datetime, deputy: str | None) -> Person:

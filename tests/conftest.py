@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 from sqlmodel import Session
 
+from config import tables
 from handlers.town import Town, load
 from models import schema
 from models.database import Database, make_engine
@@ -194,6 +195,13 @@ def sqlite_db(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Database]:
     database = Database(f"sqlite:///{copy}")
     yield database
     database.close()
+
+
+@pytest.fixture(autouse=True)
+def tables_of_their_own() -> Iterator[None]:
+    """Whatever data folder a test's settings named, the next test reads the tables that ship."""
+    yield
+    tables.use(None)
 
 
 @pytest.fixture

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 import structlog
-from aiohttp import ClientSession, web
+from aiohttp import ClientConnectorError, ClientSession, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from bot import logs
-from bot.app import PROCESS, build
+from bot.app import PROCESS, build, work
 from bot.towns import bring_in, first_town
 from config.settings import DEMO_TOWN, Settings, load_settings
 from models import mark
@@ -220,6 +220,53 @@ def test_the_access_log_has_routes_and_no_tokens(monkeypatch: pytest.MonkeyPatch
     assert (found["route"], found["method"], found["status"]) == ("/task/{token}", "GET", 200)
     assert "SECRET" not in written.getvalue()
     assert "U01" not in written.getvalue()
+
+
+async def test_a_worker_shows_its_health_where_it_is_told_to(settings: Settings) -> None:
+    address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    running = asyncio.create_task(
+        work(settings, metrics_port=0, ready=address.set_result, engine=Keen())  # type: ignore[arg-type]
+    )
+    try:
+        async with asyncio.timeout(20), ClientSession() as session:
+            where = await address
+            assert where.startswith("http://127.0.0.1:")
+            async with session.get(f"{where}/healthz") as answer:
+                body = await answer.json()
+                assert (answer.status, body["workers"], body["senders"]) == (200, 1, 1)
+            async with session.get(f"{where}/metrics") as answer:
+                assert "linsheng_messages_handled_total" in await answer.text()
+            async with session.get(f"{where}/chat") as answer:
+                assert answer.status == 404
+            os.kill(os.getpid(), signal.SIGTERM)
+            await running
+            with pytest.raises(ClientConnectorError):
+                await session.get(f"{where}/healthz")
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_worker_listens_nowhere_by_itself(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def listen(*_: object) -> None:
+        raise AssertionError("it listens")
+
+    def ready(address: str) -> None:
+        assert address == ""
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(web, "TCPSite", listen)
+    async with asyncio.timeout(20):
+        await work(settings, ready=ready, engine=Keen())  # type: ignore[arg-type]
+
+
+async def test_a_worker_whose_port_is_taken_ends_in_order(settings: Settings) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        async with asyncio.timeout(20):
+            with pytest.raises(OSError, match="address already in use"):
+                await work(settings, metrics_port=taken.getsockname()[1], engine=Keen())  # type: ignore[arg-type]
 
 
 @pytest.mark.slow

@@ -91,7 +91,8 @@ def cells(text: str, first: str) -> list[str]:
 def test_help_and_version(shell: Shell) -> None:
     code, out, _ = shell("--help")
     assert code == 0
-    assert all(name in out for name in ("serve", "worker", "replay", "train", "doctor", "town", "nlu", "outbox"))
+    names = ("serve", "worker", "replay", "train", "doctor", "town", "person", "nlu", "inbox", "outbox")
+    assert all(name in out for name in names)
     code, out, _ = shell("--version")
     assert (code, out.startswith("linsheng")) == (0, True)
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
 import time
@@ -15,7 +14,6 @@ import structlog
 
 from bot import training
 from bot.training import NotTrained, folder_of, is_trained
-from config import tables
 from config.tables import leaves
 from models.database import Database
 from nlu.embedded import EmbeddedEngine
@@ -73,25 +71,14 @@ async def test_a_child_that_fails_says_why(sqlite_db: Database, tmp_path: Path) 
 
 
 @pytest.mark.slow
-async def test_the_child_trains_for_its_parent(
-    sqlite_db: Database, tmp_path: Path, engine_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The child finds the artefact that somebody else has written meanwhile: no training, all the rest is real.
-    asked = iter((False, True))
-    monkeypatch.setattr(training, "is_trained", lambda *_: next(asked))
-    found = await training.engine(engine_home, sqlite_db)
-    assert found.heads.facts["data"] == folder_of(engine_home, leaves()).name
-
-
-@pytest.fixture
-def engine_home(tmp_path: Path) -> Path:
-    """A data folder with an artefact that fits, as small as one can be."""
-    examples = Path(os.environ.get("LINSHENG_HOME", "var")) / "nlu" / folder_of(tmp_path, leaves()).name
-    if not (examples / "heads.json").is_file():
-        pytest.skip("no trained engine here: run `make run` or `linsheng train` once")
-    shutil.copytree(examples, folder_of(tmp_path, leaves()))
-    tables.use(tmp_path)
-    return tmp_path
+async def test_two_processes_that_need_it_at_once_train_it_once(sqlite_db: Database, tmp_path: Path) -> None:
+    both = await asyncio.gather(training.engine(tmp_path, sqlite_db), training.engine(tmp_path, sqlite_db))
+    folder = folder_of(tmp_path, leaves())
+    assert {engine.heads.facts["data"] for engine in both} == {folder.name}
+    assert sorted(file.name for file in folder.iterdir()) == ["heads.json", "heads.npz"]
+    written = (folder / "heads.json").stat().st_ctime
+    assert (await training.engine(tmp_path, sqlite_db)).heads.facts == both[0].heads.facts
+    assert (folder / "heads.json").stat().st_ctime == written
 
 
 @pytest.mark.slow
@@ -110,9 +97,7 @@ async def test_sigterm_while_it_trains(tmp_path: Path, command: tuple[str, ...])
             assert (await process.stdout.readline()).decode() == "Training the engine (about 15 s, once).\n"
             while b"engine.training" not in await process.stderr.readline():
                 pass
-            while len(children(tmp_path)) < 2:
-                await asyncio.sleep(0.05)
-        await asyncio.sleep(3)  # into the training itself
+        await asyncio.sleep(4)  # into the training itself
         assert len(children(tmp_path)) == 2, "the training is over already"
         started = time.monotonic()
         process.send_signal(signal.SIGTERM)

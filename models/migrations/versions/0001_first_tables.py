@@ -80,9 +80,9 @@ def upgrade() -> None:
     sa.UniqueConstraint('dedup_key', name=op.f('uq_outbox_dedup_key'))
     )
     with op.batch_alter_table('outbox', schema=None) as batch_op:
-        batch_op.create_index(batch_op.f('ix_outbox_channel'), ['channel'], unique=False)
         batch_op.create_index('ix_outbox_due', ['visible_at', 'id'], unique=False, sqlite_where=sa.text('finished_at IS NULL'), postgresql_where=sa.text('finished_at IS NULL'))
         batch_op.create_index('ix_outbox_order', ['conversation', 'id'], unique=False, sqlite_where=sa.text('finished_at IS NULL'), postgresql_where=sa.text('finished_at IS NULL'))
+        batch_op.create_index('ix_outbox_platform', ['channel', 'platform_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_outbox_ticket'), ['ticket'], unique=False)
 
     op.create_table('webmessage',
@@ -397,9 +397,9 @@ def downgrade() -> None:
     op.drop_table('webmessage')
     with op.batch_alter_table('outbox', schema=None) as batch_op:
         batch_op.drop_index(batch_op.f('ix_outbox_ticket'))
+        batch_op.drop_index('ix_outbox_platform')
         batch_op.drop_index('ix_outbox_order', sqlite_where=sa.text('finished_at IS NULL'), postgresql_where=sa.text('finished_at IS NULL'))
         batch_op.drop_index('ix_outbox_due', sqlite_where=sa.text('finished_at IS NULL'), postgresql_where=sa.text('finished_at IS NULL'))
-        batch_op.drop_index(batch_op.f('ix_outbox_channel'))
 
     op.drop_table('outbox')
     op.drop_table('mark')
