@@ -1,5 +1,6 @@
 """What residents tell: reports, and everything that belongs to one."""
 
+import re
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -23,6 +24,7 @@ intake = Router("intake")
 BELONGING = ("detail", "join", "correct", "relay")
 TAKE_BACK_MINUTES = 180
 FIRST_FEW, EVERY = 3, 10
+POINTS = re.compile(r"处理|解决|反映|登记|安排|跟进|派人|(?:记|报|看|管|修|弄)(?:一下|一哈|下|个)")
 # Kinds that are about the community as a whole, or about a person: no question where exactly.
 NOWHERE_IN_PARTICULAR = ("suggestion", "dispute", "welfare", "security.fraud", "utility", "city.construction")
 
@@ -94,6 +96,14 @@ def _withdraw(ctx: Context, ticket: Ticket, *, say: bool) -> None:
         ctx.say("withdrawn", ticket)
 
 
+@intake.on(lambda ctx: ctx.known.quoted_message is not None and bool(POINTS.search(ctx.message.text)))
+def pointed_to(ctx: Context) -> str:
+    """Somebody points the bot to what another one said: "@邻声 这个麻烦处理一下" is a report in the other's words."""
+    quoted = ctx.known.quoted_message
+    matter = ctx.understanding.matters[0]
+    return open_matter(ctx, matter, locate(ctx.town, ctx.where()), [quoted] if quoted else [])
+
+
 @intake.on(lambda ctx: ctx.understanding.p("report", *BELONGING) >= ctx.decisions.quiet)
 def told(ctx: Context) -> str | None:
     """Something that somebody must deal with, or that belongs to such a thing."""
@@ -140,7 +150,7 @@ def open_matter(
         return "report"
     if sensitive and not ctx.direct:
         # A word in private disturbs nobody; in the group only that it was heard, and only when that is sure.
-        if not ctx.whisper("opened_urgent" if urgent else "opened_direct", ticket) and _may_speak(ctx):
+        if not ctx.whisper("opened_urgent_private" if urgent else "opened_direct", ticket) and _may_speak(ctx):
             ctx.say("opened_quietly")
     elif _may_speak(ctx) and (more or not _burst(ctx)):
         _answer(ctx, ticket, placement, before, more=more)

@@ -22,12 +22,12 @@ def test_by_quoting_a_resident(chat: Scene) -> None:
 
 def test_by_quoting_what_the_bot_kept_silent_about(chat: Scene) -> None:
     group = chat.at("2026-03-02 10:47").group("柳岸花园南区")
-    said = group.says("春芽", "单元门锁坏了 一推就开")
+    said = group.says("春芽", "昨晚回来那个门 手一碰它自己就开了")
     assert chat.tickets() == [], "choose other words: the bot was meant to miss this"
     group.says("秀英姐", "@邻声 这个麻烦处理一下", quote=said)
 
     # The quoted words are the matter; handing "this" to a human tells nobody anything.
-    assert "单元门锁坏了" in chat.ticket().row.summary
+    assert "手一碰它自己就开了" in chat.ticket().row.summary
 
 
 def test_by_a_forwarded_record(chat: Scene) -> None:

@@ -81,4 +81,4 @@ def test_what_is_kept_about_me(chat: Scene) -> None:
     assert "您反映的 1 件事" in private.bot_said[-1]
     private.writes("删除我的信息")
     assert "已收到删除申请" in private.bot_said[-1]
-    assert chat.alerts("柳岸社区余书记")[-1].text == "【需人工】删除我的信息"
+    assert chat.alerts("柳岸社区余书记")[-1].text == "【需人工】春芽（私信）：删除我的信息"

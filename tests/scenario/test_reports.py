@@ -20,7 +20,7 @@ def test_the_gridworker_gets_a_card(chat: Scene) -> None:
     assert (alert.to, alert.why) == ("网格员小顾", "gridworker QX-01-01")
     assert alert.card is not None
     assert dict(alert.card.facts) == {
-        "地点": "柳岸花园3幢2单元", "网格": "柳岸花园南区", "类别": "公共设施/照明", "时限": "3月2日 23:59",
+        "地点": "柳岸花园3幢2单元", "网格": "柳岸花园南区", "类别": "公共设施/照明", "时限": "3月2日 24:00",
     }  # fmt: skip
     assert alert.card.words == "3幢2单元楼道灯坏了 晚上黑漆漆的"
     assert [button.action for button in alert.card.buttons] == ["accept:1", "transfer:1", "done:1"]
@@ -93,10 +93,11 @@ def test_the_answer_refines_the_ticket(chat: Scene) -> None:
 
 
 def test_the_answer_may_be_the_first_choice(chat: Scene) -> None:
+    # Nobody the town knows: her home cannot say which one is meant.
     group = chat.at("2026-03-02 19:00").group("清溪街道工作群")
-    group.says("秀英姐", "@邻声 居委会门口的路灯不亮了")
+    group.says("新来的租客", "@邻声 居委会门口的路灯不亮了")
     assert "柳岸社区居委会、桂花社区居委会、白石社区居委会" in chat.bot_said()[-1]
-    group.says("秀英姐", "柳岸居委会")
+    group.says("新来的租客", "柳岸居委会")
 
     assert chat.ticket().place == "柳岸社区居委会"
     assert chat.bot_said()[-1] == "好的，LS00001 的地点已记为 柳岸社区居委会。"
