@@ -11,7 +11,6 @@ from nlu import corpus
 from nlu.corpus import BadData, Example
 from nlu.embedded import EmbeddedEngine
 from nlu.gazetteer import NOWHERE
-from nlu.train import train
 from nlu.types import Context, Engine, Utterance
 
 PACK = ("gold.json", "transcript.jsonl", "places.csv", "people.csv", "chats.csv")
@@ -81,6 +80,8 @@ def score(engine: Engine, examples: Sequence[Example], name: str) -> Scores:
 
 def left_out(folder: Path, leaves: Sequence[str]) -> Scores:
     """A training town, by an engine that has never seen it."""
+    from nlu.train import train  # noqa: PLC0415 - a second of imports that no other command needs
+
     heads = train(corpus.everything(frozenset(leaves), without=frozenset({folder.name})), leaves)
     return score(EmbeddedEngine(heads), list(corpus.town(folder)), folder.name)
 

@@ -69,7 +69,7 @@ class TaskPage:
         self._media = media
         self._wake = wake
         self._clock = clock
-        self._calendar = WorkCalendar(ZoneInfo(zone))
+        self._calendar = WorkCalendar.configured(ZoneInfo(zone))
         self._town: Town | None = None
         self._page = Environment(
             loader=FileSystemLoader(WEB / "templates"), autoescape=select_autoescape(), auto_reload=False

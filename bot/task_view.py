@@ -33,7 +33,8 @@ EVENTS = {
     "report": "又有人反映", "detail": "补充情况", "join": "邻居也反映", "correct": "更正信息", "relay": "转述情况",
     "refuse": "反映没处理好", "unsatisfied": "居民不满意", "rated": "居民评价", "asked": "居民询问进度",
     "urgent": "升为紧急", "reminded": "临期提醒", "escalated": "超期上报", "overdue": "超期",
-    "unreachable": "没能通知到", "refused": "操作未生效",
+    "unreachable": "没能通知到", "refused": "操作未生效", "note": "备注",
+    "left": "一人撤回反映", "recounted": "时限重算",
 }  # fmt: skip
 WORDLESS = {"image": "photo", "voice": "voice", "video": "video", "location": "location"}
 MESSAGES = 100
@@ -213,7 +214,7 @@ def _note(desk: Desk, event: TicketEvent) -> str:
             return word(event.note, "levels") if event.note in dispatch.LEVELS else ""
         case "rated" | "closed":
             return f"{event.note}星" if event.note.isdigit() else ""
-        case "resolved" | "dismissed" | "transferred" | "unsatisfied":
+        case "resolved" | "dismissed" | "transferred" | "unsatisfied" | "note":
             return masked(event.note)
     return ""
 

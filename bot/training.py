@@ -12,8 +12,8 @@ import structlog
 
 from config.tables import leaves
 from models.database import Database
+from nlu.artefact import fingerprint
 from nlu.embedded import EmbeddedEngine
-from nlu.train import fingerprint
 
 log = structlog.get_logger(__name__)
 

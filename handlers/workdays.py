@@ -6,6 +6,7 @@
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from hashlib import sha256
 from importlib.metadata import version
 from zoneinfo import ZoneInfo
 
@@ -46,7 +47,8 @@ class WorkCalendar:
     @cached_property
     def version(self) -> str:
         """Which calendar a deadline was counted with."""
-        own = len(self.extra_work) + len(self.extra_free)
+        days = [f"+{day}" for day in sorted(self.extra_work)] + [f"-{day}" for day in sorted(self.extra_free)]
+        own = sha256(",".join(days).encode()).hexdigest()[:8] if days else "0"
         return f"holidays-{version('holidays')}+{own}"
 
     def is_workday(self, day: date) -> bool:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from nlu import corpus, features, lexicon
+from nlu.artefact import Progress, fingerprint
 from nlu.heads import Floats, Heads
 from nlu.normalize import normalize
-from nlu.train import Progress, fingerprint, train
 from nlu.types import Context, Matter, Names, Span, Understanding, Utterance
 
 # Where a message may turn to another matter. Source: how residents string reports together in one line.
@@ -46,6 +46,8 @@ class EmbeddedEngine:
         """
         folder = home / "nlu" / fingerprint(leaves)
         if not (folder / "heads.json").is_file():
+            from nlu.train import train  # noqa: PLC0415 - a second of imports that a ready engine does not need
+
             train(corpus.everything(frozenset(leaves)), leaves, progress=progress).save(folder)
         return cls(Heads.load(folder))
 

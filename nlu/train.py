@@ -1,11 +1,9 @@
 """Trains the heads. Seconds on one core; the artefact is kept under the hash of data and code."""
 
-import hashlib
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
-from nlu import corpus, features
+from nlu import features
+from nlu.artefact import Progress, fingerprint
 from nlu.corpus import Example
 from nlu.heads import Head, Heads
 from nlu.normalize import normalize
@@ -24,19 +23,6 @@ from nlu.types import INTENTS, Context, Span
 SEED = 20260302
 MIN_COUNT = 3
 CONTEXT_WEIGHT = 4.0
-CODE = ("features.py", "grammar.py", "normalize.py", "corpus.py", "timeline.py", "train.py", "variants.txt")
-Progress = Callable[[str, float], None]
-
-
-def fingerprint(leaves: Iterable[str]) -> str:
-    """The hash of everything the artefact is made of: the training data, the code, the categories."""
-    digest = hashlib.sha256(",".join(leaves).encode())
-    here = Path(__file__).parent
-    files = [here / name for name in CODE] + sorted(path for path in corpus.DATA.rglob("*") if path.is_file())
-    for file in files:
-        digest.update(file.relative_to(here).as_posix().encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def with_contexts(examples: Sequence[Example]) -> list[Example]:

@@ -18,7 +18,7 @@ def harmless(text: str) -> str:
 
 def plain(out: Outgoing) -> str:
     """The message as text: a card becomes lines, its buttons words to type, with the ticket's number behind them."""
-    lines = ["【可能重复】"] if out.repeat else []
+    lines = []
     card = out.card
     if out.text and (card is None or out.text != card.title):
         lines.append(out.text)

@@ -16,7 +16,6 @@ from models.database import Database
 from nlu import corpus
 from nlu.embedded import EmbeddedEngine
 from nlu.gazetteer import NOWHERE
-from nlu.train import train as train_heads
 from nlu.types import Context, Names, Understanding, Utterance
 
 app = typer.Typer(no_args_is_help=True, help="Ask the engine, and measure it.")
@@ -28,6 +27,8 @@ def train(force: Annotated[bool, typer.Option("--force", help="Even if the artef
     folder = folder_of(home, known)
     with alone(home), show.bar("engine") as bar:
         if force:
+            from nlu.train import train as train_heads  # noqa: PLC0415 - a second of imports nothing else needs
+
             heads = train_heads(corpus.everything(frozenset(known)), known, progress=bar.share)
             (folder / "heads.json").unlink(missing_ok=True)  # or an end in between leaves an old half beside a new one
             heads.save(folder)
@@ -95,7 +96,5 @@ def evaluate(
         found.append(evaluation.together(found))
     show.table(
         ("town", "said", "reports", "precise", "found", "category", "urgent", "found"),
-        [
-            (s.name, s.messages, s.reports, s.precision, s.recall, s.category, s.urgent, s.urgent_recall) for s in found
-        ],
+        [(s.name, s.messages, s.reports, s.precision, s.recall, s.category, s.urgent, s.urgent_recall) for s in found],
     )

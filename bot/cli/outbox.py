@@ -34,8 +34,16 @@ def list_(
     show.table(
         ("id", "state", "channel", "ticket", "written", "tries", "why"),
         [
-            (row.id, row.outcome, row.channel, row.ticket or "", f"{row.created_at:%Y-%m-%d %H:%M}Z", row.attempts,
-             row.error) for row in rows
+            (
+                row.id,
+                row.outcome,
+                row.channel,
+                row.ticket or "",
+                f"{row.created_at:%Y-%m-%d %H:%M}Z",
+                row.attempts,
+                row.error,
+            )
+            for row in rows
         ],
     )
 

@@ -286,9 +286,10 @@ async def test_sigterm_ends_it_in_time_with_a_stream_open(tmp_path: Path) -> Non
             while "Ctrl+C" not in said:
                 said += (await process.stdout.readline()).decode()
         assert f"http://127.0.0.1:{port}/chat" in said
-        async with ClientSession() as session, session.get(
-            f"http://127.0.0.1:{port}/chat/api/stream?person=U01&after=0"
-        ) as stream:
+        async with (
+            ClientSession() as session,
+            session.get(f"http://127.0.0.1:{port}/chat/api/stream?person=U01&after=0") as stream,
+        ):
             assert stream.status == 200
             started = time.monotonic()
             process.send_signal(signal.SIGTERM)

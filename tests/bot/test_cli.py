@@ -235,7 +235,7 @@ def test_an_operator_sees_what_did_not_leave_and_sends_it_again(shell: Shell, ho
 
     code, _, err = shell("outbox", "retry", "3")
     assert (code, "3" in err) == (1, True)
-    assert shell("outbox", "retry", "--all") [1] == "1 will be sent again.\n"
+    assert shell("outbox", "retry", "--all")[1] == "1 will be sent again.\n"
     assert shell("outbox", "retry", "2")[0] == 0
     waiting = sa.select(sa.func.count()).select_from(Outbox).where(Outbox.finished_at.is_(None))  # type: ignore[union-attr]
     assert home_db.tx(lambda session: session.scalars(waiting).one()) == 3

@@ -119,9 +119,7 @@ def buried(home_db: Database) -> Callable[[], dict[int, str]]:
     return outcomes
 
 
-def test_an_operator_sees_what_was_not_handled_and_no_words(
-    shell: Shell, buried: Callable[[], dict[int, str]]
-) -> None:
+def test_an_operator_sees_what_was_not_handled_and_no_words(shell: Shell, buried: Callable[[], dict[int, str]]) -> None:
     _, out, _ = shell("inbox", "list")
     found = cells(out, "1")
     assert (found[1:4], found[5:]) == (["web", "c1", "text"], ["9", "KeyError [x]"])

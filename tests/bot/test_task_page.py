@@ -162,7 +162,7 @@ async def test_the_page_tells_all_that_the_way_there_needs(phone: Phone) -> None
     text = await answer.text()
     assert answer.status == 200
     shown = (
-        "LS00001", "紧急", "公共设施/照明", "柳岸花园3幢2单元楼梯口", "柳岸花园南区", "3月2日 23:59",
+        "LS00001", "紧急", "公共设施/照明", "柳岸花园3幢2单元楼梯口", "柳岸花园南区", "3月2日 24:00",
         "已派单，等待网格员接单", "我家那层也是", "07:40", "派单", "网格员小顾",
     )  # fmt: skip
     assert [words for words in shown if words not in text] == []

@@ -82,15 +82,22 @@ def test_a_colleague_who_is_there_before_a_deputy(sqlite_town: Town, clock: Hand
     assert who(sqlite_town, COMMUNITY, clock) == ("C02", "community QX-01")
 
 
-def test_nobody_at_all(sqlite_town: Town, clock: HandClock, leave: Leave) -> None:
+def test_everybody_away(sqlite_town: Town, clock: HandClock, leave: Leave) -> None:
     for person in list(sqlite_town.people):
         leave(person)
-    assert responsible(sqlite_town, SOUTH, clock()) is None
+    # Somebody must know, so the gridworker hears of it all the same.
+    assert who(sqlite_town, SOUTH, clock) == ("W01", "away, and nobody stands in")
 
 
-@pytest.mark.parametrize("grid", [None, "", "QX-99"])
-def test_a_grid_that_is_not_there(sqlite_town: Town, clock: HandClock, grid: str | None) -> None:
-    assert responsible(sqlite_town, grid, clock()) is None
+def test_nobody_at_all(sqlite_town: Town, clock: HandClock) -> None:
+    assert responsible(sqlite_town, "QX-99", clock()) is None
+
+
+@pytest.mark.parametrize("grid", [None, ""])
+def test_a_matter_without_a_grid_goes_to_the_root(sqlite_town: Town, clock: HandClock, grid: str | None) -> None:
+    found = responsible(sqlite_town, grid, clock())
+    assert found is not None
+    assert (found.person, found.why) == ("S01", "street QX")
 
 
 def test_present(sqlite_town: Town, clock: HandClock, leave: Leave) -> None:
@@ -105,7 +112,7 @@ def test_all_staff_of_a_level(sqlite_town: Town, clock: HandClock, leave: Leave)
     found = staff_above(sqlite_town, SOUTH, Role.STREET, clock())
     assert [assigned.person for assigned in found] == ["S01", "S03", "C01"]
     assert [assigned.person for assigned in staff_above(sqlite_town, SOUTH, Role.COMMUNITY, clock())] == ["C01", "C02"]
-    assert staff_above(sqlite_town, None, Role.STREET, clock()) == []
+    assert staff_above(sqlite_town, None, Role.STREET, clock()) == found
 
 
 @pytest.mark.parametrize(

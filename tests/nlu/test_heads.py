@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from config.tables import leaves
-from nlu import corpus, train
+from nlu import artefact, corpus, train
 from nlu.corpus import Example
 from nlu.heads import Floats, Head, Heads
 
@@ -135,5 +135,5 @@ def test_the_same_data_train_the_same_heads(examples: list[Example], trained: He
 
 
 def test_the_fingerprint_follows_the_categories() -> None:
-    assert train.fingerprint(leaves()) == train.fingerprint(leaves())
-    assert train.fingerprint(leaves()) != train.fingerprint(leaves()[1:])
+    assert artefact.fingerprint(leaves()) == artefact.fingerprint(leaves())
+    assert artefact.fingerprint(leaves()) != artefact.fingerprint(leaves()[1:])
