@@ -75,7 +75,6 @@ async def test_a_card_becomes_lines_and_words_to_type(account: OfficialAccount, 
     )
     await account.send(out("请您处理", card=card, ticket=42, repeat=True, purpose=Purpose.ALERT), "c1")
     assert contents(api)[0].splitlines() == [
-        "【可能重复】",
         "请您处理",
         "新工单 42",
         "地点：水岸华庭6幢",
