@@ -44,6 +44,7 @@ class Decisions(BaseModel):
     speak: float = Field(ge=0, le=1)
     speak_urgent: float = Field(ge=0, le=1)
     quiet: float = Field(ge=0, le=1)
+    quiet_urgent: float = Field(ge=0, le=1)
     belongs: float = Field(ge=0, le=1)
     answer: float = Field(ge=0, le=1)
     urgent: float = Field(ge=0, le=1)

@@ -16,6 +16,8 @@ from models.person import STAFF, WORKERS, Person, Role
 from models.ticket import Supporter, Ticket
 from nlu.types import Matter, Understanding
 
+ALARM = 0.9  # what the engine says when the lexicon of config/lexicon.yaml fires
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -81,6 +83,11 @@ class Context(Desk):
         if self.direct and self.is_worker and self.person:
             return self.town.duties[self.person.code][0].grid
         return None
+
+    @property
+    def least(self) -> float:
+        """From what probability on a message is a matter; sooner where its words say that life is at stake."""
+        return self.decisions.quiet_urgent if self.understanding.urgent >= ALARM else self.decisions.quiet
 
     def is_urgent(self, matter: Matter | None = None) -> bool:
         """Life, fire, gas, people trapped: by the head, by the lexicon, or by the nature of the kind."""

@@ -104,7 +104,7 @@ def pointed_to(ctx: Context) -> str:
     return open_matter(ctx, matter, locate(ctx.town, ctx.where()), [quoted] if quoted else [])
 
 
-@intake.on(lambda ctx: ctx.understanding.p("report", *BELONGING) >= ctx.decisions.quiet)
+@intake.on(lambda ctx: ctx.understanding.p("report", *BELONGING) >= ctx.least)
 def told(ctx: Context) -> str | None:
     """Something that somebody must deal with, or that belongs to such a thing."""
     matters = ctx.understanding.matters
@@ -120,19 +120,19 @@ def _one(ctx: Context, matter: Matter, *, first: bool, several: bool) -> str | N
     placement = locate(ctx.town, ctx.where(matter if several else None, pin=pin))
     if first and ctx.known.quoted_message:
         media = [*media, ctx.known.quoted_message]
-    if placement.weight <= CHAT and report >= rules.quiet and (said := words_before(ctx)):
+    if placement.weight <= CHAT and report >= ctx.least and (said := words_before(ctx)):
         placement = locate(ctx.town, said[0])
         media = [*media, said[1]]
     ranked = rank(ctx, matter, placement)
     best = ranked[0] if ranked else None
     if report >= belongs or several:
         known = None if several else same_matter(ctx, matter, ranked)
-        if known is None and report >= rules.quiet:
+        if known is None and report >= ctx.least:
             return open_matter(ctx, matter, placement, media, more=several)
         best = known or best
     if best is not None and best.points >= rules.link.enough and report + belongs >= rules.belongs:
         return _belongs(ctx, best, placement, media)
-    if report >= rules.quiet:
+    if report >= ctx.least:
         return open_matter(ctx, matter, placement, media, more=several)
     return None
 
