@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from bot import logs
+from bot.process import spare_the_collector
 from bot.replay import transcript
 from bot.towns import bring_in
 from bot.worker import Worker
@@ -126,6 +127,7 @@ def _work(url: str, home: Path, pipe: Connection) -> None:
     engine = EmbeddedEngine.ready(home, leaves())
     worker = Worker(db, engine, WorkCalendar.configured(ZoneInfo("Asia/Shanghai")))
     left = sa.select(sa.func.count()).select_from(Inbox).where(Inbox.finished_at.is_(None))  # type: ignore[union-attr]
+    spare_the_collector()  # as `linsheng worker` does
     pipe.send("ready")
     pipe.recv()
     until = time.monotonic() + PATIENCE
