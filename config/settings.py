@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import yaml
 from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
@@ -146,8 +147,13 @@ class Settings(BaseSettings):
                     env_prefix="",
                 )
             )
-        file = os.environ.get(f"{PREFIX}CONFIG") or Path(os.environ.get(f"{PREFIX}HOME", "var")) / "linsheng.yaml"
-        return (*sources, YamlConfigSettingsSource(settings_cls, yaml_file=file))
+        return (*sources, YamlConfigSettingsSource(settings_cls, yaml_file=_file()))
+
+
+def _file() -> Path:
+    """The YAML file of the settings; it need not be there."""
+    named = os.environ.get(f"{PREFIX}CONFIG")
+    return Path(named) if named else Path(os.environ.get(f"{PREFIX}HOME", "var")) / "linsheng.yaml"
 
 
 def load_settings(**values: object) -> Settings:
@@ -163,5 +169,10 @@ def load_settings(**values: object) -> Settings:
             for fault in error.errors(include_input=False)
         ]
         raise SettingsError("; ".join(wrong)) from error
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"{_file()}:{mark.line + 1}" if mark else str(_file())
+        what = getattr(error, "problem", None) or "it must be YAML in UTF-8 whose top is a mapping"
+        raise SettingsError(f"{where}: cannot be read: {what}") from error
     tables.use(found.home)
     return found

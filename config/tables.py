@@ -55,13 +55,26 @@ def text(name: str) -> str:
     own = (_Own.home or Path(os.environ.get("LINSHENG_HOME", "var"))) / "config" / name
     if own.is_file():
         return own.read_text(encoding="utf-8")
-    return (files("config") / name).read_text(encoding="utf-8")
+    return _shipped(name)
 
 
 def mapping(name: str) -> dict[str, Any]:
-    """A YAML file whose top is a mapping."""
+    """A YAML file whose top is a mapping: the deployment's own, else the one that ships."""
+    return _parsed(name, text)
+
+
+def shipped(name: str) -> dict[str, Any]:
+    """The YAML file that ships, whatever the deployment has in its place."""
+    return _parsed(name, _shipped)
+
+
+def _shipped(name: str) -> str:
+    return (files("config") / name).read_text(encoding="utf-8")
+
+
+def _parsed(name: str, read: Callable[[str], str]) -> dict[str, Any]:
     try:
-        found = yaml.safe_load(text(name))
+        found = yaml.safe_load(read(name))
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date that is none, such as 2027-02-30
         raise TableError(f"{name}: {error}") from error
     if not isinstance(found, dict):

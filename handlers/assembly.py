@@ -106,8 +106,8 @@ def candidates(ctx: Context, matter: Matter | None) -> list[tuple[Ticket, list[S
 
 
 def with_messages(ctx: Context, tickets: Sequence[Ticket]) -> list[tuple[Ticket, list[Said]]]:
-    """Tickets with what this sender and this chat said about them; those found to be none are left out."""
-    said: dict[int, list[Said]] = {ticket.id or 0: [] for ticket in tickets if ticket.status != Status.DISMISSED}
+    """Tickets with what this sender and this chat said about them."""
+    said: dict[int, list[Said]] = {ticket.id or 0: [] for ticket in tickets}
     if said:
         m = ctx.message
         values = {"tickets": list(said), "channel": m.channel, "chat": m.chat, "sender": m.sender}

@@ -46,7 +46,7 @@ def _fitting(ctx: Context, tickets: Sequence[Ticket]) -> tuple[Ticket | None, bo
 def _quoted(ctx: Context) -> Ticket | None:
     row = ctx.session.scalars(
         sa.select(Outbox)
-        .where(col(Outbox.channel) == ctx.message.channel, col(Outbox.platform_id) == ctx.message.quote)
+        .where(col(Outbox.conversation) == ctx.message.conversation, col(Outbox.platform_id) == ctx.message.quote)
         .limit(1)
     ).first()
     number = outgoing.read(row).ticket if row else None

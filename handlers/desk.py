@@ -1,6 +1,6 @@
 """What a decision may do: open and move tickets, speak, alert, schedule. All of it becomes rows of one transaction."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -15,13 +15,12 @@ from handlers.texts import say, word
 from handlers.town import Town
 from handlers.workdays import WorkCalendar
 from handlers.workflow import Actor, move, record
-from models import deadline as deadlines
 from models.chat import ChatKind
 from models.deadline import Deadline
 from models.insert import insert_new
 from models.message import Button, Card, Outgoing, Purpose
 from models.person import Role
-from models.ticket import Status, Supporter, Ticket, TicketMessage
+from models.ticket import Status, Supporter, Ticket
 
 SYSTEM = "system"
 # The card's link: a function of ticket and person, so that this layer knows neither secrets nor addresses.
@@ -87,11 +86,16 @@ class Desk:
         self.post(*where, text, ticket)
         return True
 
-    def tell_supporters(self, ticket: Ticket, name: str, **values: object) -> None:
-        """One line to everybody who reported the matter: once in each group, and in private where it was told so."""
+    def tell_supporters(
+        self, ticket: Ticket, name: str, *, but: tuple[str, str] | None = None, **values: object
+    ) -> None:
+        """One line to everybody who reported the matter: once in each group, and in private where it was told so.
+
+        but: a (channel, chat) that has heard it already.
+        """
         rows = self.session.scalars(sa.select(Supporter).where(col(Supporter.ticket) == ticket.id))
         text = say(name, **self.public(ticket), **values)
-        seen: set[tuple[str, str]] = set()
+        seen: set[tuple[str, str]] = {but} if but else set()
         for row in rows:
             where = (row.channel, row.chat)
             if self.town.kind(*where) == ChatKind.GROUP and ticket.sensitive:
@@ -187,15 +191,17 @@ class Desk:
 
         name: the sentence of the alert; `alert_urgent` for a matter that has just become urgent.
         """
+        reached = False
         news = name == "alert_urgent" or ticket.status in (Status.REPORTED, Status.REOPENED)
         if to is not None:
-            ticket.worker = to.person
             move(self.session, ticket, Status.ASSIGNED, Actor.SYSTEM, SYSTEM, self.now, note=f"{to.person} ({to.why})")
+            ticket.worker = to.person
             if name == "alert_text":
                 name = "alert_urgent" if ticket.urgent else "alert_doubtful" if ticket.quiet else name
             text = say(name, **self.facts(ticket), due=self.due_text(ticket), **values)
-            self.alert(to.person, ticket, text, to.why)
-        if news and (ticket.urgent or to is None):
+            reached = self.alert(to.person, ticket, text, to.why)
+        # Who cannot be reached cannot help: then, and where life is at stake, the community's staff hear of it too.
+        if not reached or (news and ticket.urgent):
             self._staff_too(ticket, but=to.person if to else None)
 
     def _staff_too(self, ticket: Ticket, *, but: str | None) -> None:
@@ -253,18 +259,9 @@ class Desk:
         count = sa.select(sa.func.count()).select_from(Supporter).where(col(Supporter.ticket) == ticket.id)
         return int(self.session.scalar(count) or 0)
 
-    def end_deadlines(self, ticket: Ticket) -> None:
-        """Nothing falls due for this ticket any more."""
-        deadlines.cancel(self.session, ticket.id or 0, self.now)
-
 
 def tier_of(category: str) -> int:
     """The tier of a category; its top's where the leaf is not in the table."""
     known = categories()
     found = known.get(category) or known.get(category.split(".", maxsplit=1)[0])
     return found.tier if found else 3
-
-
-def words_of(messages: Iterable[TicketMessage]) -> str:
-    """The residents' words, as they stand on the card."""
-    return "\n".join(message.text for message in messages if message.text)

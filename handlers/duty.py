@@ -13,7 +13,7 @@ from handlers.matters import held_media, keep
 from handlers.place import locate
 from handlers.router import Router
 from handlers.texts import say
-from handlers.workflow import Actor, NotAllowed, move, record
+from handlers.workflow import Actor, NotAllowed, may, move, record
 from models.ticket import Status, Ticket
 from nlu.types import Matter
 
@@ -23,7 +23,7 @@ WORDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("transfer", re.compile(r"转派|转给|转(?!发|账|弯|角|人工|了)|派给|移交|退回|不归我")),
     ("dismiss", re.compile(r"非诉求|不是诉求|误报|无效")),
     ("done", re.compile(r"办结(?!的|多少|了吗|没)|办完|处理(好|完)|搞定|修好了|完成|结单|已解决|已处理")),
-    ("arrive", re.compile(r"到场|到现场|到了|在现场")),
+    ("arrive", re.compile(r"到场|到现场|(?<![收听接看找拿等])到了|在现场")),
     ("accept", re.compile(r"接单|接了|我去|马上(去|到)|收到|处理中|在处理|安排(上|了)")),
 )
 LIST = re.compile(r"几件|多少件|哪些|待办|清单|列表|没办(?!法)|未办|手上|还有(啥|什么|几)")
@@ -31,8 +31,21 @@ LIST = re.compile(r"几件|多少件|哪些|待办|清单|列表|没办(?!法)|�
 
 BACK = re.compile(r"退回|退单|不归我|不是我们管")
 QUESTION = re.compile(r"[?？吗么]$|[?？]|了没|到了没|发我|查一下|查下|帮我查|啥时候|什么时候|登记过什么")
+# Just before a command these say that it is not done, or not yet.
+NOT_YET = re.compile(
+    r"(?:没|未|不|别|无法|难|快|明天|后天|下午|晚上|下周|等|才|准备|打算|争取|尽快|马上就?)[^\s,，。;；!！]{0,5}$"
+)
 IDLE = 0.85
 FOUND = 0.6
+
+
+def said_command(text: str) -> str | None:
+    """The command in a worker's words; none where they say that it is not so yet: 还没到场, 明天办结, 不能接单."""
+    for name, words in WORDS:
+        for match in words.finditer(text):
+            if not NOT_YET.search(text[: match.start()]):
+                return name
+    return None
 
 
 @duty.on(lambda ctx: ctx.message.action is not None)
@@ -51,7 +64,7 @@ def pressed(ctx: Context) -> str:
 def commanded(ctx: Context) -> str | None:
     """A worker's words to the bot: a command for one of her tickets, a list, or the facts of a matter."""
     text = ctx.message.text
-    command = next((name for name, words in WORDS if words.search(text)), None)
+    command = said_command(text)
     u = ctx.understanding
     if LIST.search(text) and u.p("work", "status", "ask") >= 0.3:
         _list(ctx)
@@ -176,13 +189,16 @@ def done(ctx: Context, ticket: Ticket, extra: str) -> None:
 
 
 def dismiss(ctx: Context, ticket: Ticket, extra: str) -> None:
-    """非诉求: it was no matter; nobody is bothered."""
+    """非诉求: looked at, and nothing to do; who was told that it is dealt with hears so."""
     move(ctx.session, ticket, Status.DISMISSED, Actor.WORKER, ctx.who, ctx.now, note=extra)
     _tell(ctx, "worker_dismissed", ticket)
+    ctx.tell_supporters(ticket, "dismissed")
 
 
 def transfer(ctx: Context, ticket: Ticket, extra: str) -> None:
     """转派: to the department she names or the routes name; 退回: to the staff of the level above."""
+    if not may(ticket, Status.ASSIGNED, Actor.WORKER):
+        raise NotAllowed(f"{ticket.number}: {ticket.status} cannot be handed on")
     here = set(ctx.town.chain(ticket.grid))
     known = sorted({route.department for route in ctx.town.routes if route.grid in here})
     named = next((name for name in sorted(known, key=len, reverse=True) if name in extra), None) or _near(extra, known)
@@ -210,7 +226,7 @@ def transfer(ctx: Context, ticket: Ticket, extra: str) -> None:
 
 
 def _near(extra: str, known: Sequence[str]) -> str | None:
-    """转给物业 means 金邑苑物业: the only department one of whose endings is named."""
+    """转给物业 means 柳岸物业: the only department one of whose endings is named."""
     hits = [name for name in known if any(name[-size:] in extra for size in (4, 3, 2) if len(name) > size)]
     return hits[0] if len(hits) == 1 else None
 

@@ -13,7 +13,6 @@ from handlers.limits import due, limits, reminder
 from handlers.texts import say, word
 from handlers.workflow import Actor, move, record
 from models.deadline import Deadline, counted_otherwise
-from models.person import Role
 from models.ticket import OPEN, Status, Ticket
 
 
@@ -34,10 +33,8 @@ def fire(desk: Desk, row: Deadline) -> str:
 
 def escalate(desk: Desk, ticket: Ticket) -> None:
     """Past its deadline: the next level (社区, else 街道, else 区) supervises (督办); those who told of it hear so."""
-    worker_roles = desk.town.roles(ticket.worker)
-    for role in dispatch.LEVELS:
-        if role in worker_roles:
-            continue
+    held = [dispatch.LEVELS.index(role) for role in desk.town.roles(ticket.worker) if role in dispatch.LEVELS]
+    for role in dispatch.LEVELS[max(held, default=-1) + 1 :]:
         staff = dispatch.staff_above(desk.town, ticket.grid, role, desk.now)
         if not staff:
             continue
@@ -46,13 +43,9 @@ def escalate(desk: Desk, ticket: Ticket) -> None:
         for one in staff:
             desk.alert(one.person, ticket, text, f"overdue, to {role.value}")
         desk.alert_worker(ticket, "overdue", "overdue", due=desk.due_text(ticket))
-        desk.tell_supporters(ticket, "escalated", level=word(_level(role), "levels"))
+        desk.tell_supporters(ticket, "escalated", level=word(role.value, "levels"))
         return
     record(desk.session, ticket, "overdue", SYSTEM, desk.now, "nobody to escalate to")
-
-
-def _level(role: Role) -> str:
-    return role.value
 
 
 def close_unrated(desk: Desk, limit: int) -> int:

@@ -18,11 +18,15 @@ from handlers.workflow import Actor, may, move, record
 from models.ticket import OPEN, Status, Supporter, Ticket
 
 feedback = Router("feedback")
+# First what sounds unhappy and is not, then every way of being unhappy; only then praise.
+CONTENT = re.compile(r"(?:没有?|没什么|没啥)(?:什么|啥)?不满意")
 UNHAPPY = re.compile(
-    r"不满意|差评|太差|不行|没修好|没弄好|没解决|白修|等于没|糊弄|敷衍|一星|1星|0分|很差|失望|不合格|没人来|还是(坏|漏|黑|臭|堵|没)"
+    r"不(?:太|是很|是特别|怎么|咋|够|大|是太)?满意|差评|太差|很差|不行|没修好|没弄好|没解决|白修|等于没|糊弄|敷衍|失望|不合格|没人来|"
+    r"还是(?:坏|漏|黑|臭|堵|没)"
 )
-SO_SO = re.compile(r"一般|还行|凑合|马马虎虎|三星|3星|中评")
-STARS = re.compile(r"([1-5一二三四五])\s?(?:星|分|颗星)")
+SO_SO = re.compile(r"一般|还行|凑合|马马虎虎|中评")
+STARS = re.compile(r"([1-5一二三四五])\s?颗?星")
+POINTS = re.compile(r"(?<!\d)(\d{1,3})\s?分(?!钟)")
 # What `resolved` in config/replies.yaml asks people to say.
 GIVEN = re.compile(r"(?:非常|很|挺|基本|十分|特别)?(?:不太|不|还算|还)?满意(?!什么|啥|个)|[1-5一二三四五]\s?星")
 MENTION = re.compile(r"@\S+\s?")
@@ -35,6 +39,12 @@ def stars(text: str) -> int:
     """1 to 5 from a resident's words; praise without a number is 5."""
     if found := STARS.search(text):
         return VALUES.get(found[1]) or int(found[1])
+    if found := POINTS.search(text):
+        points = int(found[1])
+        best = 5 if points <= 5 else 10 if points <= 10 else 100
+        return max(SAD, min(HAPPY, round(HAPPY * points / best)))
+    if CONTENT.search(text):
+        return HAPPY
     if UNHAPPY.search(text):
         return SAD
     return NEUTRAL if SO_SO.search(text) else HAPPY
@@ -46,12 +56,17 @@ def not_settled(ctx: Context) -> str | None:
     matter = ctx.understanding.matters[0]
     placement = locate(ctx.town, ctx.where())
     link = ctx.decisions.link
-    ranked = [linked for linked in rank(ctx, matter, placement) if linked.ticket.status != Status.WITHDRAWN]
+    ranked = [linked for linked in rank(ctx, matter, placement) if _can_go_back(ctx, linked.ticket)]
     best = next((linked for linked in ranked if linked.points >= link.enough), None)
     if best is None:
         return None
     give_back(ctx, best.ticket, placement)
     return "refuse"
+
+
+def _can_go_back(ctx: Context, ticket: Ticket) -> bool:
+    """Still open, or settled lately enough to be reopened; later it is a new matter."""
+    return ticket.status in OPEN or (may(ticket, Status.REOPENED, Actor.REPORTER) and not _too_late(ticket, ctx.now))
 
 
 def give_back(ctx: Context, ticket: Ticket, placement: Placement) -> None:
@@ -75,6 +90,7 @@ def reopen(ctx: Context, ticket: Ticket) -> None:
     ctx.schedule(ticket, ctx.now, round_=ticket.version)
     ctx.session.flush()
     ctx.say("reopened", ticket)
+    ctx.tell_supporters(ticket, "reopened", but=(ctx.message.channel, ctx.message.chat))
     worker = ticket.worker
     there = dispatch.responsible(ctx.town, ticket.grid, ctx.now)
     if worker and dispatch.present(ctx.town, worker, ctx.now):
@@ -102,6 +118,10 @@ def rated(ctx: Context) -> str | None:
         return "rate"
     given = stars(ctx.message.words)
     keep(ctx, ticket, ctx.message, "rate")
+    if not ctx.supports(ticket):  # a neighbour's opinion is heard, but only who told of the matter closes it
+        record(ctx.session, ticket, "rated", ctx.who, ctx.now, f"{given}")
+        ctx.say("noted", ticket)
+        return "rate"
     if ticket.status not in (Status.RESOLVED, Status.CLOSED):
         record(ctx.session, ticket, "rated", ctx.who, ctx.now, f"{given}")
         ctx.alert_worker(ticket, "alert_again", "rated", words=ctx.message.words) if given <= SAD + 1 else None

@@ -33,11 +33,6 @@ def direct(ctx: Context) -> bool:
     return ctx.direct
 
 
-def in_group(ctx: Context) -> bool:
-    """In a group."""
-    return not ctx.direct
-
-
 def from_worker(ctx: Context) -> bool:
     """The sender has a duty to act: gridworker, department, staff."""
     return ctx.is_worker

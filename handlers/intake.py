@@ -10,7 +10,7 @@ from handlers.assembly import Linked, rank, same_matter
 from handlers.context import Context
 from handlers.feedback import give_back
 from handlers.filters import QUESTION, kind, wordless
-from handlers.matters import attach, forget_unused, held_media, keep, open_ticket, tell_again, words_before
+from handlers.matters import attach, forget, held_media, keep, open_ticket, tell_again, words_before
 from handlers.past import HELD
 from handlers.place import CHAT, Placement, locate
 from handlers.router import Router
@@ -34,7 +34,7 @@ def recalled(ctx: Context) -> str:
     """A message was taken back: its words are forgotten, and the matter it opened goes with it, if nobody else told
     of it."""
     m = ctx.message
-    forget_unused(ctx, m.recalls or "")
+    forget(ctx, m.recalls or "")
     rows = ctx.session.scalars(
         sa.select(TicketMessage)
         .where(col(TicketMessage.channel) == m.channel, col(TicketMessage.chat) == m.chat)
@@ -123,7 +123,8 @@ def _one(ctx: Context, matter: Matter, *, first: bool, several: bool) -> str | N
     if placement.weight <= CHAT and report >= ctx.least and (said := words_before(ctx)):
         placement = locate(ctx.town, said[0])
         media = [*media, said[1]]
-    ranked = rank(ctx, matter, placement)
+    # What was taken back, closed or found to be none is over: further words are about something new.
+    ranked = [linked for linked in rank(ctx, matter, placement) if linked.ticket.status in (*OPEN, Status.RESOLVED)]
     best = ranked[0] if ranked else None
     if report >= belongs or several:
         known = None if several else same_matter(ctx, matter, ranked)
@@ -228,7 +229,7 @@ def _belongs(ctx: Context, best: Linked, placement: Placement, media: list[Incom
     role = _role(ctx, likeliest, own=best.own)
     for earlier in media:
         keep(ctx, ticket, earlier, "detail")
-    if ticket.status == Status.RESOLVED and likeliest in ("report", "join"):
+    if ticket.status == Status.RESOLVED and (likeliest in ("report", "join") or ctx.is_urgent()):
         give_back(ctx, ticket, placement)  # told again after it was done: it was not
         return "refuse"
     added = attach(ctx, ticket, role, placement)

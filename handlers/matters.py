@@ -155,7 +155,7 @@ def attach(ctx: Context, ticket: Ticket, role: str, placement: Placement) -> Att
     if ctx.is_sensitive() and role in MADE_OF and own:
         ticket.sensitive = True
     ctx.session.add(ticket)
-    if not ticket.urgent and role in ("report", "detail", "join") and _urgent(ctx):
+    if ticket.is_open and not ticket.urgent and role in ("report", "detail", "join") and _urgent(ctx):
         ticket.urgent = True
         ctx.hurry(ticket)
         record(ctx.session, ticket, "urgent", "system", ctx.now)
@@ -192,14 +192,23 @@ def _answered(ctx: Context, ticket: Ticket, placed: bool) -> bool:
     return True
 
 
-def forget_unused(ctx: Context, message: str) -> None:
-    """A message that was taken back is never picked up later by a report that follows."""
+def forget(ctx: Context, message: str) -> None:
+    """A message that was taken back: its words, pictures and pin are gone, and no report that follows picks it up."""
     m = ctx.message
+    row = inbox.find(ctx.session, m.channel, m.chat, message)
+    if row is None or row.sender != m.sender:
+        return
+    empty: dict[str, object] = {"text": "", "media": (), "lon": None, "lat": None, "label": "", "forwarded": ()}
+    row.payload = inbox.read(row).model_copy(update=empty).model_dump_json(exclude_defaults=True)
+    row.outcome = "recalled" if row.outcome in (HELD, SILENT) else row.outcome
+    ctx.session.add(row)
+    mine = sa.select(col(TicketMessage.ticket)).where(
+        col(TicketMessage.channel) == m.channel,
+        col(TicketMessage.chat) == m.chat,
+        col(TicketMessage.message) == message,
+    )
     ctx.session.connection().execute(
-        sa.update(Inbox)
-        .where(col(Inbox.channel) == m.channel, col(Inbox.chat) == m.chat, col(Inbox.message) == message)
-        .where(col(Inbox.sender) == m.sender, col(Inbox.outcome).in_([HELD, SILENT]))
-        .values(outcome="recalled")
+        sa.delete(Attachment).where(col(Attachment.message) == message, col(Attachment.ticket).in_(mine))
     )
 
 

@@ -45,7 +45,7 @@ def recall(session: Session, town: Town, rows: Sequence[Inbox]) -> list[tuple[Kn
         chat_last = max((at for (channel, chat, _), at in told.items() if (channel, chat) == who[:2]), default=None)
         photo = _minutes(photos.get(who), m.sent_at)
         question = questions.get(who)
-        about = ours.get((m.channel, m.quote or ""))
+        about = ours.get((m.conversation, m.quote or ""))
         roles = [duty.role.value for duty in town.duties.get(town.identities.get((m.channel, m.sender), ""), ())]
         context = Context(
             direct=m.direct or ((m.channel, m.chat) in town.chats and town.kind(m.channel, m.chat) == ChatKind.DIRECT),
@@ -88,15 +88,15 @@ def _quoted(session: Session, messages: Sequence[Incoming]) -> set[Who]:
 
 
 def _our_lines(session: Session, messages: Sequence[Incoming]) -> dict[tuple[str, str], int]:
-    """The tickets of the bot's own lines that are quoted, by channel and the line's platform id."""
-    wanted = [(m.channel, m.quote) for m in messages if m.quote]
+    """The tickets of the bot's own lines that are quoted, by conversation and the line's platform id."""
+    wanted = [(m.conversation, m.quote) for m in messages if m.quote]
     if not wanted:
         return {}
-    columns = (col(Outbox.channel), col(Outbox.platform_id))
+    columns = (col(Outbox.conversation), col(Outbox.platform_id))
     found = session.execute(
         sa.select(*columns, col(Outbox.ticket)).where(sa.tuple_(*columns).in_(wanted), col(Outbox.ticket).is_not(None))
     )
-    return {(channel, line): ticket for channel, line, ticket in found}
+    return {(conversation, line): ticket for conversation, line, ticket in found}
 
 
 def _pointed_to(session: Session, m: Incoming, context: Context) -> Incoming | None:

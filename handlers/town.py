@@ -18,8 +18,6 @@ from nlu import grammar
 from nlu.gazetteer import Gazetteer
 from nlu.normalize import normalize
 
-# Kinds of places that hold numbered ones.
-HOLDERS = frozenset({"estate", "road", "village", "factory", "school", "market"})
 NUMBERED = re.compile(r"^(?P<no>[a-z]?\d+|[a-z]|[一二三四五六七八九十百]+)(?:号楼|栋|幢|座|#|号|排|号院|号?楼)?$")
 
 WEB = "web"
@@ -181,7 +179,7 @@ def load(session: Session) -> Town:
 
 
 def numbers_of(place: Place) -> set[str]:
-    """The numbers under which people name a building or a house: 3 for 金邑苑3幢, 15 for 箍桶弄15号, A for A座."""
+    """The numbers under which people name a building or a house: 3 for 柳岸花园3幢, 15 for 老街15号, A for A座."""
     found: set[str] = set()
     for name in [place.name, *place.aliases.split("|")]:
         text = normalize(name).strip()
@@ -195,7 +193,7 @@ def numbers_of(place: Place) -> set[str]:
 
 def _names(places: dict[str, Place]) -> Iterator[tuple[str, str]]:
     """Names that are no bare numbers (those are found by the grammar), and the short form inside the holder's name:
-    金邑苑中心花园 is 中心花园 to everybody in 金邑苑."""
+    柳岸花园中心广场 is 中心广场 to everybody in 柳岸花园."""
     for place in places.values():
         names = [place.name, *place.aliases.split("|")]
         holder = places.get(place.parent or "")

@@ -83,7 +83,6 @@ def move(
     if not may(ticket, to, actor):
         raise NotAllowed(f"{ticket.number}: {ticket.status} → {to} by {actor}")
     ticket.status = to
-    ticket.version += 1
     if to == Status.RESOLVED:
         ticket.resolved_at = now
     if to == Status.CLOSED:

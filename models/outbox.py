@@ -25,7 +25,7 @@ class Outbox(QueueRow, table=True):
     sending_at: datetime | None = None
     platform_id: str = Field(default="", max_length=128)
 
-    __table_args__ = (*queue_indexes("outbox"), sa.Index("ix_outbox_platform", "channel", "platform_id"))
+    __table_args__ = (*queue_indexes("outbox"), sa.Index("ix_outbox_platform", "conversation", "platform_id"))
 
 
 def put(session: Session, messages: Iterable[tuple[str, Outgoing]], now: datetime) -> int:

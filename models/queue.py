@@ -7,7 +7,7 @@ uses a partial index only then.
 """
 
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
@@ -66,8 +66,14 @@ def bell(table: type[Row]) -> str:
     return f"linsheng_{table.__tablename__}"
 
 
-def claim(session: Session, table: type[Row], *, now: datetime, lease: timedelta, limit: int) -> Sequence[Row]:
-    """Take up to `limit` heads of conversations, oldest first, for `lease`; nobody else gets them meanwhile."""
+def claim(
+    session: Session, table: type[Row], *, now: datetime, lease: timedelta, limit: int,
+    only: Callable[[type[Row]], sa.ColumnElement[bool]] | None = None,
+) -> Sequence[Row]:  # fmt: skip
+    """Take up to `limit` heads of conversations, oldest first, for `lease`; nobody else gets them meanwhile.
+
+    only: gets the table and gives a condition; a head that does not meet it stays, and what is behind it waits for it.
+    """
     one = sa.orm.aliased(table, name="head")
     earlier = sa.orm.aliased(table, name="earlier")
     first = ~sa.exists().where(
@@ -82,6 +88,8 @@ def claim(session: Session, table: type[Row], *, now: datetime, lease: timedelta
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
+    if only is not None:
+        heads = heads.where(only(one))  # type: ignore[arg-type]
     statement = (
         sa.update(table)
         .where(table.id.in_(heads.scalar_subquery()))  # type: ignore[union-attr]

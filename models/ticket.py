@@ -25,6 +25,11 @@ class Status(StrEnum):
 OPEN = (Status.REPORTED, Status.ASSIGNED, Status.ACCEPTED, Status.REOPENED)
 
 
+# Counted by the ORM at every update: of two transactions that change the same ticket at once the second one fails, and
+# its message is handled again with what the first one wrote.
+_VERSION = sa.Column("version", sa.Integer(), nullable=False)
+
+
 class Ticket(SQLModel, table=True):
     """One matter. `quiet`: the understanding was unsure that it is one, so the chat was told nothing and the worker
     confirms. `evidence` says why the grid and the place were chosen; `from_home`: only the register knows the place, so
@@ -34,6 +39,7 @@ class Ticket(SQLModel, table=True):
         sa.Index("ix_ticket_chat", "channel", "chat", "last_message_at"),
         sa.Index("ix_ticket_area", "category", "grid", "last_message_at"),
     )
+    __mapper_args__ = {"version_id_col": _VERSION}
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
     status: Status = Field(sa_type=choice(Status), index=True)
@@ -58,7 +64,7 @@ class Ticket(SQLModel, table=True):
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
     rating: int | None = None
-    version: int = 0
+    version: int = Field(default=0, sa_column=_VERSION)
 
     @property
     def number(self) -> str:

@@ -20,10 +20,6 @@ ROOM = re.compile(r"(?P<no>\d{3,4})\s?(?:室|房|户)?(?![\d元块点个人米�
 DASHED = re.compile(
     r"(?<![\d-])(?P<building>\d{1,3}|[a-z])\s?(?:-|杠|—)\s?(?P<unit>\d{1,2})\s?(?:-|杠|—)\s?(?P<room>\d{3,4})(?![\d-])"
 )
-BESIDE = re.compile(
-    r"(?:的|那|这)?(?:个|边|里)?(?:门口|门前|楼下|楼上|楼顶|楼道|楼梯口?|旁边?|隔壁|后面|后头|前面|前头|背后|对面|斜对面|附近|北面|南面|东面|西面|[东南西北]侧|[东南西北]边|[东南西北]头|"
-    r"路口|拐角|转角|墙角|大堂|大厅|电梯间|电梯口|地下室|地下车库|车库|地库|车棚|底下|下面|顶上|顶楼|架空层|过道|走廊|口子上?|那里|那边|那块|这里|这边|里头|里面|边上)"
-)
 # The writer's own home or building. "我家楼下", "我们这栋", "阿拉楼里", "俺家门口", "咱们单元"
 OWN_HOME = re.compile(
     r"(?:我|俺|吾|伢|阮|偶)(?:们|哩|伲)?(?:自己)?(?:家|屋|屋里|宿舍|寝室|店)(?!隔壁的?那?[栋幢])|"
@@ -89,12 +85,6 @@ def buildings(text: str) -> list[Building]:
         found.append(Building(no, match.start(), end, **parts))
         taken.append((match.start(), end))
     return sorted(found, key=lambda building: building.start)
-
-
-def beside(text: str, end: int) -> int:
-    """Where a place that ends at `end` really ends, with 门口, 旁边, 楼下 … taken in."""
-    match = BESIDE.match(text, end)
-    return match.end() if match else end
 
 
 def says_home(text: str) -> bool:

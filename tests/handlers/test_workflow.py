@@ -58,9 +58,10 @@ def test_only_the_reporter_withdraws_and_only_workers_dismiss() -> None:
 def test_an_allowed_move(sqlite_db: Database, clock: HandClock, here: Status, to: Status, actor: Actor) -> None:
     def work(session: Session) -> None:
         ticket = open_ticket(session, clock(), status=here)
+        before = ticket.version
         move(session, ticket, to, actor, "W01", clock.forward(hours=1), note="好")
         session.flush()
-        assert (ticket.status, ticket.version) == (to, 1)
+        assert (ticket.status, ticket.version > before) == (to, to != here)
         assert ticket.resolved_at == (clock() if to == Status.RESOLVED else None)
         assert ticket.closed_at == (clock() if to == Status.CLOSED else None)
         (event,) = history(session, ticket)
@@ -130,7 +131,7 @@ def test_history_only_grows(sqlite_db: Database, ways: list[tuple[Status, Actor]
             session.flush()
             now = [(event.id, event.status) for event in history(session, ticket)]
             assert now[: len(told)] == told
-            assert len(now) == len(told) + allowed == ticket.version
+            assert len(now) == len(told) + allowed
             told = now
         assert ticket.status == (told[-1][1] if told else Status.REPORTED)
 

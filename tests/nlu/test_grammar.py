@@ -60,15 +60,6 @@ def test_any_text_is_read(text: str) -> None:
     normal = normalize(text)
     grammar.buildings(normal)
     assert grammar.says_home(normal) in (True, False)
-    assert 0 <= grammar.beside(normal, 0) <= len(normal)
-
-
-@pytest.mark.parametrize(
-    ("text", "end"),
-    [("3幢门口的车", 4), ("3幢旁边", 4), ("3幢 楼下", 2), ("3幢那边", 4), ("3幢停水", 2), ("3幢的门口", 5)],
-)
-def test_beside(text: str, end: int) -> None:
-    assert grammar.beside(text, 2) == end
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def upgrade() -> None:
     with op.batch_alter_table('outbox', schema=None) as batch_op:
         batch_op.create_index('ix_outbox_due', ['visible_at', 'id'], unique=False, sqlite_where=sa.text('finished_at IS NULL'), postgresql_where=sa.text('finished_at IS NULL'))
         batch_op.create_index('ix_outbox_order', ['conversation', 'id'], unique=False, sqlite_where=sa.text('finished_at IS NULL'), postgresql_where=sa.text('finished_at IS NULL'))
-        batch_op.create_index('ix_outbox_platform', ['channel', 'platform_id'], unique=False)
+        batch_op.create_index('ix_outbox_platform', ['conversation', 'platform_id'], unique=False)
         batch_op.create_index(batch_op.f('ix_outbox_ticket'), ['ticket'], unique=False)
 
     op.create_table('webmessage',
