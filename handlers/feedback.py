@@ -87,15 +87,17 @@ def reopen(ctx: Context, ticket: Ticket) -> None:
     """Back to work: a new round of deadlines, the worker alerted, everybody told."""
     record(ctx.session, ticket, "unsatisfied", ctx.who, ctx.now, ctx.message.words)
     move(ctx.session, ticket, Status.REOPENED, Actor.REPORTER, ctx.who, ctx.now)
+    ticket.urgent = ticket.urgent or ctx.is_urgent()
     ctx.schedule(ticket, ctx.now, round_=ticket.version)
     ctx.session.flush()
-    ctx.say("reopened", ticket)
+    ctx.say("opened_urgent" if ctx.is_urgent() else "reopened", ticket)
     ctx.tell_supporters(ticket, "reopened", but=(ctx.message.channel, ctx.message.chat))
     worker = ticket.worker
     there = dispatch.responsible(ctx.town, ticket.grid, ctx.now)
     if worker and dispatch.present(ctx.town, worker, ctx.now):
         there = dispatch.Assigned(worker, "reopened")
-    ctx.assign(ticket, there, name="alert_reopened", words=ctx.message.words)
+    name = "alert_urgent" if ctx.is_urgent() else "alert_reopened"
+    ctx.assign(ticket, there, name=name, words=ctx.message.words)
 
 
 def answers_us(ctx: Context) -> bool:

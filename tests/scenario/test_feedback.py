@@ -1,5 +1,7 @@
 """The loop closes with the resident: rating, 不满意, 没修好, the new breakdown, and 修得怎么样了."""
 
+import pytest
+
 from tests.scenario.chat import Room, Scene
 from tests.scenario.seen import TicketView
 
@@ -26,6 +28,40 @@ def test_somebody_elses_rating_closes_nothing(chat: Scene) -> None:
     group.says("豆豆妈", "@邻声 满意")
 
     assert (ticket.status, ticket.row.rating) == ("resolved", None)
+
+
+def test_naming_the_number_does_not_make_a_neighbour_the_reporter(chat: Scene) -> None:
+    group, ticket = a_stair_done(chat)
+    group.says("豆豆妈", "@邻声 LS00001 满意")
+
+    assert (ticket.status, ticket.row.rating) == ("resolved", None)
+
+
+@pytest.mark.parametrize("text", ["不太满意", "不是很满意", "不怎么满意", "@邻声 2分"])
+def test_half_hearted_is_not_happy(chat: Scene, text: str) -> None:
+    group, ticket = a_stair_done(chat)
+    group.says("春芽", text)
+
+    assert ticket.status == "assigned"
+
+
+def test_no_complaint_is_praise(chat: Scene) -> None:
+    group, ticket = a_stair_done(chat)
+    group.says("春芽", "@邻声 没有不满意 10分")
+
+    assert (ticket.status, ticket.row.rating) == ("closed", 5)
+
+
+def test_everybody_hears_of_the_reopening(chat: Scene) -> None:
+    first = chat.at("2026-03-02 08:30").group("柳岸花园南区")
+    first.says("春芽", "6幢楼道灯不亮了")
+    chat.wait("5 minutes").direct("秀英姐").writes("6幢楼道灯不亮了 邻居托我说一声")
+    chat.presses("网格员小顾", "done")
+    chat.wait("3 hours")
+    first.says("春芽", "不满意")
+
+    assert "已重新派单" in first.bot_said[-1]
+    assert any("已重新派单" in line for line in chat.told("秀英姐"))
 
 
 def test_unhappy_brings_it_back(chat: Scene) -> None:

@@ -72,3 +72,25 @@ def test_a_recalled_picture_is_not_used(chat: Scene) -> None:
     group.says("春芽", "6幢楼道灯不亮了")
 
     assert chat.ticket().photos == []
+
+
+def test_what_is_said_after_a_withdrawal_is_not_lost(chat: Scene) -> None:
+    group = chat.at("2026-03-02 08:30").group("柳岸花园南区")
+    group.says("春芽", "6幢停水了 一滴都没有")
+    group.says("春芽", "不用了 好了 来水了")
+    assert chat.ticket().status == "withdrawn"
+    chat.wait("20 minutes")
+    group.says("春芽", "6幢又停水了 一滴都没有")
+
+    assert [ticket.status for ticket in chat.tickets()] == ["withdrawn", "assigned"]
+
+
+def test_an_emergency_on_a_finished_matter_is_not_lost(chat: Scene) -> None:
+    group = chat.at("2026-03-02 08:30").group("柳岸花园南区")
+    group.says("春芽", "6幢电梯坏了 停在一楼不动")
+    chat.presses("网格员小顾", "done")
+    chat.wait("30 minutes")
+    group.says("春芽", "电梯又停了 有人困在里面")
+
+    assert any(ticket.row.urgent and ticket.row.is_open for ticket in chat.tickets())
+    assert [alert for alert in chat.alerts() if "紧急" in alert.text or "退回重办" in alert.text]

@@ -99,8 +99,41 @@ def test_dismissed(chat: Scene) -> None:
     assert ticket.status == "dismissed"
     assert chat.told("网格员小顾") == ["LS00001 已标为非诉求。"]
     chat.wait("10 days")
-    assert len(chat.bot_said(group)) == said
+    # The group had been promised to hear of it, and does, once.
+    assert chat.bot_said(group)[said:] == ["LS00001 已核实，暂不需要处理。情况不是这样的话请再说一声。"]
     assert len(chat.alerts()) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "还没处理好 明天再去",
+        "LS00001 没完成",
+        "快到了 堵在路上",
+        "还没到场",
+        "这单我不能接单",
+        "LS00001 明天办结",
+        "收到了",
+    ],
+)
+def test_not_yet_is_no_command(chat: Scene, text: str) -> None:
+    ticket = a_dark_stair(chat)
+    group = chat.room
+    said = chat.bot_said(group)
+    chat.direct("网格员小顾").writes(text)
+
+    assert ticket.status in ("assigned", "accepted")
+    assert [line for line in chat.bot_said(group) if "办结" in line or "到现场" in line or line not in said][1:] == []
+    assert not any("办结" in line or "到现场" in line for line in chat.bot_said(group))
+
+
+def test_a_closed_ticket_is_not_handed_on(chat: Scene) -> None:
+    ticket = a_dark_stair(chat)
+    chat.presses("网格员小顾", "done")
+    chat.presses("网格员小顾", "transfer")
+
+    assert (ticket.status, ticket.worker) == ("resolved", "网格员小顾")
+    assert "不能这样操作" in chat.told("网格员小顾")[-1]
 
 
 @pytest.mark.parametrize("name", ["路过的人", "风吹柳", "春芽", "秀英姐", "网格员小裴", "桂花社区小邵"])
