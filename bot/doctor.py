@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
+from bot.table_check import faults
 from bot.training import folder_of, is_trained
 from config.settings import Settings, SettingsError, load_settings
 from config.tables import TableError, categories, leaves
@@ -19,14 +20,15 @@ from handlers.town import Town
 from handlers.workdays import WorkCalendar
 from models.base import Clock, utc_now
 from models.chat import ChatKind
-from models.database import Database
+from models.database import BadAddress, Database, is_there
 from models.person import WORKERS, Role
-from models.schema import current
+from models.schema import current, known
 from nlu.corpus import BadData
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 SKEW = timedelta(seconds=5)
 NAMED = 3  # examples in a sentence
+SHORT = 16  # characters of a secret key
 
 
 @dataclass(frozen=True)
@@ -48,18 +50,18 @@ def examine(clock: Clock = utc_now) -> list[Finding]:
     found += _safely("data folder", lambda: [_folder(settings.home)])
     found += _safely("database", lambda: _database(settings, clock))
     found += _safely("engine", lambda: [_engine(settings)])
-    found += _safely("tables", lambda: [_tables()])
+    found += _safely("tables", lambda: _tables(settings))
     found += _safely("tiers", lambda: [_tiers()])
     found += _safely("calendar", lambda: _calendar(settings, clock))
-    return [*found, _secret(settings), _official_account(settings), _demo(settings)]
+    return [*found, _secret(settings), *_address(settings), _official_account(settings), _demo(settings)]
 
 
 def _safely(check: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
     try:
         return list(look())
-    except (TableError, BadData, OSError) as error:
+    except (TableError, BadData, BadAddress, OSError) as error:
         return [Finding(check, FAIL, " ".join(str(error).split()))]
-    except sa.exc.OperationalError as error:
+    except sa.exc.DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
         return [Finding(check, FAIL, f"no answer: {reason}. Look at LINSHENG_DATABASE_URL, and whether it runs.")]
 
@@ -75,12 +77,19 @@ def _folder(home: Path) -> Finding:
 
 
 def _database(settings: Settings, clock: Clock) -> Iterator[Finding]:
+    if not is_there(settings.url):
+        yield Finding("database", WARN, "sqlite, not there yet: `linsheng serve` makes it.")
+        return
     db = Database(settings.url, threads=1)
     try:
         here, newest = current(db)
         kind = db.engine.dialect.name
         if here is None:
             yield Finding("database", WARN, f"{kind}, empty: `linsheng serve` makes the tables.")
+            return
+        if not known(here):
+            said = f"{kind}, at {here}, which this version does not know: run the version that migrated it."
+            yield Finding("database", FAIL, said)
             return
         if here != newest:
             yield Finding("database", WARN, f"{kind}, at {here}, the newest is {newest}: `linsheng serve` migrates it.")
@@ -133,7 +142,8 @@ def _nearby(town: Town, grid: str) -> Iterator[str]:
 
 
 def _worked(town: Town, grid: str) -> bool:
-    return any(town.on_duty(grid, role) for role in (Role.GRIDWORKER, Role.PART_TIME))
+    """A 兼职网格员 does not count: what nobody has routed to a department never reaches one."""
+    return bool(town.on_duty(grid, Role.GRIDWORKER))
 
 
 def _some(check: str, codes: list[str], what: str, todo: str, state: str) -> Finding:
@@ -150,8 +160,9 @@ def _engine(settings: Settings) -> Finding:
     return Finding("engine", WARN, "not trained for these data yet: `linsheng train`, or the first `serve` does it.")
 
 
-def _tables() -> Finding:
-    return Finding("tables", OK, f"{len(categories())} categories")
+def _tables(settings: Settings) -> list[Finding]:
+    wrong = faults(settings.zone)
+    return [Finding("tables", FAIL, one) for one in wrong] or [Finding("tables", OK, f"{len(categories())} categories")]
 
 
 def _tiers() -> Finding:
@@ -175,11 +186,22 @@ def _calendar(settings: Settings, clock: Clock) -> Iterator[Finding]:
 
 def _secret(settings: Settings) -> Finding:
     if settings.secret_key is not None:
+        if len(settings.secret_key.get_secret_value()) < SHORT:
+            said = f"shorter than {SHORT} characters, it can be guessed: set LINSHENG_SECRET_KEY to 32 random ones."
+            return Finding("secret key", WARN, said)
         return Finding("secret key", OK, "set")
     if settings.demo:
         return Finding("secret key", OK, f"the demo's own, in {settings.home / 'secret'}")
     said = "not set: task cards have no link. Set LINSHENG_SECRET_KEY to 32 random characters."
     return Finding("secret key", WARN, said)
+
+
+def _address(settings: Settings) -> Iterator[Finding]:
+    """Task cards carry links; one to this machine opens on nobody's phone."""
+    host = urlsplit(settings.public_url).hostname or ""
+    if settings.secret_key is not None and not settings.demo and host in ("127.0.0.1", "localhost", "::1"):
+        said = f"{settings.public_url}: links on task cards open nowhere else. Set LINSHENG_PUBLIC_URL."
+        yield Finding("public url", WARN, said)
 
 
 def _official_account(settings: Settings) -> Finding:

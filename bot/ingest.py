@@ -4,8 +4,9 @@ Group commit: what arrives within `linger` shares one transaction, so that a hun
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+import sqlalchemy as sa
 import structlog
 
 from bot import metrics
@@ -15,10 +16,26 @@ from models.inbox import receive
 from models.message import Incoming
 
 log = structlog.get_logger(__name__)
+NUL = "\x00"
+Held = tuple[Incoming, asyncio.Future[None]]  # a message, and who waits for it
 
 
 class Busy(Exception):
     """Too many messages wait at the door; the platform is asked to come again."""
+
+
+def _refuse(batch: Sequence[Held], error: Exception) -> None:
+    for _, done in batch:
+        if not done.done():
+            done.set_exception(error)
+            done.exception()  # seen here, even if nobody awaits it any more
+
+
+def _without_nul(message: Incoming) -> Incoming:
+    """PostgreSQL keeps no NUL; nobody who writes means one."""
+    told = {name: getattr(message, name).replace(NUL, "") for name in ("text", "sender_name", "label")}
+    lines = tuple(line.model_copy(update={"text": line.text.replace(NUL, "")}) for line in message.forwarded)
+    return message.model_copy(update={**told, "forwarded": lines})
 
 
 class Ingest:
@@ -39,7 +56,7 @@ class Ingest:
         self._waiting = waiting
         self._clock = clock
         self._wake = wake
-        self._held: list[tuple[Incoming, asyncio.Future[None]]] = []
+        self._held: list[Held] = []
         self._flusher: asyncio.Task[None] | None = None
 
     async def accept(self, message: Incoming) -> None:
@@ -52,7 +69,7 @@ class Ingest:
             metrics.refused.labels(message.channel, "busy").inc()
             raise Busy("too many messages are waiting to be stored")
         done = asyncio.get_running_loop().create_future()
-        self._held.append((message, done))
+        self._held.append((_without_nul(message), done))
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush())
         # The commit goes on when the caller is cancelled: the platform may hang up, the message is still kept.
@@ -62,22 +79,34 @@ class Ingest:
         await asyncio.sleep(self._linger)
         while self._held:
             batch, self._held = self._held, []
-            messages = [message for message, _ in batch]
             try:
-                new = await self._db.run(lambda session, m=messages: receive(session, m, self._clock()))  # type: ignore[misc]
+                await self._keep(batch)
             except Exception as error:
                 log.error("ingest.failed", messages=len(batch), error=type(error).__name__)
-                for _, done in batch:
-                    if not done.cancelled():
-                        done.set_exception(error)
-                        done.exception()  # seen here, even if nobody awaits it any more
-                continue
-            metrics.received.labels("new").inc(new)
-            metrics.received.labels("duplicate").inc(len(batch) - new)
-            for _, done in batch:
-                if not done.cancelled():
-                    done.set_result(None)
-            self._wake()
+                if len(batch) == 1 or isinstance(error, sa.exc.OperationalError):  # the database is away for all
+                    _refuse(batch, error)
+                    continue
+                # One letter spoils the commit: each on its own, so that only that one is refused.
+                for one in batch:
+                    await self._alone(one)
+
+    async def _keep(self, batch: Sequence[Held]) -> None:
+        messages = [message for message, _ in batch]
+        new = await self._db.run(lambda session: receive(session, messages, self._clock()))
+        metrics.received.labels("new").inc(new)
+        metrics.received.labels("duplicate").inc(len(batch) - new)
+        for _, done in batch:
+            if not done.done():
+                done.set_result(None)
+        self._wake()
+
+    async def _alone(self, one: Held) -> None:
+        try:
+            await self._keep([one])
+        except Exception as error:
+            message = one[0]
+            log.error("ingest.refused", channel=message.channel, message=message.id, error=type(error).__name__)
+            _refuse([one], error)
 
     async def drain(self) -> None:
         """Wait until nothing is held."""

@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from bot import scheduler, training
+from bot import scheduler, table_check, training
 from bot.channels.base import Channel
 from bot.channels.registry import channels
 from bot.ingest import Ingest
@@ -70,9 +70,10 @@ class Process:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._listener: asyncio.Task[None] | None = None
         self._scheduler: AsyncIOScheduler | None = None
+        self._sweeper: Sweeper | None = None
 
     async def start(self) -> None:
-        """Migrate, fill an empty database, get the engine ready, open the channels, begin to work.
+        """Check the tables, migrate, fill an empty database, get the engine ready, open the channels, begin to work.
 
         Raises BadPack, sqlalchemy's OperationalError, TableError, NotTrained; what was opened is closed again then, and
         also when it is cancelled.
@@ -80,6 +81,7 @@ class Process:
         try:
             self.inbox.hang()
             self.outbox.hang()
+            await self.db.call(table_check.check, self.settings.zone)
             await self.db.call(upgrade, self.db)
             await self.db.call(first_town, self.db, self.settings)
             for channel in self.channels.values():
@@ -102,10 +104,10 @@ class Process:
             wake=self.outbox.ring,
         )  # fmt: skip
         sender = Sender(self.db, self.channels, self.clock)
-        sweeper = Sweeper(self.db, calendar, clock=self.clock, link=link, wake=self.outbox.ring)
+        self._sweeper = Sweeper(self.db, calendar, clock=self.clock, link=link, wake=self.outbox.ring)
         self._run("worker", worker.run(self._stop, self.inbox.event))
         self._run("sender", sender.run(self._stop, self.outbox.event))
-        self._scheduler = scheduler.start(self.db, sweeper, keep_days=KEEP_DAYS)
+        self._scheduler = scheduler.start(self.db, self._sweeper, keep_days=KEEP_DAYS)
         if not self.db.is_sqlite:
             bells = {bell(Inbox): self.inbox.ring, bell(Outbox): self.outbox.ring}
             self._listener = asyncio.create_task(Listener(self.settings.url, bells).run())
@@ -121,6 +123,8 @@ class Process:
     async def rest(self) -> None:
         """Take nothing new from the queues, let what has begun be finished, then close the channels."""
         self._stop.set()
+        if self._sweeper is not None:
+            self._sweeper.end()
         if self._scheduler is not None:
             await scheduler.stop(self._scheduler)
             self._scheduler = None

@@ -44,12 +44,12 @@ class Replay:
 
 def transcript(file: Path) -> Iterator[Incoming]:
     """The messages of a transcript, in order. Raises BadTranscript."""
-    with file.open(encoding="utf-8-sig") as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
+    with file.open("rb") as lines:
+        for number, raw in enumerate(lines, 1):
+            if not raw.strip():
                 continue
             try:
-                yield incoming(json.loads(line))
+                yield incoming(json.loads(raw.decode("utf-8-sig" if number == 1 else "utf-8")))
             except (ValueError, KeyError, TypeError) as error:
                 raise BadTranscript(f"{file.name}:{number}: {_plain(error)}") from error
 
@@ -58,6 +58,8 @@ def _plain(error: Exception) -> str:
     if isinstance(error, ValidationError):
         first = error.errors(include_input=False, include_url=False)[0]
         return f"field `{'.'.join(map(str, first['loc']))}`: {first['msg']}"
+    if isinstance(error, UnicodeDecodeError):
+        return "is not UTF-8"
     if isinstance(error, KeyError):
         return f"field `{error.args[0]}` is missing"
     return str(error)

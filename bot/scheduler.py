@@ -1,8 +1,10 @@
 """The clock: APScheduler's few jobs sweep due rows. The diary is the database, so any number of processes may sweep."""
 
 import asyncio
+import threading
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 import sqlalchemy as sa
 import structlog
@@ -17,11 +19,14 @@ from handlers.workdays import WorkCalendar
 from models import deadline, mark, outbox
 from models.base import Clock, utc_now
 from models.database import Database
+from models.deadline import Deadline
 from models.inbox import Inbox
 from models.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 BATCH = 200
+OLD = 1_000  # rows that one transaction of the retention removes
+AGAIN = timedelta(minutes=10)  # after which a deadline that could not be fired is tried once more
 
 
 class Sweeper:
@@ -38,6 +43,11 @@ class Sweeper:
         self._link = link
         self._wake = wake
         self._town: Town | None = None
+        self._over = threading.Event()
+
+    def end(self) -> None:
+        """Begin no further transaction: a sweep under way stops after the one it is in. From any thread."""
+        self._over.set()
 
     def _desk(self, session: Session, key: str) -> Desk:
         if self._town is None or self._town.version != mark.value(session, mark.TOWN):
@@ -47,7 +57,7 @@ class Sweeper:
     def deadlines(self) -> int:
         """Fire every deadline that is due. Returns how many rows were taken."""
         taken = 0
-        while count := self._db.tx(self._some):
+        while not self._over.is_set() and (count := self._db.tx(self._some)):
             taken += count
             self._wake()
         return taken
@@ -55,11 +65,19 @@ class Sweeper:
     def _some(self, session: Session) -> int:
         rows = deadline.due(session, self._clock(), BATCH)
         for row in rows:
-            desk = self._desk(session, f"deadline:{row.id}")
-            kind = fire(desk, row)
-            outbox.put(session, desk.take(), self._clock())
+            number, ticket = row.id, row.ticket
+            desk = self._desk(session, f"deadline:{number}")
+            try:
+                with session.begin_nested():
+                    kind = fire(desk, row)
+                    outbox.put(session, desk.take(), self._clock())
+            except Exception as error:  # its own effects are undone; the other rows fire all the same
+                log.exception("deadline.failed", deadline=number, ticket=ticket, error=type(error).__name__)
+                later = sa.update(Deadline).where(col(Deadline.id) == number).values(due_at=self._clock() + AGAIN)
+                session.connection().execute(later)
+                continue
             metrics.deadlines.labels(kind).inc()
-            log.info("deadline.fired", kind=kind, ticket=row.ticket)
+            log.info("deadline.fired", kind=kind, ticket=ticket)
         return len(rows)
 
     def unrated(self) -> int:
@@ -69,22 +87,27 @@ class Sweeper:
     def recount(self) -> int:
         """Count anew what another working calendar counted. Returns how many rows were looked at."""
         taken = 0
-        while count := self._db.tx(lambda session: recount(self._desk(session, "recount"), BATCH)):
+        while not self._over.is_set():
+            count = self._db.tx(lambda session: recount(self._desk(session, "recount"), BATCH))
+            if not count:
+                break
             taken += count
         return taken
 
     def forget(self, keep_days: int) -> int:
-        """Remove handled messages older than `keep_days`: tickets keep their own copies, talk is not archived."""
+        """Remove handled messages older than `keep_days`: tickets keep their own copies, talk is not archived.
+
+        A little at a time, so that nobody waits for a month's worth of rows. Returns how many were removed.
+        """
         before = self._clock() - timedelta(days=keep_days)
-
-        def work(session: Session) -> int:
-            gone = 0
-            for table in (Inbox, Outbox):
-                old = sa.delete(table).where(col(table.finished_at) < before)
-                gone += session.connection().execute(old).rowcount
-            return gone
-
-        return self._db.tx(work)
+        gone = 0
+        for table in (Inbox, Outbox):
+            while not self._over.is_set():
+                count = self._db.tx(partial(_forget_some, table=table, before=before))
+                gone += count
+                if count < OLD:
+                    break
+        return gone
 
     def gauges(self) -> None:
         """Refresh the backlog figures of /metrics."""
@@ -92,6 +115,12 @@ class Sweeper:
         metrics.backlog.set(waiting[0])
         metrics.outbox.set(waiting[1])
         metrics.backlog_age.set(age)
+
+
+def _forget_some(session: Session, table: type[Inbox] | type[Outbox], before: datetime) -> int:
+    ids = session.scalars(sa.select(col(table.id)).where(col(table.finished_at) < before).limit(OLD)).all()
+    session.connection().execute(sa.delete(table).where(col(table.id).in_(ids)))
+    return len(ids)
 
 
 def backlog(session: Session, clock: Clock = utc_now) -> tuple[tuple[int, int], float]:

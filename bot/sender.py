@@ -15,7 +15,7 @@ import sqlalchemy as sa
 import structlog
 from aiolimiter import AsyncLimiter
 from pydantic import ValidationError
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from bot import metrics
 from bot.channels.base import Channel, SendFailed, Uncertain
@@ -108,7 +108,9 @@ class Sender:
         """Send one batch. Returns how many rows were taken; 0 means there is nothing to do now."""
         lease = timedelta(seconds=self._settings.lease)
         rows = await self._db.run(
-            lambda session: queue.claim(session, Outbox, now=self._clock(), lease=lease, limit=self._settings.batch)
+            lambda session: queue.claim(
+                session, Outbox, now=self._clock(), lease=lease, limit=self._settings.batch, only=self._ours
+            )
         )
         waiting = {asyncio.create_task(self._one(row)) for row in rows}
         while waiting:
@@ -116,6 +118,10 @@ class Sender:
             if done:
                 await self._settle([task.result() for task in done])
         return len(rows)
+
+    def _ours(self, table: type[Outbox]) -> sa.ColumnElement[bool]:
+        """Rows of a channel that this process has; the others wait for a process that has theirs."""
+        return col(table.channel).in_(sorted(self._channels))
 
     async def _settle(self, results: Collection[Result]) -> None:
         def work(session: Session) -> list[Result]:
@@ -147,12 +153,10 @@ class Sender:
 
     async def _one(self, row: Outbox) -> Result:
         """Never raises: whatever happens to one message is a result of that message."""
-        channel = self._channels.get(row.channel)
+        channel = self._channels[row.channel]
         perhaps = row.sending_at is not None
         if row.attempts > self._settings.attempts:  # processes died over it
             return self._given_up(row, UNCERTAIN if perhaps else DEAD, row.error or "too many attempts")
-        if channel is None:
-            return self._later(row, f"this process has no channel {row.channel}", perhaps=perhaps)
         try:
             out = outbox.read(row)
         except ValidationError:

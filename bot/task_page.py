@@ -21,6 +21,7 @@ from bot.channels.web_fault import Fault, answering
 from bot.channels.web_photo import MAX_BYTES, keep, stored
 from bot.task_press import MAX_NOTE, Press, read_press
 from bot.task_view import LABELS, View, view
+from handlers import dispatch
 from handlers.desk import Desk
 from handlers.town import Town, load
 from handlers.workdays import WorkCalendar
@@ -85,7 +86,8 @@ class TaskPage:
         ]
 
     async def page(self, request: web.Request) -> web.Response:
-        """The ticket; 403 in plain words for a link that is forged, expired, or of a ticket that is gone."""
+        """The ticket; 403 in plain words for a link that is forged, expired, of a ticket that is gone, or of somebody
+        who has nothing to do with it any more."""
         try:
             shown = await self._view(request)
         except Fault as fault:
@@ -105,7 +107,7 @@ class TaskPage:
         number, person = self._who(request)
 
         def work(session: Session, desk: Desk) -> dict[str, object]:
-            shown = asdict(view(desk, _ticket(session, number), person))
+            shown = asdict(view(desk, _ticket(session, desk, number, person), person))
             found = {name: shown[name] for name in ("status", "status_text", "actions", "mark")}
             return found | {"press": _became(session, _address(desk.town, person), wanted)}
 
@@ -115,7 +117,8 @@ class TaskPage:
     async def act(self, request: web.Request) -> web.Response:
         """{"accepted": client_id} once the press is on disk; the same press again is a success and changes nothing."""
         number, person = self._who(request)
-        await self._with_desk(lambda session, _desk: _ticket(session, number))  # before a photo takes room on the disk
+        # Before a photo takes room on the disk.
+        await self._with_desk(lambda session, desk: _ticket(session, desk, number, person))
         press, photo, name = await read_press(request)
         media = await self._db.call(keep, self._media, photo, name) if photo else None
 
@@ -138,15 +141,16 @@ class TaskPage:
     @answering
     async def photo(self, request: web.Request) -> web.StreamResponse:
         """A photo of this ticket, and of no other."""
-        number, _ = self._who(request)
+        number, person = self._who(request)
         name = request.match_info["name"]
         path, mime = stored(self._media, name)
 
-        def belongs(session: Session) -> bool:
+        def belongs(session: Session, desk: Desk) -> bool:
+            _ticket(session, desk, number, person)
             own = sa.select(Attachment.id).where(Attachment.ticket == number, Attachment.path == name)  # type: ignore[call-overload]
             return session.scalars(own.limit(1)).first() is not None
 
-        if not await self._db.run(belongs):
+        if not await self._with_desk(belongs):
             raise Fault(404, "there is no such photo", "name")
         headers = HEADERS | {"Content-Type": mime, "Content-Security-Policy": "default-src 'none'"}
         return web.FileResponse(path, headers=headers)
@@ -160,7 +164,7 @@ class TaskPage:
 
     async def _view(self, request: web.Request) -> View:
         number, person = self._who(request)
-        return await self._with_desk(lambda session, desk: view(desk, _ticket(session, number), person))
+        return await self._with_desk(lambda session, desk: view(desk, _ticket(session, desk, number, person), person))
 
     async def _with_desk(self, work: Callable[[Session, Desk], T]) -> T:
         def run(session: Session) -> T:
@@ -187,9 +191,10 @@ def static_files() -> web.AbstractRouteDef:
     return web.static("/static/task", WEB / "static" / "task")
 
 
-def _ticket(session: Session, number: int) -> Ticket:
+def _ticket(session: Session, desk: Desk, number: int, person: str) -> Ticket:
+    """The link outlives a duty: what it shows is for those who may act on the ticket now, its worker among them."""
     ticket = session.get(Ticket, number)
-    if ticket is None:
+    if ticket is None or not dispatch.may_act(desk.town, person, ticket.grid, ticket.worker, ticket.category):
         raise Fault(403, "this link is not valid, or no longer", "token")
     return ticket
 

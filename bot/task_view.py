@@ -1,7 +1,7 @@
 """What the task page shows of a ticket: plain values in Chinese words, without phones and without residents' names."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
@@ -26,16 +26,12 @@ LEADS_TO = {
     "transfer": Status.ASSIGNED,
     "dismiss": Status.DISMISSED,
 }
-LABELS = {"accept": "接单", "arrive": "到场", "done": "办结", "transfer": "转派", "dismiss": "非诉求"}
-EVENTS = {
-    "opened": "登记", "assigned": "派单", "accepted": "接单", "arrived": "到达现场", "transferred": "转派",
-    "resolved": "办结", "closed": "结案", "reopened": "退回重办", "withdrawn": "居民撤销", "dismissed": "标为非诉求",
-    "report": "又有人反映", "detail": "补充情况", "join": "邻居也反映", "correct": "更正信息", "relay": "转述情况",
-    "refuse": "反映没处理好", "unsatisfied": "居民不满意", "rated": "居民评价", "asked": "居民询问进度",
-    "urgent": "升为紧急", "reminded": "临期提醒", "escalated": "超期上报", "overdue": "超期",
-    "unreachable": "没能通知到", "refused": "操作未生效", "note": "备注",
-    "left": "一人撤回反映", "recounted": "时限重算",
-}  # fmt: skip
+# What the history of a ticket names; anything else is told as an update. The words: `event_…` of replies.yaml.
+EVENTS = frozenset({
+    "opened", "assigned", "accepted", "arrived", "transferred", "resolved", "closed", "reopened", "withdrawn",
+    "dismissed", "report", "detail", "join", "correct", "relay", "refuse", "unsatisfied", "rated", "asked", "urgent",
+    "reminded", "escalated", "overdue", "unreachable", "refused", "note", "left", "recounted",
+})  # fmt: skip
 WORDLESS = {"image": "photo", "voice": "voice", "video": "video", "location": "location"}
 MESSAGES = 100
 # Mobile numbers however they are spaced, and landlines with their area code. `\d` also matches full-width digits.
@@ -43,6 +39,24 @@ PHONE = re.compile(
     r"(?<!\d)(?:[+＋]?86[- ]?)?(?:[1１][3-9３-９]\d(?:[-－ ]?\d{4}){2}|[0０]\d{2,3}[-－ ]?\d{7,8})(?!\d)"
 )
 ASSIGNEE = re.compile(r"(\S+) \(")
+
+
+class _Labels(Mapping[str, str]):
+    """The words on the buttons, read when they are asked for: the deployment's own table may come later than this."""
+
+    def __getitem__(self, name: str) -> str:
+        if name not in LEADS_TO:
+            raise KeyError(name)
+        return word(f"button_{name}")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(LEADS_TO)
+
+    def __len__(self) -> int:
+        return len(LEADS_TO)
+
+
+LABELS = _Labels()
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +101,17 @@ class View:
 
 def masked(text: str) -> str:
     """The text without telephone numbers."""
-    return PHONE.sub("[电话]", text)
+    return PHONE.sub(lambda _: word("phone"), text)
 
 
 def name_of(desk: Desk, person: str | None) -> str:
     """Workers and staff by name, a micro-grid leader by her role, everybody else as 居民."""
     if person == SYSTEM:
-        return "系统"
+        return word("system")
     roles = desk.town.roles(person)
     if person and roles & (WORKERS | STAFF):
         return desk.town.people[person].name
-    return "微网格长" if Role.LEADER in roles else "居民"
+    return word("leader" if Role.LEADER in roles else "somebody")
 
 
 def view(desk: Desk, ticket: Ticket, person: str) -> View:
@@ -144,7 +158,7 @@ def _facts(desk: Desk, ticket: Ticket) -> list[tuple[str, str]]:
         (word("fact_grid"), grid.name if grid else ""),
         (word("fact_due"), desk.due_text(ticket)),
         (word("fact_people"), str(desk.supporters(ticket) or "")),
-        ("负责人", name_of(desk, ticket.worker) if ticket.worker else ""),
+        (word("fact_worker"), name_of(desk, ticket.worker) if ticket.worker else ""),
     ]
     return [(name, value) for name, value in facts if value]
 
@@ -187,7 +201,7 @@ def _said(
 ) -> Said | None:
     own = [one for one in media if one.message == row.message]
     # What is not on our disk (a platform's voice, a photo not fetched yet) is named instead of shown.
-    missing = [word(WORDLESS[one.kind]) if one.kind in WORDLESS else "[文件]" for one in own if not one.path]
+    missing = [word(WORDLESS.get(one.kind, "file")) for one in own if not one.path]
     text = " ".join(filter(None, [masked(row.text), *missing]))
     photos = tuple(one.path for one in own if one.path)
     if not text and not photos:
@@ -197,7 +211,8 @@ def _said(
 
 
 def _step(desk: Desk, event: TicketEvent, moment: Callable[[datetime], str]) -> Step:
-    return Step(moment(event.at), name_of(desk, event.actor), EVENTS.get(event.what, "有更新"), _note(desk, event))
+    what = word(f"event_{event.what if event.what in EVENTS else 'other'}")
+    return Step(moment(event.at), name_of(desk, event.actor), what, _note(desk, event))
 
 
 def _note(desk: Desk, event: TicketEvent) -> str:
@@ -213,7 +228,7 @@ def _note(desk: Desk, event: TicketEvent) -> str:
         case "escalated":
             return word(event.note, "levels") if event.note in dispatch.LEVELS else ""
         case "rated" | "closed":
-            return f"{event.note}星" if event.note.isdigit() else ""
+            return f"{event.note}{word('stars')}" if event.note.isdigit() else ""
         case "resolved" | "dismissed" | "transferred" | "unsatisfied" | "note":
             return masked(event.note)
     return ""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import structlog
+from pydantic import ValidationError
 from sqlmodel import Session
 
 from bot import metrics
@@ -16,13 +17,13 @@ from handlers.past import recall
 from handlers.root import handle
 from handlers.town import Town, load
 from handlers.workdays import WorkCalendar
-from models import mark, outbox, queue
+from models import inbox, mark, outbox, queue
 from models.base import Clock, utc_now
 from models.database import Database
 from models.inbox import Inbox
 from models.message import Outgoing
 from models.queue import LeaseLost
-from nlu.types import Engine, Understanding, Utterance
+from nlu.types import Engine, Understanding
 
 log = structlog.get_logger(__name__)
 BACK_OFF = (1, 2, 5, 15, 60, 300)
@@ -50,11 +51,10 @@ class Worker:
     def step(self) -> int:
         """Handle up to one batch. Returns how many messages were taken; 0 means there is nothing to do now."""
         started = time.perf_counter()
-        asked, town = self._db.tx(self._claim)
-        if not asked:
+        claimed, alive, town = self._db.tx(self._claim)
+        if not claimed:
             return 0
-        answers = self._engine.parse([utterance for _, utterance in asked], town.names)
-        understood = [(known, answer) for (known, _), answer in zip(asked, answers, strict=True)]
+        understood = self._understand(town, self._readable(alive))
         try:
             self._db.tx(lambda session: self._finish(session, town, understood))
         except Exception as error:
@@ -64,9 +64,10 @@ class Worker:
                 self._alone(town, one)
         self._wake()
         metrics.handling.observe(time.perf_counter() - started)
-        return len(asked)
+        return claimed
 
-    def _claim(self, session: Session) -> tuple[list[tuple[Known, Utterance]], Town]:
+    def _claim(self, session: Session) -> tuple[int, list[Inbox], Town]:
+        """(rows taken, those of them that may still be tried, the town)."""
         town = self._fresh_town(session)
         lease = timedelta(seconds=self._settings.lease_seconds)
         rows = queue.claim(session, Inbox, now=self._clock(), lease=lease, limit=self._settings.batch)
@@ -75,10 +76,53 @@ class Worker:
             if row.attempts > self._settings.attempts:
                 log.error("worker.buried", message=row.message, inbox=row.id, attempts=row.attempts)
                 reason = row.error or "too many attempts"
-                queue.bury(session, Inbox, row, now=self._clock(), outcome="dead", error=reason)
+                queue.bury(session, Inbox, row, now=self._clock(), outcome=inbox.DEAD, error=reason)
             else:
                 alive.append(row)
-        return recall(session, town, alive), town
+        return len(rows), alive, town
+
+    def _readable(self, rows: Sequence[Inbox]) -> list[Inbox]:
+        """The rows whose payload is a message. Trying again does not help the others: they are buried, each by itself,
+        so that none of them undoes the claim of its neighbours."""
+        good = []
+        for row in rows:
+            try:
+                inbox.read(row)
+            except ValidationError:  # its words are not logged: they hold the resident's
+                log.error("worker.unreadable", message=row.message, inbox=row.id)
+                self._bury(row, "the payload cannot be read")
+            else:
+                good.append(row)
+        return good
+
+    def _bury(self, row: Inbox, reason: str) -> None:
+        now = self._clock()
+        try:
+            self._db.tx(lambda session: queue.bury(session, Inbox, row, now=now, outcome=inbox.DEAD, error=reason))
+        except LeaseLost:
+            log.warning("worker.lease_lost", message=row.message, inbox=row.id)
+
+    def _understand(self, town: Town, rows: Sequence[Inbox]) -> Understood:
+        """What the engine makes of each row. One that it cannot take waits and is tried again; the others go on."""
+        try:
+            return self._ask(town, rows)
+        except Exception as error:
+            log.warning("worker.not_understood", messages=len(rows), error=type(error).__name__)
+        found: Understood = []
+        for row in rows:
+            try:
+                found += self._ask(town, [row])
+            except Exception as error:
+                log.exception("worker.failed", message=row.message, inbox=row.id, error=type(error).__name__)
+                self._back_off(row, error)
+        return found
+
+    def _ask(self, town: Town, rows: Sequence[Inbox]) -> Understood:
+        if not rows:
+            return []
+        asked = self._db.tx(lambda session: recall(session, town, rows))
+        answers = self._engine.parse([utterance for _, utterance in asked], town.names)
+        return [(known, answer) for (known, _), answer in zip(asked, answers, strict=True)]
 
     def _fresh_town(self, session: Session) -> Town:
         if self._town is None or self._town.version != mark.value(session, mark.TOWN):
@@ -113,12 +157,16 @@ class Worker:
             log.warning("worker.lease_lost", message=row.message, inbox=row.id)
         except Exception as error:
             log.exception("worker.failed", message=row.message, inbox=row.id, error=type(error).__name__)
-            again = self._clock() + timedelta(seconds=BACK_OFF[min(row.attempts, len(BACK_OFF)) - 1])
-            reason = f"{type(error).__name__}"
-            try:
-                self._db.tx(lambda session: queue.retry(session, Inbox, row, at=again, error=reason))
-            except LeaseLost:
-                log.warning("worker.lease_lost", message=row.message, inbox=row.id)
+            self._back_off(row, error)
+
+    def _back_off(self, row: Inbox, error: Exception) -> None:
+        """Give the row back for later; buried after the last attempt, by the claim that comes then."""
+        again = self._clock() + timedelta(seconds=BACK_OFF[min(row.attempts, len(BACK_OFF)) - 1])
+        reason = type(error).__name__
+        try:
+            self._db.tx(lambda session: queue.retry(session, Inbox, row, at=again, error=reason))
+        except LeaseLost:
+            log.warning("worker.lease_lost", message=row.message, inbox=row.id)
 
     async def run(self, stop: asyncio.Event, wake: asyncio.Event) -> None:
         """Work until `stop`; a step that has begun is finished. Woken by `wake`, and by the slow poll in any case."""

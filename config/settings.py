@@ -18,6 +18,7 @@ from pydantic_settings import (
     SettingsConfigDict,
     YamlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as Unreadable
 
 from config import tables
 
@@ -169,6 +170,8 @@ def load_settings(**values: object) -> Settings:
             for fault in error.errors(include_input=False)
         ]
         raise SettingsError("; ".join(wrong)) from error
+    except Unreadable as error:  # a value that must be JSON; it names the field and not the value
+        raise SettingsError(str(error)) from error
     except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{_file()}:{mark.line + 1}" if mark else str(_file())

@@ -100,7 +100,7 @@ def may_act(town: Town, person: str, ticket_grid: str | None, worker: str | None
     if person == worker:
         return True
     routed = department(town, category, ticket_grid)
-    chain = set(town.chain(ticket_grid))
+    chain = set(town.chain(ticket_grid or town.root))
     for duty in town.duties.get(person, ()):
         if duty.grid in chain and duty.role in ACTS:
             return True

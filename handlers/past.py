@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
+from pydantic import ValidationError
 from sqlmodel import Session, col
 
 from handlers.context import Known
@@ -104,7 +105,12 @@ def _pointed_to(session: Session, m: Incoming, context: Context) -> Incoming | N
     if not (context.mentioned or context.direct) or not m.quote:
         return None
     row = inbox.find(session, m.channel, m.chat, m.quote)
-    return inbox.read(row) if row is not None else None
+    if row is None:
+        return None
+    try:
+        return inbox.read(row)
+    except ValidationError:
+        return None  # a row that cannot be read is buried by itself; who quotes it is still heard
 
 
 def _recent(session: Session, chats: Chats, start: datetime) -> tuple[dict[Who, datetime], dict[Who, datetime]]:

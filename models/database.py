@@ -12,6 +12,30 @@ from sqlalchemy.engine import URL, make_url
 from sqlmodel import Session
 
 T = TypeVar("T")
+HOW = "LINSHENG_DATABASE_URL: must be sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+
+
+class BadAddress(Exception):
+    """The address of the database cannot be used. The message holds nothing of it: there may be a password in it."""
+
+
+def is_there(url: str) -> bool:
+    """False for a SQLite file that nobody has made yet: connecting would create it. Raises BadAddress."""
+    parsed = _parsed(url)
+    if parsed.get_backend_name() != "sqlite":
+        return True
+    return bool(parsed.database) and Path(parsed.database or "").is_file()
+
+
+def _parsed(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (sa.exc.ArgumentError, ValueError) as error:
+        raise BadAddress(HOW) from error
+    if backend not in ("sqlite", "postgres", "postgresql"):
+        raise BadAddress(f"{HOW}; there is no {backend} here")
+    return parsed
 
 
 def make_engine(url: str, *, pool: int = 8) -> sa.Engine:
@@ -19,14 +43,17 @@ def make_engine(url: str, *, pool: int = 8) -> sa.Engine:
 
     url: `sqlite:///path` or `postgresql://user@host/db` (psycopg 3 is put in where no driver is named).
     SQLite runs in WAL mode with full sync, foreign keys on, and BEGIN IMMEDIATE, because a transaction that
-    reads first and writes later deadlocks with another one otherwise.
+    reads first and writes later deadlocks with another one otherwise. Raises BadAddress.
     """
-    parsed = make_url(url)
+    parsed = _parsed(url)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed)
     if parsed.drivername in ("postgres", "postgresql"):
         parsed = parsed.set(drivername="postgresql+psycopg")
-    return sa.create_engine(parsed, pool_size=pool, max_overflow=4, pool_pre_ping=True, pool_recycle=1800)
+    try:
+        return sa.create_engine(parsed, pool_size=pool, max_overflow=4, pool_pre_ping=True, pool_recycle=1800)
+    except (sa.exc.ArgumentError, ModuleNotFoundError) as error:  # a driver that is not installed
+        raise BadAddress(f"{HOW}; there is no driver {parsed.drivername} here") from error
 
 
 def _sqlite(url: URL) -> sa.Engine:

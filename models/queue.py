@@ -89,7 +89,7 @@ def claim(
         .with_for_update(skip_locked=True)
     )
     if only is not None:
-        heads = heads.where(only(one))  # type: ignore[arg-type]
+        heads = heads.where(only(one))
     statement = (
         sa.update(table)
         .where(table.id.in_(heads.scalar_subquery()))  # type: ignore[union-attr]

@@ -15,9 +15,12 @@ from models.database import Database
 LOCK = 5_420_019
 
 
+MIGRATIONS = str(Path(__file__).parent / "migrations")
+
+
 def _config(connection: sa.Connection) -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", MIGRATIONS.replace("%", "%%"))
     config.attributes["connection"] = connection
     return config
 
@@ -34,15 +37,6 @@ def upgrade(db: Database) -> None:
     _locked(db, lambda config: command.upgrade(config, "head"))
 
 
-def revision(db: Database, message: str) -> None:
-    """Write a new migration for what the tables have and the database has not."""
-    _locked(db, lambda config: _write(config, message))
-
-
-def _write(config: Config, message: str) -> None:
-    command.revision(config, message, autogenerate=True)
-
-
 def check(db: Database) -> None:
     """Raises alembic.util.CommandError when the tables and the migrations differ."""
     _locked(db, command.check)
@@ -54,3 +48,8 @@ def current(db: Database) -> tuple[str | None, str | None]:
         here = MigrationContext.configure(connection).get_current_revision()
         newest = ScriptDirectory.from_config(_config(connection)).get_current_head()
     return here, newest
+
+
+def known(revision: str) -> bool:
+    """Whether this version has a migration of that name; a database that a newer one migrated is at one it has not."""
+    return any(one.revision == revision for one in ScriptDirectory(MIGRATIONS).walk_revisions())

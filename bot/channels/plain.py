@@ -3,6 +3,7 @@
 import re
 
 from bot.channels.base import cut
+from handlers.texts import say
 from models.message import Outgoing
 
 ENDS = ("\n", "。！？!?；;…", "，,、 ")  # where a text may be parted, best first
@@ -28,7 +29,7 @@ def plain(out: Outgoing) -> str:
         lines.append(cut(card.words, WORDS_BYTES))
         number = "" if out.ticket is None else f" {out.ticket}"
         if card.buttons:
-            lines.append("回复" + "、".join(f"“{button.text}{number}”" for button in card.buttons))
+            lines.append(say("card_typed", options="、".join(f"“{button.text}{number}”" for button in card.buttons)))
         lines.append(card.link)
     return harmless("\n".join(filter(None, lines)))
 

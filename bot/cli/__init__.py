@@ -4,18 +4,25 @@ import sys
 from importlib.metadata import PackageNotFoundError, version
 
 import typer
-from sqlalchemy.exc import OperationalError
+from alembic.util import CommandError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from bot import logs
 from bot.cli import history, inbox, nlu, outbox, person, run, state, town
+from bot.cli.opened import NotReady
 from bot.replay import BadTranscript
 from bot.training import NotTrained
 from config.settings import SettingsError
 from config.tables import TableError
+from models.database import BadAddress
 from models.person import BadLeave, NoSuchPerson
 from models.townpack import BadPack
 from nlu.corpus import BadData
 
+# What is wrong outside of the program; each says so itself.
+OUTSIDE = (
+    SettingsError, TableError, BadAddress, NotReady, BadTranscript, BadData, NotTrained, NoSuchPerson, BadLeave,
+)  # fmt: skip
 app = typer.Typer(
     name="linsheng",
     help="邻声: from a line in the neighbours' chat to a ticket, an alert and an answer.",
@@ -58,13 +65,25 @@ def main() -> None:
         app()
     except BadPack as error:
         _fail(str(error))  # a line for each fault
-    except (SettingsError, TableError, BadTranscript, BadData, NotTrained, NoSuchPerson, BadLeave) as error:
+    except OUTSIDE as error:
         _fail(" ".join(str(error).split()))
-    except OperationalError as error:
-        # The driver's own words only: SQLAlchemy's add the statement and its values.
-        _fail(f"cannot reach the database: {str(error.orig).strip().splitlines()[0]}")
+    except CommandError as error:
+        said = " ".join(str(error).split())
+        _fail(f"the database's tables are not of this version ({said}): run the version that migrated them.")
+    except DBAPIError as error:
+        _fail(_of_the_driver(error))
     except OSError as error:
         _fail(str(error))
+
+
+def _of_the_driver(error: DBAPIError) -> str:
+    """The driver's own words only: SQLAlchemy's add the statement and its values."""
+    said = next(iter(str(error.orig).strip().splitlines()), type(error.orig).__name__)
+    if isinstance(error, ProgrammingError) or "no such table" in said or "no such column" in said:
+        return f"the database's tables are missing or old ({said}): `linsheng serve` makes or migrates them."
+    if isinstance(error, OperationalError):
+        return f"cannot reach the database: {said}"
+    return f"the database refused: {said}"
 
 
 def _fail(sentence: str) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from bot.cli import show
-from bot.cli.opened import database
+from bot.cli.opened import database, looked_at
 from models import inbox
 from models.base import utc_now
 
@@ -16,7 +16,7 @@ EVERY = 10_000
 @app.command("list")
 def list_(limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 50) -> None:
     """The newest first. The messages' words are not shown."""
-    with database() as db:
+    with looked_at() as db:
         rows = db.tx(lambda session: inbox.dead(session, limit))
     show.table(
         ("id", "channel", "chat", "kind", "received", "tries", "why"),

@@ -12,7 +12,7 @@ from bot.towns import names_of
 from bot.training import alone, folder_of
 from config.settings import load_settings
 from config.tables import category_name, leaves
-from models.database import Database
+from models.database import Database, is_there
 from nlu import corpus
 from nlu.embedded import EmbeddedEngine
 from nlu.gazetteer import NOWHERE
@@ -51,6 +51,8 @@ def parse(
 
 
 def _names(url: str) -> Names:
+    if not is_there(url):
+        return NOWHERE
     db = Database(url)
     try:
         return names_of(db) or NOWHERE

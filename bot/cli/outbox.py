@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bot.cli import show
-from bot.cli.opened import database
+from bot.cli.opened import database, looked_at
 from models import outbox
 from models.base import utc_now
 from models.outbox import DEAD, UNCERTAIN
@@ -29,7 +29,7 @@ def list_(
 ) -> None:
     """The newest first. The messages' words are not shown."""
     wanted = (state.value,) if state else (DEAD, UNCERTAIN)
-    with database() as db:
+    with looked_at() as db:
         rows = db.tx(lambda session: outbox.failed(session, wanted, limit))
     show.table(
         ("id", "state", "channel", "ticket", "written", "tries", "why"),

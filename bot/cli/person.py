@@ -9,7 +9,7 @@ import typer
 from sqlmodel import Session, col
 
 from bot.cli import show
-from bot.cli.opened import database
+from bot.cli.opened import database, looked_at
 from config.settings import load_settings
 from handlers.workdays import WorkCalendar
 from models import person as people
@@ -53,7 +53,7 @@ def back(code: Code) -> None:
 def show_(code: Code) -> None:
     """Her duties, whether channels reach her, her leave. Neither her home nor whole user ids are shown."""
     settings = load_settings()
-    with database(settings) as db:
+    with looked_at(settings) as db:
         rows = db.tx(lambda session: _facts(session, people.get(session, code), settings.zone))
     show.table(("", ""), rows, title=code)
 

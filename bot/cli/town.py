@@ -7,7 +7,8 @@ import typer
 
 from bot import towns
 from bot.cli import show
-from bot.cli.opened import database
+from bot.cli.opened import database, is_filled, looked_at, passing
+from config.settings import load_settings
 from models.townimport import Summary, rows_table
 
 app = typer.Typer(no_args_is_help=True, help="Import or check a town pack.")
@@ -28,6 +29,10 @@ def import_(folder: Folder) -> None:
 @app.command()
 def check(folder: Folder) -> None:
     """Say what an import would do, and change nothing."""
-    with database() as db:
+    settings = load_settings()
+    filled = is_filled(settings)
+    with looked_at(settings) if filled else passing() as db:
         _show(towns.try_out(db, folder))
+    if not filled:
+        typer.echo("There is no database yet: the pack was checked by itself.")
     typer.echo("Nothing was changed.")

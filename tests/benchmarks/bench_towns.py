@@ -5,13 +5,11 @@ from nlu import corpus
 from nlu.embedded import EmbeddedEngine
 from nlu.train import train
 from tests.benchmarks.result import Bench, Figure, Result
-from tests.benchmarks.scoring import SCORE, floors, play, score
+from tests.benchmarks.scoring import floors, play, score
 
 
 def run(bench: Bench) -> Result:
     """What a stranger's town may hope for: a town that was learnt from says too much."""
-    if not SCORE.is_file():
-        return Result(skipped="score.py is not at hand")
     known = leaves()
     figures: list[Figure] = []
     with bench.folder() as folder:

@@ -1,9 +1,9 @@
-"""A town replayed through the product, and held against its gold by the benchmark's own score.py."""
+"""A town replayed through the product, and held against its gold."""
 
 import json
-import subprocess
-import sys
+import math
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +13,10 @@ from bot.replay import replay
 from handlers.workdays import WorkCalendar
 from models.database import Database
 from nlu.embedded import EmbeddedEngine
-from tests.benchmarks.result import SHARED, Figure
+from tests.benchmarks.result import Figure
+from tests.benchmarks.score import counts, figures, read_lines, read_town
 
-SCORE = SHARED / "bench" / "score.py"
-# (name in score.py, floor of this stage, whether less is better)
+# (name of the figure, floor of this stage, whether less is better)
 FLOORS = (
     ("ticket F1", 0.75, False),
     ("right first time (of gold)", 0.40, False),
@@ -51,12 +51,11 @@ def play(town: Path, engine: EmbeddedEngine, folder: Path) -> Played:
 
 
 def score(played: Sequence[Played]) -> dict[str, float]:
-    """What score.py says, of several towns counted as one."""
-    towns = [f"{one.town}={one.out}" for one in played]
-    command = [sys.executable, str(SCORE), "--json", "--pool", *towns]
-    answer = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own arguments
-    found: dict[str, float] = json.loads(answer.stdout)
-    return found
+    """The figures of several towns counted as one."""
+    tally: Counter[str] = Counter()
+    for one in played:
+        tally += counts(read_town(one.town), read_lines(one.out))
+    return figures(tally)
 
 
 def floors(name: str, found: dict[str, float]) -> list[Figure]:
@@ -64,5 +63,5 @@ def floors(name: str, found: dict[str, float]) -> list[Figure]:
     return [
         Figure(f"{key}, {name}", found[key], "", floor, "ceiling" if less else "floor", less, floor=True)
         for key, floor, less in FLOORS
-        if found[key] == found[key]  # score.py writes NaN for a share of nothing
+        if not math.isnan(found[key])
     ]

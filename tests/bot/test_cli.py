@@ -27,7 +27,7 @@ from models.database import Database
 from models.grid import Grid
 from models.message import Outgoing
 from models.outbox import DEAD, UNCERTAIN, Outbox
-from models.person import Identity
+from models.person import Duty, Identity, Role
 from models.schema import upgrade
 from nlu.corpus import BadData
 from nlu.embedded import EmbeddedEngine
@@ -183,6 +183,18 @@ def test_a_transcript_that_cannot_be_replayed_is_told_by_line(
     assert (code, err.strip()) == (1, "transcript.jsonl:1: field `channel` is missing")
 
 
+def test_a_transcript_that_is_not_utf8_is_told_by_line(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EmbeddedEngine, "ready", lambda *_: Silent())
+    pack = tmp_path / "town"
+    shutil.copytree(DEMO_TOWN, pack)
+    lines = (pack / "transcript.jsonl").read_bytes().splitlines(keepends=True)
+    (pack / "transcript.jsonl").write_bytes(b"\xef\xbb\xbf" + lines[0] + "停水了\n".encode("gbk"))
+    code, _, err = shell("replay", str(pack))
+    assert (code, err.strip()) == (1, "transcript.jsonl:2: is not UTF-8")
+
+
 class Silent:
     """An engine to which everything is chatter, except what speaks of a lift."""
 
@@ -267,6 +279,28 @@ def test_the_demo_town_is_whole(shell: Shell, home_db: Database) -> None:
     assert shell("doctor")[0] == 0
 
 
+def test_doctor_makes_no_database(shell: Shell) -> None:
+    assert by_check(examine())["database"].state == WARN
+    assert not list(shell.home.rglob("*.db*"))
+
+
+def test_somebody_part_time_is_no_gridworker(shell: Shell, home_db: Database) -> None:
+    bring_in(home_db, DEMO_TOWN)
+    change = sa.update(Duty).where(Duty.role == Role.GRIDWORKER).values(role=Role.PART_TIME)  # type: ignore[arg-type]
+    home_db.tx(lambda session: session.connection().execute(change))
+    assert by_check(examine())["gridworkers"].state == FAIL
+
+
+def test_serve_refuses_tables_that_are_wrong_in_one_line(shell: Shell) -> None:
+    (shell.home / "config").mkdir(parents=True)
+    (shell.home / "config" / "replies.yaml").write_text("opened: '收到 {weather}'\n", encoding="utf-8")
+    code, _, err = shell("serve", "--no-worker", "--port", "0")
+    assert code == 1
+    assert err.splitlines()[-1].startswith("replies.yaml: opened: nothing fills {weather}; ")
+    assert not (shell.home / "linsheng.db").exists()
+    assert by_check(examine())["tables"].state == FAIL
+
+
 def test_a_deployment_without_a_town_is_not_ready(shell: Shell, home_db: Database) -> None:
     assert by_check(examine())["town"].state == FAIL
     assert shell("doctor")[0] == 1
@@ -292,6 +326,8 @@ def test_a_database_that_is_away_is_a_finding(shell: Shell) -> None:
     [
         ({}, "secret key", WARN),
         ({"SECRET_KEY": "x" * 32}, "secret key", OK),
+        ({"SECRET_KEY": "x" * 15}, "secret key", WARN),
+        ({"SECRET_KEY": "x" * 32}, "public url", WARN),
         ({"WECHAT_MP__TOKEN": "t"}, "wechat_mp", FAIL),
         ({}, "wechat_mp", OK),
         ({"DEMO": "true"}, "demo", WARN),

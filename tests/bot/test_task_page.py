@@ -296,32 +296,33 @@ async def test_a_link_expires(phone: Phone, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("person", [STRANGER, RESIDENT])
-async def test_a_link_gives_nobody_a_duty(phone: Phone, db: Database, worker: Worker, person: str) -> None:
+async def test_a_link_gives_nobody_a_duty(phone: Phone, db: Database, person: str) -> None:
     path = link(person)
-    assert offered(await (await phone.get(path)).text()) == set()
-    assert await press(phone, path, "done") == 200
-    drain(worker)
-    after = await state(phone, path)
-    assert after["status"] == "assigned"
-    assert after["press"]["outcome"] == "refused"
-    assert "没有改动" in after["press"]["answer"]
-    assert look(db).status == Status.ASSIGNED
+    answer = await phone.get(path)
+    assert answer.status == 403
+    assert "LS00001" not in await answer.text()
+    assert (await phone.get(f"{path}/state")).status == 403
+    assert (await phone.get(f"{path}/media/{'0' * 32}.jpg")).status in (403, 404)
+    assert await press(phone, path, "done") == 403
+    assert count(db, Inbox) == 0
 
 
-async def test_a_duty_that_ended_since_ends_the_buttons(phone: Phone, db: Database, worker: Worker) -> None:
-    """The link was made while she was responsible."""
+async def test_a_duty_that_ended_since_ends_the_link(phone: Phone, db: Database, worker: Worker) -> None:
+    """The link was made, and the button pressed, while she was responsible."""
     path = link("C01")
     assert "done" in offered(await (await phone.get(path)).text())
+    assert await press(phone, path, "done") == 200
 
     def leave(session: Session) -> None:
         session.connection().execute(sa.delete(Duty).where(Duty.person == "C01"))  # type: ignore[arg-type]
         session.connection().execute(sa.text("INSERT INTO mark (name, value) VALUES ('town', 9)"))
 
     db.tx(leave)
-    assert offered(await (await phone.get(path)).text()) == set()
-    await press(phone, path, "done")
+    assert (await phone.get(path)).status == 403
+    assert await press(phone, path, "done", "press-0002") == 403
     drain(worker)
     assert look(db).status == Status.ASSIGNED
+    assert count(db, Inbox, Inbox.outcome == "refused") == 1
 
 
 async def test_a_double_press_acts_once(phone: Phone, db: Database, worker: Worker) -> None:

@@ -154,12 +154,12 @@ async def test_a_video(post: Sender, inbox: Recorder, kind: str) -> None:
 
 
 async def test_a_place_is_stored_in_wgs84(post: Sender, inbox: Recorder) -> None:
-    await post(xml("location", Location_X="31.2304", Location_Y="121.4737", Scale="16", Label="水岸华庭"))
+    await post(xml("location", Location_X="31.2304", Location_Y="121.4737", Scale="16", Label="柳岸花园"))
     kept = inbox.kept[0]
     assert (kept.lon, kept.lat) == wgs84_from_gcj02(121.4737, 31.2304)
     assert kept.lat is not None
     assert 31.23 < kept.lat < 31.24
-    assert (kept.kind, kept.label) == (Kind.LOCATION, "水岸华庭")
+    assert (kept.kind, kept.label) == (Kind.LOCATION, "柳岸花园")
 
 
 async def test_a_link(post: Sender, inbox: Recorder) -> None:

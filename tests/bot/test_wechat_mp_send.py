@@ -68,7 +68,7 @@ async def test_a_text_goes_out_as_a_customer_message(account: OfficialAccount, a
 async def test_a_card_becomes_lines_and_words_to_type(account: OfficialAccount, api: Api) -> None:
     card = Card(
         title="新工单 42",
-        facts=(("地点", "水岸华庭6幢"), ("类别", "电梯")),
+        facts=(("地点", "柳岸花园6幢"), ("类别", "电梯")),
         words='电梯坏了 <a href="http://bad.example">领奖</a>',
         buttons=(Button(text="接单", action="accept:42"), Button(text="转派", action="pass:42")),
         link="https://l.example/t/42",
@@ -77,7 +77,7 @@ async def test_a_card_becomes_lines_and_words_to_type(account: OfficialAccount, 
     assert contents(api)[0].splitlines() == [
         "请您处理",
         "新工单 42",
-        "地点：水岸华庭6幢",
+        "地点：柳岸花园6幢",
         "类别：电梯",
         '电梯坏了 ＜a href="http://bad.example">领奖＜/a>',
         "回复“接单 42”、“转派 42”",
