@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import structlog
 from pydantic import ValidationError
+from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
 
 from bot import metrics
@@ -26,6 +27,7 @@ from models.queue import LeaseLost
 from nlu.types import Engine, Understanding
 
 log = structlog.get_logger(__name__)
+CONFLICTS = 4  # how often a batch gives way before it is handled one by one
 BACK_OFF = (1, 2, 5, 15, 60, 300)
 Understood = list[tuple[Known, Understanding]]
 
@@ -56,7 +58,7 @@ class Worker:
             return 0
         understood = self._understand(town, self._readable(alive))
         try:
-            self._db.tx(lambda session: self._finish(session, town, understood))
+            self._commit(town, understood)
         except Exception as error:
             # One message spoils the batch: each on its own, so that only that one waits.
             log.warning("worker.batch_failed", messages=len(understood), error=type(error).__name__)
@@ -130,6 +132,15 @@ class Worker:
             log.info("worker.town", grids=len(self._town.grids), places=len(self._town.places))
         return self._town
 
+    def _commit(self, town: Town, understood: Understood) -> None:
+        """`_finish` in a transaction; again at once where another worker changed one of its tickets meanwhile."""
+        for _ in range(CONFLICTS):
+            try:
+                return self._db.tx(lambda session: self._finish(session, town, understood))
+            except StaleDataError:
+                log.info("worker.conflict", messages=len(understood))
+        return self._db.tx(lambda session: self._finish(session, town, understood))
+
     def _finish(self, session: Session, town: Town, understood: Understood) -> None:
         """All effects of a batch, and its rows done, in one transaction."""
         now = self._clock()
@@ -152,7 +163,7 @@ class Worker:
     def _alone(self, town: Town, one: tuple[Known, Understanding]) -> None:
         row = one[0].row
         try:
-            self._db.tx(lambda session: self._finish(session, town, [one]))
+            self._commit(town, [one])
         except LeaseLost:
             log.warning("worker.lease_lost", message=row.message, inbox=row.id)
         except Exception as error:

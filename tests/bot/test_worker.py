@@ -6,15 +6,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
+from sqlmodel import Session, col
 
 from bot import worker as workers
 from bot.worker import Worker
 from config.settings import WorkerSettings
 from handlers import past
+from handlers.context import Context
 from handlers.workdays import WorkCalendar
 from models import inbox
 from models.database import Database
 from models.inbox import Inbox
+from models.ticket import Status, Ticket
 from nlu.types import INTENTS, Matter, Names, Understanding, Utterance
 from tests.conftest import HandClock
 from tests.models.letters import letter
@@ -101,3 +104,38 @@ def test_a_past_that_cannot_be_recalled_stops_only_its_own(
     heard(town_db, "早", "早")
     worker.step()
     assert [bool(row.finished_at) for row in rows(town_db)] == [False, True]
+
+
+def test_a_ticket_that_another_worker_changed_meanwhile_is_handled_with_what_it_wrote(
+    town_db: Database, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two transactions on one ticket: the second one sees that it is too late, and is done again at once."""
+    tries: list[int] = []
+    first = town_db.tx(_ticket)
+
+    def meddling(ctx: Context) -> str:
+        ticket = ctx.session.get_one(Ticket, first)
+        ticket.summary += "我"
+        tries.append(1)
+        if len(tries) == 1:
+            other = sa.update(Ticket).where(col(Ticket.id) == first)
+            # Somebody else's transaction would have counted the version up.
+            ctx.session.connection().execute(other.values(summary="别人", version=Ticket.version + 1))
+        ctx.session.add(ticket)
+        return "detail"
+
+    monkeypatch.setattr(workers, "handle", meddling)
+    heard(town_db, "早")
+    assert worker.step() == 1
+    (row,) = rows(town_db)
+    assert (row.outcome, row.attempts, len(tries)) == ("detail", 1, 2)
+
+
+def _ticket(session: Session) -> int:
+    ticket = Ticket(
+        status=Status.REPORTED, category="facility.lighting", tier=1, channel="web", chat="c1", reporter="u01",
+        opened_at=NOW, last_message_at=NOW,
+    )  # fmt: skip
+    session.add(ticket)
+    session.flush()
+    return ticket.id or 0
