@@ -39,7 +39,6 @@ class Replay:
 
     lines: list[dict[str, Any]] = field(default_factory=list)
     messages: int = 0
-    outcomes: dict[str, int] = field(default_factory=dict)
 
 
 def transcript(file: Path) -> Iterator[Incoming]:

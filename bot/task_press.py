@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from bot.channels.web_fault import Fault, first_fault
 from bot.channels.web_photo import MAX_BYTES
+from bot.channels.web_post import take
 
 MAX_NOTE = 500
 MAX_JSON = 8 * 1024
@@ -45,9 +46,9 @@ async def read_press(request: web.Request) -> tuple[Press, bytes | None, str]:
                 if not isinstance(part, BodyPartReader) or not part.name or parts > MAX_PARTS:
                     raise Fault(400, f"a form has at most {MAX_PARTS} parts, each with a name")
                 if part.name == "photo":
-                    photo, name = await _take(part, MAX_BYTES), part.filename or ""
+                    photo, name = await take(part, MAX_BYTES), part.filename or ""
                 else:
-                    fields[part.name] = (await _take(part, MAX_JSON)).decode()
+                    fields[part.name] = (await take(part, MAX_JSON)).decode()
         except (ValueError, AssertionError) as error:
             raise Fault(400, "the form cannot be read") from error
     elif request.content_type != "application/json":
@@ -66,13 +67,4 @@ async def _take_json(request: web.Request) -> bytes:
         data += chunk
         if len(data) > MAX_JSON:
             raise Fault(413, f"a press has at most {MAX_JSON} bytes")
-    return bytes(data)
-
-
-async def _take(part: BodyPartReader, most: int) -> bytes:
-    data = bytearray()
-    while chunk := await part.read_chunk():
-        data += chunk
-        if len(data) > most:
-            raise Fault(413, f"{part.name} has more than {most} bytes", part.name or "")
     return bytes(data)

@@ -23,6 +23,7 @@ questions = Router("questions")
 taught = Router("taught")  # words the bot itself teaches: asked before anything else
 SURE = 0.34
 CERTAIN = 0.6
+ASIDE = 0.85
 # Words that the bot itself teaches people to say: they work whatever the heads think.
 HUMAN = re.compile(r"^(?:转|找|要|叫)?(?:个|一个)?(?:人工|真人)(?:客服|服务)?[。！!]*$|^转人工")
 ABOUT_ME = re.compile(r"(?:查询|查看|查一下|删除|删掉|清除|注销)我的(?:信息|资料|数据|记录)")
@@ -99,9 +100,6 @@ def asked_around(ctx: Context) -> str | None:
         return None
     ctx.post(ctx.message.channel, ctx.message.chat, found)
     return "ask"
-
-
-ASIDE = 0.85
 
 
 def in_charge(ctx: Context) -> None:

@@ -100,11 +100,11 @@ async def _read_form(request: web.Request) -> tuple[Post, bytes | None, str]:
             if not isinstance(part, BodyPartReader) or not part.name or parts > MAX_PARTS:
                 raise Fault(400, f"a form has at most {MAX_PARTS} parts, each with a name")
             if part.name == "photo":
-                photo, name = await _take(part, MAX_BYTES), part.filename or ""
+                photo, name = await take(part, MAX_BYTES), part.filename or ""
             elif part.name == "mentions":
-                mentions.append((await _take(part, 1024)).decode())
+                mentions.append((await take(part, 1024)).decode())
             else:
-                fields[part.name] = (await _take(part, MAX_JSON)).decode()
+                fields[part.name] = (await take(part, MAX_JSON)).decode()
     except (ValueError, AssertionError) as error:
         raise Fault(400, "the form cannot be read") from error
     try:
@@ -116,7 +116,8 @@ async def _read_form(request: web.Request) -> tuple[Post, bytes | None, str]:
     return post, photo, name
 
 
-async def _take(part: BodyPartReader, most: int) -> bytes:
+async def take(part: BodyPartReader, most: int) -> bytes:
+    """A field of a form, up to `most` bytes. Raises Fault 413 naming the field."""
     data = bytearray()
     while chunk := await part.read_chunk():
         data += chunk

@@ -273,11 +273,10 @@ async def test_a_photo_is_shown_with_its_own_ticket_only(phone: Phone, db: Datab
     assert (await phone.get(f"/task/forged/media/{mine}")).status == 403
 
 
-@pytest.mark.parametrize(
-    "token",
-    ["forged", LINKS.dumps([1, OWN])[:-1] + "!", LINKS.dumps([99, OWN])],
-    ids=["forged", "tampered", "of no ticket"],  # a token holds the moment it was made: no name for a test
-)
+TOKENS = ["forged", LINKS.dumps([1, OWN])[:-1] + "!", LINKS.dumps([99, OWN])]  # they hold the time: no names for tests
+
+
+@pytest.mark.parametrize("token", TOKENS, ids=["forged", "tampered", "of no ticket"])
 async def test_a_link_that_opens_nothing(phone: Phone, db: Database, token: str) -> None:
     answer = await phone.get(f"/task/{token}")
     text = await answer.text()
