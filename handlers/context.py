@@ -14,14 +14,17 @@ from models.inbox import Inbox
 from models.message import Incoming, Purpose
 from models.person import STAFF, WORKERS, Person, Role
 from models.ticket import Supporter, Ticket
-from nlu.types import Matter, Understanding
+from nlu.types import Matter, Understanding, Utterance
 
 ALARM = 0.9  # what the engine says when the lexicon of config/lexicon.yaml fires
 
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the database knew about a message before it was understood: read for a whole batch at once."""
+    """What the database knew about a message before it was understood: read for a whole batch at once.
+
+    heard: what the engine was asked about it, the context with it.
+    """
 
     row: Inbox
     message: Incoming
@@ -29,6 +32,7 @@ class Known:
     photo: bool = False
     quoted_ticket: int | None = None
     quoted_message: Incoming | None = None
+    heard: Utterance = Utterance("")
 
 
 class Context(Desk):
@@ -109,19 +113,24 @@ class Context(Desk):
         quoted = self.known.quoted_message
         return "\n".join(filter(None, [self.message.words, quoted.words if quoted else ""]))
 
-    def where(self, matter: Matter | None = None, *, pin: Incoming | None = None) -> Where:
-        """What this message says of the place; `pin`: a location message of the same sender that belongs to it."""
+    def where(self, matter: Matter | None = None, *, pin: Incoming | None = None, kind: str | None = None) -> Where:
+        """What this message says of the place. matter: of several, the one whose words count. pin: a location message
+        of the same sender that belongs to it. kind: the category of the ticket it belongs to, if that is known."""
         spans = matter.spans if matter else self.understanding.spans
-        text = self.words
+        likeliest, share = (matter or self.understanding.matters[0]).categories[0]
+        if kind is None:
+            opens = share >= self.decisions.category and self.understanding.intent in ("report", "order")
+            kind = likeliest if opens else ""
         source = pin if pin is not None and pin.lon is not None else self.message
         return Where(
-            text=text,
+            text=matter.text if matter else self.words,
             spans=tuple(span for span in spans if span.kind == "location"),
             home=self.person.home if self.person else None,
             chat_grid=self.grid,
             lon=source.lon,
             lat=source.lat,
             label=source.label,
+            kind=kind,
         )
 
     def say(self, name: str, ticket: Ticket | None = None, *, more: bool = False, **values: object) -> None:

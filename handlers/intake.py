@@ -132,6 +132,8 @@ def _one(ctx: Context, matter: Matter, *, first: bool, several: bool) -> str | N
             return open_matter(ctx, matter, placement, media, more=several)
         best = known or best
     if best is not None and best.points >= rules.link.enough and report + belongs >= rules.belongs:
+        if placement.weight > CHAT:
+            placement = locate(ctx.town, ctx.where(pin=pin, kind=best.ticket.category))
         return _belongs(ctx, best, placement, media)
     if report >= ctx.least:
         return open_matter(ctx, matter, placement, media, more=several)

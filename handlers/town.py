@@ -15,11 +15,14 @@ from models.grid import Grid, Place, Route
 from models.mark import TOWN, value
 from models.person import Duty, Identity, Person, Role
 from nlu import grammar
-from nlu.gazetteer import Gazetteer
+from nlu.gazetteer import STOP, Gazetteer
 from nlu.normalize import normalize
 
 NUMBERED = re.compile(r"^(?P<no>[a-z]?\d+|[a-z]|[一二三四五六七八九十百]+)(?:号楼|栋|幢|座|#|号|排|号院|号?楼)?$")
 
+# 福民路80-120号, 双号: a row that stands for the houses of one side of a road.
+RANGE = re.compile(r"(?P<first>\d+)\s?[-~—至到]\s?(?P<last>\d+)号?(?P<side>.*[单双])?")
+WHOLE = frozenset({"estate", "village", "factory", "school", "market"})
 WEB = "web"
 LETTERED = re.compile(r"^[a-z]\d{1,2}$")
 
@@ -38,10 +41,14 @@ class Town:
     routes: list[Route]
     names: Gazetteer
     by_number: dict[str, list[str]] = field(default_factory=dict)
+    ranges: dict[str, list[tuple[str, int, int, int]]] = field(default_factory=dict)
     children: dict[str, list[str]] = field(default_factory=dict)
     _direct: dict[tuple[str, str], str] = field(default_factory=dict)
     _addresses: dict[str, list[Identity]] = field(default_factory=dict)
     _around: dict[str, list[str]] = field(default_factory=dict)
+    _estates: dict[str, str | None] = field(default_factory=dict)
+    _near: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    _nouns: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     _tree: STRtree | None = None
     _tree_codes: list[str] = field(default_factory=list)
     _in_grid: dict[str, list[Duty]] = field(default_factory=dict)
@@ -110,6 +117,58 @@ class Town:
             place = found.parent if found else None
             seen += 1
 
+    def estate_of(self, grid: str) -> str | None:
+        """The one estate, village or dormitory that a grid consists of, or lies in; None where there are several."""
+        if grid not in self._estates:
+            own = [p.code for p in self.places.values() if p.grid == grid and p.kind in WHOLE and not p.parent]
+            own = own or [p.code for p in self.places.values() if p.grid == grid and p.kind in WHOLE]
+            around = [p.code for up in list(self.chain(grid))[1:2] for p in self.places.values()
+                      if p.grid == up and p.kind in WHOLE]  # fmt: skip
+            found = own or around
+            self._estates[grid] = found[0] if len(found) == 1 else None
+        return self._estates[grid]
+
+    def names_near(self, grid: str | None) -> list[tuple[str, str]]:
+        """(name, place code) of the places in a grid's community, for looking up a name with a slip in it."""
+        near = self.community(grid) if grid else None
+        if near is None:
+            return []
+        if near not in self._near:
+            inside = set(self.around(near))
+            found = {normalize(n): p.code for p in self.places.values() if p.grid in inside
+                     for n in [p.name, *p.aliases.split("|")] if n}  # fmt: skip
+            self._near[near] = list(found.items())
+        return self._near[near]
+
+    def nouns_near(self, grid: str | None) -> dict[str, list[str]]:
+        """The last two or three characters of what stands in a grid and in its community: 驿站, 食堂, 幼儿园 …"""
+        if grid is None:
+            return {}
+        if grid not in self._nouns:
+            inside = set(self.around(self.community(grid) or grid))
+            found: dict[str, list[str]] = {}
+            for place in self.places.values():
+                if place.grid in inside and place.kind in ("poi", "shop", "school", "market", "factory"):
+                    name = normalize(place.name)
+                    for noun in {name[-2:], name[-3:]}:
+                        if len(name) > len(noun) and noun not in STOP and noun.isalpha() and not noun[0].isascii():
+                            found.setdefault(noun, []).append(place.code)
+            self._nouns[grid] = found
+        return self._nouns[grid]
+
+    def crossing(self, one: str, other: str) -> list[str]:
+        """Junctions whose name holds the names of both roads."""
+        names = [short(self.places[code].name) for code in (one, other)]
+        return [p.code for p in self.places.values() if p.kind == "junction"
+                if all(any(name in said for said in [p.name, *p.aliases.split("|")]) for name in names)]  # fmt: skip
+
+    def numbered_on(self, road: str, number: str) -> list[str]:
+        """Places of a road whose name gives a range of numbers that holds this one: 福民路80-120号."""
+        if not number.isdigit():
+            return []
+        return [code for code, first, last, step in self.ranges.get(road, ())
+                if first <= int(number) <= last and (int(number) - first) % step == 0]  # fmt: skip
+
     # --- people -------------------------------------------------------------------------------------------------
 
     def person(self, channel: str, user: str) -> Person | None:
@@ -167,15 +226,30 @@ def load(session: Session) -> Town:
     for grid in grids.values():
         if grid.parent:
             town.children.setdefault(grid.parent, []).append(grid.code)
-    for place in places.values():
-        for no in numbers_of(place):
-            town.by_number.setdefault(no, []).append(place.code)
+    index_numbers(town)
     bounded = [(shape(json.loads(grid.boundary)), grid.code) for grid in grids.values() if grid.boundary]
     if bounded:
         town._tree = STRtree([geometry for geometry, _ in bounded])
         town._tree_codes = [code for _, code in bounded]
     session.expunge_all()
     return town
+
+
+def index_numbers(town: Town) -> None:
+    """Find places by the number people call them by."""
+    for place in town.places.values():
+        for no in numbers_of(place):
+            town.by_number.setdefault(no, []).append(place.code)
+        match = RANGE.search(normalize(place.name))
+        if match and place.parent and town.places[place.parent].kind == "road":
+            first, last = int(match["first"]), int(match["last"])
+            step = 2 if match["side"] else 1
+            town.ranges.setdefault(place.parent, []).append((place.code, first, last, step))
+
+
+def short(road: str) -> str:
+    """A road as people say it at a crossing: 建设路 → 建设."""
+    return road[:-1] if len(road) > 2 and road[-1] in "路街巷道" else road
 
 
 def numbers_of(place: Place) -> set[str]:

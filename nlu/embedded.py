@@ -2,22 +2,18 @@
 
 import re
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
-from nlu import corpus, features, lexicon
+from nlu import corpus, cuts, features, lexicon
 from nlu.artefact import Progress, fingerprint
 from nlu.heads import Floats, Heads
 from nlu.normalize import normalize
 from nlu.types import Context, Matter, Names, Span, Understanding, Utterance
 
-# Where a message may turn to another matter. Source: how residents string reports together in one line.
-TURN = re.compile(
-    r"(?:^|[\s,，。;；!！])(?:另外|还有(?!没|谁|吗|几|多|点|人)|再就是|再有|顺便(?:说|讲|反映|报)?|对了|第二|2[.、])|(?:另外|还有就是|再就是|顺便再?(?:说|讲|反映))"
-)
-SECOND_MATTER = 0.35
+# Shorter messages, and those that are hardly reports, tell of one thing at most.
+MANY, MANY_LIKELY = 10, 0.35
 KEPT_CATEGORIES = 5
 SURE_KIND = 0.5
 OBJECT = re.compile(
@@ -35,6 +31,7 @@ class EmbeddedEngine:
         self.heads = heads
         self._intents = heads.heads["intent"].labels
         self._leaves = heads.heads["leaf"].labels
+        self._report = self._intents.index("report")
 
     @classmethod
     def ready(
@@ -87,20 +84,21 @@ class EmbeddedEngine:
 
     def _matters(self, utterance: Utterance, text: str, spans: list[Span], logits: Floats) -> tuple[Matter, ...]:
         whole = Matter(utterance.text, self._categories(logits), tuple(spans))
-        cuts = [0, *(match.start() for match in TURN.finditer(text) if match.start() > 3), len(text)]
-        if len(cuts) < 3:
+        intents = self.heads.probabilities("intent", logits)
+        if len(text) < MANY or intents[self._report] < MANY_LIKELY:
             return (whole,)
-        parts: list[Matter] = []
-        for start, end in pairwise(cuts):
-            inside = [span for span in spans if start <= span.start and span.end <= end]
-            shifted = [Span(s.start - start, s.end - start, s.kind, s.text, s.codes) for s in inside]
-            found = self._logits(text[start:end], shifted, utterance.context)
-            report = self.heads.probabilities("intent", found)[self._intents.index("report")]
-            if report < SECOND_MATTER or end - start < 5:
-                return (whole,)
-            parts.append(Matter(utterance.text[start:end].strip(" ,，。;；"), self._categories(found), tuple(inside)))
-        kinds = {part.category for part in parts}
-        return tuple(parts) if len(kinds) == len(parts) else (whole,)
+        seen, at = features.masked(text, spans)
+        reader = cuts.Reader(self.heads, seen, features.tokens(utterance.context, seen, spans))
+        parts = cuts.cut(seen, reader.part, OBJECT)
+        if len(parts) == 1:
+            return (whole,)
+        found: list[Matter] = []
+        for start, end in parts:
+            first, last = at[start], at[end] if end < len(seen) else len(text)
+            inside = cuts.inside(spans, first, last)
+            categories = self._categories(self._logits(text[first:last], list(inside), utterance.context))
+            found.append(Matter(utterance.text[first:last], categories, inside))
+        return tuple(found)
 
 
 def _spoken_for(matter: Matter, leaf: str) -> Matter:

@@ -31,15 +31,41 @@ def _unit(text: str, span: Span) -> bool:
 
 def mask(text: str, spans: list[Span]) -> str:
     """`text` with every place as one character, digits alike, white space and marks folded, the bot's name gone."""
-    parts, last = [], 0
+    return masked(text, spans)[0]
+
+
+def masked(text: str, spans: list[Span]) -> tuple[str, list[int]]:
+    """The same, and for each of its characters (and for its end) the position in `text` where it begins."""
+    parts: list[str] = []
+    at: list[int] = []
+    last = 0
     for span in spans:
         if span.start < last:
             continue
         parts += [text[last : span.start], NAME if span.codes else BUILDING]
+        at += [*range(last, span.start), span.start]
         last = span.end
-    masked = _BOT.sub("", "".join([*parts, text[last:]]))
-    masked = _AT.sub("@", masked)
-    return _SPACES.sub(" ", _DIGITS.sub("0", masked))[:LONGEST].strip()
+    parts.append(text[last:])
+    at += range(last, len(text) + 1)
+    out = "".join(parts)
+    for pattern, instead in ((_BOT, ""), (_AT, "@"), (_SPACES, " ")):
+        if pattern.search(out):
+            out, at = _replaced(pattern, instead, out, at)
+    out = _DIGITS.sub("0", out)[:LONGEST]
+    lead = len(out) - len(out.lstrip())
+    out = out.strip()
+    return out, at[lead : lead + len(out) + 1]
+
+
+def _replaced(pattern: re.Pattern[str], instead: str, text: str, at: list[int]) -> tuple[str, list[int]]:
+    parts: list[str] = []
+    kept: list[int] = []
+    last = 0
+    for match in pattern.finditer(text):
+        parts += [text[last : match.start()], instead]
+        kept += [*at[last : match.start()], *([at[match.start()]] if instead else [])]
+        last = match.end()
+    return "".join([*parts, text[last:]]), [*kept, *at[last:]]
 
 
 def grams(masked: str) -> list[str]:

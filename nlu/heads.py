@@ -53,13 +53,16 @@ class Heads:
     def logits(self, words: Sequence[str], context: Sequence[str]) -> Floats:
         """All columns for one message: idf weights of length 1 times the columns. `context` counts for heads that look
         at it."""
-        text, text_square = self._sum(words)
-        around, around_square = self._sum(context)
+        return self.joined(*self.sums(words), *self.sums(context))
+
+    def joined(self, text: Floats, text_square: float, around: Floats, around_square: float) -> Floats:
+        """All columns from the sums of the words and of the context."""
         alone = text / np.float32(max(text_square, 1e-12) ** 0.5)
         both = (text + around) / np.float32(max(text_square + around_square, 1e-12) ** 0.5)
         return np.where(self._looks, both, alone) + self.bias
 
-    def _sum(self, found: Sequence[str]) -> tuple[Floats, float]:
+    def sums(self, found: Sequence[str]) -> tuple[Floats, float]:
+        """The weighted columns of these features added up, and the square of the length of their weights."""
         known = [index for feature in found if (index := self.vocabulary.get(feature)) is not None]
         if not known:
             return np.zeros_like(self.bias), 0.0

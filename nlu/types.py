@@ -58,7 +58,8 @@ class Utterance:
 class Span:
     """A piece of the text: characters `start` up to `end` of the text as it was written.
 
-    kind: `location` or `object`. codes: the gazetteer rows it may name (empty if the grammar alone found it).
+    kind: `location` or `object`. codes: the gazetteer rows it may name (empty if the grammar alone found it). how: by
+    its `name`, or by its `sound` in a voice transcript.
     """
 
     start: int
@@ -66,6 +67,7 @@ class Span:
     kind: str
     text: str
     codes: tuple[str, ...] = ()
+    how: str = "name"
 
 
 @dataclass(frozen=True, slots=True)
