@@ -8,31 +8,14 @@ from config.tables import TableError, mapping, once
 
 
 class Link(BaseModel):
-    """Points for and against a message belonging to a ticket."""
+    """From how many points on a message belongs to a ticket."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    quoted: float
-    number: float
-    asked: float
-    meant: float
-    alike: float = Field(ge=0, le=1)
-    own: float
-    own_minutes: float = Field(gt=0)
-    own_old: float
-    chat: float
-    chat_minutes: float = Field(gt=0)
-    elsewhere: float
-    category: float
-    kin: float
-    object: float
-    place_same: float
-    place_inside: float
-    place_other: float
-    place_other_wide: float
-    moved_on: float
     enough: float
     enough_report: float
+    suggest: float
+    alike: float = Field(ge=0, le=1)
 
 
 class Decisions(BaseModel):

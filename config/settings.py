@@ -7,6 +7,8 @@ default: what is not set is switched off, and `linsheng doctor` says so.
 import os
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -65,6 +67,8 @@ class WorkerSettings(BaseModel):
     lease_seconds: float = Field(default=30.0, gt=0)
     poll_seconds: float = Field(default=1.0, gt=0, description="the slow poll that runs even when no wake-up comes")
     attempts: int = Field(default=8, ge=1)
+    sample: float = Field(default=0.015, ge=0, le=1, description="share of the silence that staff look at")
+    sample_days: int = Field(default=60, ge=1, le=60, description="then a sample is removed, looked at or not")
 
 
 class IngestSettings(BaseModel):
@@ -73,6 +77,29 @@ class IngestSettings(BaseModel):
     linger_ms: float = Field(default=2.0, ge=0, le=100)
     waiting: int = Field(default=5_000, ge=1)
     body_bytes: int = Field(default=64 * 1024, ge=1024)
+
+
+class RasaSettings(BaseModel):
+    """The server that `make rasa-serve` starts, asked when LINSHENG_NLU=rasa; see nlu/rasa/README.md."""
+
+    url: str = "http://127.0.0.1:5005"
+    token: SecretStr | None = Field(default=None, description="unset: the one in HOME/rasa/token, made by rasa-serve")
+    # It reads a text in about 5 ms and in one thread: more connections only wait there instead of here, and one that is
+    # silent for a second is loading another model, or gone.
+    connections: int = Field(default=4, ge=1, le=64)
+    timeout_seconds: float = Field(default=1.0, gt=0, le=10)
+    # A batch of 32 takes a fifth of a second. Whatever has no answer by then is understood without it, long before the
+    # lease of the batch (30 s) is over.
+    batch_seconds: float = Field(default=5.0, gt=0, le=20)
+    failures: int = Field(default=5, ge=1, description="in a row, until it is left in peace: one batch without it")
+    pause_seconds: float = Field(default=30.0, gt=0, description="then one message tries; it starts in 15 to 20 s")
+
+    @field_validator("url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
+            raise ValueError("must be an address like http://127.0.0.1:5005")
+        return value.rstrip("/")
 
 
 class Settings(BaseSettings):
@@ -91,6 +118,8 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = None
     log_level: str = "info"
     log_json: bool = True
+    nlu: Literal["embedded", "rasa"] = "embedded"
+    rasa: RasaSettings = RasaSettings()
     worker: WorkerSettings = WorkerSettings()
     ingest: IngestSettings = IngestSettings()
     wechat_mp: OfficialAccountSettings = OfficialAccountSettings()

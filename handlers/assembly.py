@@ -1,10 +1,9 @@
 """Putting messages together: which open matter does this message belong to?
 
 Candidates are the recent matters of the chat, of the sender, and of the neighbourhood where the kind is the same. Each
-gets points for every sign (config/decisions.yaml); the best one wins if it has enough.
+gets points for every sign (`handlers.ties`, config/link.yaml); the best one wins if it has enough.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,13 +13,11 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from config.decisions import Decisions
+from config.links import link_rules
 from handlers.context import Context
-from handlers.place import CHAT, Placement
-from handlers.town import Town
-from models.message import Incoming
+from handlers.place import Placement
+from handlers.ties import kind_of, minutes, ties
 from models.ticket import OPEN, Status, Supporter, Ticket, TicketMessage
-from nlu.embedded import OBJECT
-from nlu.normalize import normalize
 from nlu.types import Matter
 
 REACH = timedelta(days=14)
@@ -79,12 +76,14 @@ class Said(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """A candidate with its points. own: the sender is among those who told of it. here: it was told in this chat."""
+    """A candidate with its points. own: the sender is among those who told of it. here: it was told in this chat.
+    named: the message quotes it, or says its number."""
 
     ticket: Ticket
     points: float
     own: bool
     here: bool
+    named: bool = False
 
 
 def candidates(ctx: Context, matter: Matter | None) -> list[tuple[Ticket, list[Said]]]:
@@ -130,71 +129,22 @@ def among(
     ctx: Context, tickets: Iterable[tuple[Ticket, list[Said]]], matter: Matter | None, placement: Placement
 ) -> list[Linked]:
     """The same for given tickets."""
-    found = [_score(ctx, ticket, messages, matter, placement) for ticket, messages in tickets]
+    known = list(tickets)
+    told = {ticket.id: max((row.sent_at for row in said if row.chat == ctx.message.chat), default=None)
+            for ticket, said in known}  # fmt: skip
+    last = max((at for at in told.values() if at), default=None)
+    found = []
+    for ticket, said in known:
+        signs = ties(ctx, ticket, said, matter, placement, latest=last is not None and told[ticket.id] == last)
+        named = "quoted" in signs or "number" in signs
+        found.append(Linked(ticket, points(signs), "own" in signs, "elsewhere" not in signs, named))
     return sorted(found, key=lambda linked: (-linked.points, -(linked.ticket.id or 0)))
 
 
-def _score(
-    ctx: Context, ticket: Ticket, messages: Sequence[Said], matter: Matter | None, placement: Placement
-) -> Linked:
-    link, m = ctx.decisions.link, ctx.message
-    mine = [row for row in messages if row.sender == m.sender and row.role != "status"]
-    here = (ticket.channel, ticket.chat) == (m.channel, m.chat) or any(row.chat == m.chat for row in messages)
-    belongs = ctx.understanding.p("detail", "join", "correct", "relay", "refuse")
-    share, kin = _kind(ticket, matter)
-    fresh = math.exp(-_minutes(m, ticket.last_message_at) / link.chat_minutes) if here else 0.0
-    points = link.meant * belongs + link.category * share + link.kin * kin + link.chat * fresh
-    if ctx.known.quoted_ticket == ticket.id or any(row.message == m.quote and row.chat == m.chat for row in messages):
-        points += link.quoted
-    if ticket.number.lower() in normalize(m.text):
-        points += link.number
-    if ctx.known.question is not None and ctx.known.question.ticket == ticket.id:
-        points += link.asked
-    if mine:
-        age = min(_minutes(m, row.sent_at) for row in mine)
-        points += max(link.own * math.exp(-age / link.own_minutes), link.own_old * min(1.0, share + kin))
-    elif not here:
-        points += link.elsewhere
-    words = set(OBJECT.findall(normalize(m.words)))
-    if words and words & set(OBJECT.findall(normalize(ticket.summary))):
-        points += link.object
-    where = _place_points(ctx.town, ctx.decisions, ticket, placement)
-    # A shared place speaks for a fresh matter or one of the same kind, not for whatever happened there last week. A
-    # different place speaks less against what says that it belongs.
-    points += where * max(fresh, min(1.0, share + kin)) if where > 0 else where * (1.0 - 0.5 * belongs)
-    if ticket.status not in OPEN and ticket.status != Status.RESOLVED:
-        points += link.moved_on
-    return Linked(ticket, points, bool(mine), here)
-
-
-def _minutes(m: Incoming, then: datetime) -> float:
-    return max(0.0, (m.sent_at - then).total_seconds() / 60)
-
-
-def _kind(ticket: Ticket, matter: Matter | None) -> tuple[float, float]:
-    """How likely the message is of the ticket's category, and of its top category."""
-    if matter is None:
-        return 0.0, 0.0
-    top = ticket.category.split(".", maxsplit=1)[0]
-    kin = sum(share for code, share in matter.categories if code.split(".", maxsplit=1)[0] == top)
-    return dict(matter.categories).get(ticket.category, 0.0), kin
-
-
-def _place_points(town: Town, rules: Decisions, ticket: Ticket, placement: Placement) -> float:
-    link = rules.link
-    if placement.weight <= CHAT or not (placement.place or placement.grid):
-        return 0.0
-    if placement.place and ticket.place:
-        if placement.place == ticket.place:
-            return link.place_same
-        mine, theirs = list(town.above(placement.place)), list(town.above(ticket.place))
-        if placement.place in theirs or ticket.place in mine:
-            return link.place_inside
-        return link.place_other_wide if ticket.category in rules.wide else link.place_other
-    if placement.place and not ticket.place and ticket.grid:
-        near = town.within(placement.grid, ticket.grid) or town.within(ticket.grid, placement.grid)
-        return link.place_inside / 2 if near else link.place_other
-    return 0.0
+def points(signs: dict[str, float]) -> float:
+    """What the signs are worth together; the logarithm of the odds that the message belongs."""
+    worth = link_rules().points
+    return sum(worth.get(sign, 0.0) * value for sign, value in signs.items())
 
 
 def in_window(rules: Decisions, ctx: Context, ticket: Ticket) -> bool:
@@ -214,9 +164,9 @@ def same_matter(ctx: Context, matter: Matter, ranked: Iterable[Linked]) -> Linke
             continue
         if linked.ticket.resolved_at and ctx.now - linked.ticket.resolved_at > DONE_LATELY:
             continue  # it was settled a while ago: a new breakdown
-        share, kin = _kind(linked.ticket, matter)
+        share, kin = kind_of(linked.ticket, matter)
         burst = (
-            linked.own and linked.here and _minutes(ctx.message, linked.ticket.last_message_at) <= rules.burst_minutes
+            linked.own and linked.here and minutes(ctx.message, linked.ticket.last_message_at) <= rules.burst_minutes
         )
         alike = share >= rules.link.alike or (
             burst and (kin >= rules.link.alike or matter.categories[0][1] < rules.category)

@@ -16,6 +16,7 @@ from models.ticket import OPEN, Ticket
 
 NUMBER = re.compile(r"(?:ls|单号?|工单)\s?0*(\d{1,9})|(?<!\d)0+(\d{1,6})(?!\d)", re.IGNORECASE)
 AHEAD = 0.5
+FAINT = -4.5  # what a ticket has for which nothing speaks
 REACH = 300
 
 
@@ -40,7 +41,7 @@ def _fitting(ctx: Context, tickets: Sequence[Ticket]) -> tuple[Ticket | None, bo
     matter, placement = ctx.understanding.matters[0], locate(ctx.town, ctx.where())
     ranked = among(ctx, with_messages(ctx, tickets), matter, placement)
     clear = len(ranked) == 1 or ranked[0].points - ranked[1].points > AHEAD
-    return ranked[0].ticket, clear and ranked[0].points > 0
+    return ranked[0].ticket, clear and ranked[0].points > FAINT
 
 
 def _quoted(ctx: Context) -> Ticket | None:

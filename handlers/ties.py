@@ -1,0 +1,128 @@
+"""What speaks for and against "this message belongs to that ticket", as numbers. Their points are config/link.yaml."""
+
+import math
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from handlers.context import Context
+from handlers.place import CHAT, Placement
+from models.message import Incoming
+from models.ticket import OPEN, Status, Ticket
+from nlu.embedded import OBJECT
+from nlu.normalize import normalize
+from nlu.types import Matter
+
+if TYPE_CHECKING:
+    from handlers.assembly import Said
+
+OWN, CHAT_NEAR, SOON = 45.0, 30.0, 5.0  # minutes after which a sign has faded to a third
+BELONGING = ("detail", "join", "correct", "relay", "refuse")
+
+
+def ties(
+    ctx: Context, ticket: Ticket, said: Sequence["Said"], matter: Matter | None, placement: Placement, *, latest: bool
+) -> dict[str, float]:
+    """The signs of one candidate; those that are missing are 0.
+
+    said: what this sender and this chat said about the ticket. latest: no other ticket was spoken of in this chat since.
+    """
+    m = ctx.message
+    u = ctx.understanding
+    mine = [row for row in said if row.sender == m.sender and row.role != "status"]
+    here = (ticket.channel, ticket.chat) == (m.channel, m.chat) or any(row.chat == m.chat for row in said)
+    share, kin = kind_of(ticket, matter)
+    alike = min(1.0, share + kin)
+    belongs, report = u.p(*BELONGING), u.p("report")
+    since = minutes(m, max((row.sent_at for row in said if row.chat == m.chat), default=ticket.last_message_at))
+    fresh = math.exp(-since / CHAT_NEAR) if here else 0.0
+    found = {"bias": 1.0, "meant": belongs, "report": report, "category": share, "kin": kin, "chat": fresh}
+    found["soon"] = math.exp(-since / SOON) if here else 0.0
+    if not here:
+        found["elsewhere"] = 0.0 if mine else 1.0
+    if latest:
+        found["latest"] = 1.0
+        found["latest, meant"] = belongs
+    if mine:
+        age = min(minutes(m, row.sent_at) for row in mine)
+        found["own"] = math.exp(-age / OWN)
+        found["own soon"] = math.exp(-age / SOON)
+        found["own, alike"] = alike
+        found["own, report"] = report
+        found["own, detail"] = u.p("detail", "correct")
+    else:
+        found["other, report"] = report
+        found["other, report, alike"] = report * alike
+        found["other, join"] = u.p("join", "relay")
+        found["other, detail"] = u.p("detail", "correct")
+    found |= _said_so(ctx, ticket, said)
+    found |= _words(m, ticket)
+    found |= _place(ctx, ticket, placement, fresh, alike, belongs)
+    if ticket.status not in OPEN and ticket.status != Status.RESOLVED:
+        found["moved on"] = 1.0
+    elif ticket.status == Status.RESOLVED:
+        found["resolved"] = 1.0
+        found["resolved, refused"] = u.p("refuse")
+        found["resolved, report"] = report
+    return found
+
+
+def minutes(m: Incoming, then: datetime) -> float:
+    """How long before the message that was; never negative."""
+    return max(0.0, (m.sent_at - then).total_seconds() / 60)
+
+
+def kind_of(ticket: Ticket, matter: Matter | None) -> tuple[float, float]:
+    """How likely the message is of the ticket's category, and of its top category."""
+    if matter is None:
+        return 0.0, 0.0
+    top = ticket.category.split(".", maxsplit=1)[0]
+    kin = sum(share for code, share in matter.categories if code.split(".", maxsplit=1)[0] == top)
+    return dict(matter.categories).get(ticket.category, 0.0), kin
+
+
+def _said_so(ctx: Context, ticket: Ticket, said: Iterable["Said"]) -> dict[str, float]:
+    m, found = ctx.message, {}
+    if ctx.known.quoted_ticket == ticket.id or any(row.message == m.quote and row.chat == m.chat for row in said):
+        found["quoted"] = 1.0
+    if ticket.number.lower() in normalize(m.text):
+        found["number"] = 1.0
+    if ctx.known.question is not None and ctx.known.question.ticket == ticket.id:
+        found["asked"] = 1.0
+    return found
+
+
+def _words(m: Incoming, ticket: Ticket) -> dict[str, float]:
+    mine, theirs = normalize(m.words), normalize(ticket.summary)
+    found = {}
+    things = set(OBJECT.findall(mine))
+    if things:
+        found["object" if things & set(OBJECT.findall(theirs)) else "other object"] = 1.0
+    pairs = {mine[i : i + 2] for i in range(len(mine) - 1)}
+    if pairs:
+        found["same words"] = sum(pair in theirs for pair in pairs) / len(pairs)
+    return found
+
+
+def _place(
+    ctx: Context, ticket: Ticket, placement: Placement, fresh: float, alike: float, belongs: float
+) -> dict[str, float]:
+    """A shared place speaks for a fresh matter or one of the same kind, not for whatever happened there last week. A
+    different place speaks less against what says that it belongs."""
+    town, rules = ctx.town, ctx.decisions
+    if placement.weight <= CHAT or not (placement.place or placement.grid):
+        return {"no place": 1.0, "no place, alike": alike}
+    shared, apart = max(fresh, alike), 1.0 - 0.5 * belongs
+    if placement.place and ticket.place:
+        if placement.place == ticket.place:
+            return {"place same": shared, "place same, alike": alike}
+        mine, theirs = list(town.above(placement.place)), list(town.above(ticket.place))
+        if placement.place in theirs or ticket.place in mine:
+            return {"place inside": shared}
+        if ticket.category in rules.wide:
+            return {"place other, wide": apart}
+        return {"place other": apart, "place other, meant": belongs}
+    if placement.place and not ticket.place and ticket.grid:
+        near = town.within(placement.grid, ticket.grid) or town.within(ticket.grid, placement.grid)
+        return {"place new": shared} if near else {"place other": apart}
+    return {}
