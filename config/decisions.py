@@ -18,6 +18,16 @@ class Link(BaseModel):
     alike: float = Field(ge=0, le=1)
 
 
+class Errors(BaseModel):
+    """Of messages of a kind, the share that may be taken wrongly."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    opened: float = Field(gt=0, lt=1)
+    spoken: float = Field(gt=0, lt=1)
+    leaf: float = Field(gt=0, lt=1)
+
+
 class Decisions(BaseModel):
     """From what probability on the bot does something."""
 
@@ -37,6 +47,7 @@ class Decisions(BaseModel):
     sensitive_kind: float = Field(ge=0, le=1)
     sensitive: float = Field(ge=0, le=1)
     category: float = Field(ge=0, le=1)
+    errors: Errors
     link: Link
     wide: frozenset[str]
     window_hours: dict[str, float]

@@ -4,7 +4,9 @@ Candidates are the recent matters of the chat, of the sender, and of the neighbo
 gets points for every sign (`handlers.ties`, config/link.yaml); the best one wins if it has enough.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -24,6 +26,20 @@ REACH = timedelta(days=14)
 DONE_LATELY = timedelta(hours=48)
 FEW = 25
 UNLIKELY = 0.15
+
+# Who looks on while the linker weighs: whoever fits its points. Nobody, in a worker.
+Watcher = Callable[[Context, Ticket, dict[str, float]], None]
+_watcher: ContextVar[Watcher | None] = ContextVar("watcher", default=None)
+
+
+@contextmanager
+def watching(watcher: Watcher) -> Iterator[None]:
+    """Show `watcher` each candidate with its signs."""
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
 
 
 def _recent(*joined: sa.ColumnElement[bool]) -> sa.Select[int | None]:
@@ -136,6 +152,8 @@ def among(
     found = []
     for ticket, said in known:
         signs = ties(ctx, ticket, said, matter, placement, latest=last is not None and told[ticket.id] == last)
+        if watcher := _watcher.get():
+            watcher(ctx, ticket, signs)
         named = "quoted" in signs or "number" in signs
         found.append(Linked(ticket, points(signs), "own" in signs, "elsewhere" not in signs, named))
     return sorted(found, key=lambda linked: (-linked.points, -(linked.ticket.id or 0)))

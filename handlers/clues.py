@@ -159,7 +159,9 @@ def _nouns(town: Town, where: Where, text: str, clues: Sequence[_Clue]) -> Itera
         start = text.find(noun)
         if start < 0 or any(clue.start < start + len(noun) and start < clue.end for clue in clues):
             continue
-        beside = [code for clue in clues for code in codes if town.places[code].parent in town.above(clue.places[0])]
+        beside = [
+            code for clue in clues for code in codes if (town.places[code].parent or "") in town.above(clue.places[0])
+        ]
         yield _Clue(start, start + len(noun), "noun", _nearest(town, beside or codes, where), f"some «{noun}»",
                     signs=["only one"] if len(codes) == 1 else [])  # fmt: skip
 

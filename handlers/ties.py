@@ -25,7 +25,7 @@ def ties(
 ) -> dict[str, float]:
     """The signs of one candidate; those that are missing are 0.
 
-    said: what this sender and this chat said about the ticket. latest: no other ticket was spoken of in this chat since.
+    said: what this sender and this chat said about the ticket. latest: no other ticket was spoken of here since.
     """
     m = ctx.message
     u = ctx.understanding
@@ -58,6 +58,8 @@ def ties(
     found |= _said_so(ctx, ticket, said)
     found |= _words(m, ticket)
     found |= _place(ctx, ticket, placement, fresh, alike, belongs)
+    if "place other" in found and not mine:
+        found["place other, another's report"] = report  # 我们4号楼也是: a matter of its own
     if ticket.status not in OPEN and ticket.status != Status.RESOLVED:
         found["moved on"] = 1.0
     elif ticket.status == Status.RESOLVED:

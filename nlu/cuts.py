@@ -1,9 +1,9 @@
 """Several matters in one message: where the telling of one ends and that of the next begins.
 
 Every pause is a possible cut. What lies before and after it is read on its own; the signs of a true cut (two sure
-kinds that differ, a word like 还有, another thing named …) are weighed by a small logistic model (nlu/cuts.json, fitted on the
-training towns by `linsheng nlu fit cuts`). All parts of all cuts are read in one pass: features add up, so a part is a
-difference of running sums.
+kinds that differ, a word like 还有, another thing named …) are weighed by a small logistic model (nlu/cuts.json, fitted
+on the training towns by `linsheng nlu fit cuts`). All parts of all cuts are read in one pass: features add up, so a
+part is a difference of running sums.
 """
 
 import json

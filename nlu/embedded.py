@@ -2,16 +2,19 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import structlog
 
-from nlu import corpus, cuts, features, lexicon
-from nlu.artefact import Progress, fingerprint
+from nlu import corpus, cuts, features, lexicon, store
+from nlu.artefact import Progress
 from nlu.heads import Floats, Heads
 from nlu.normalize import normalize
-from nlu.types import Context, Matter, Names, Span, Understanding, Utterance
+from nlu.types import MATTER, Context, Matter, Names, Span, Understanding, Utterance
 
+log = structlog.get_logger(__name__)
 # Shorter messages, and those that are hardly reports, tell of one thing at most.
 MANY, MANY_LIKELY = 10, 0.35
 KEPT_CATEGORIES = 5
@@ -37,11 +40,24 @@ class EmbeddedEngine:
     def ready(
         cls, home: Path, leaves: Sequence[str], progress: Progress = lambda what, share: None
     ) -> "EmbeddedEngine":
-        """The engine for the data and code as they are: loads the artefact, or trains it first (seconds).
+        """The engine in force: the one that was promoted (`nlu.store`), if the code and the categories are still those
+        it was made for, else the one of the data that ship.
 
-        home: the data folder; artefacts are kept in `nlu/<hash>` under it.
+        home: the data folder; artefacts are kept in `nlu/<id>` under it.
         """
-        folder = home / "nlu" / fingerprint(leaves)
+        current = store.promoted(home)
+        if current and (why := store.unfit(home, current, leaves)):
+            log.warning("engine.not_promoted", artefact=current, why=why, todo="linsheng nlu retrain")
+        elif current:
+            return cls(Heads.load(store.folder_of(home, current)))
+        return cls.shipped(home, leaves, progress)
+
+    @classmethod
+    def shipped(
+        cls, home: Path, leaves: Sequence[str], progress: Progress = lambda what, share: None
+    ) -> "EmbeddedEngine":
+        """The engine for the data and code as they are: loads the artefact, or trains it first (seconds)."""
+        folder = store.shipped(home, leaves)
         if not (folder / "heads.json").is_file():
             from nlu.train import train  # noqa: PLC0415 - a second of imports that a ready engine does not need
 
@@ -71,6 +87,7 @@ class EmbeddedEngine:
             flags=tuple(entry.name for entry in [*alarms, *whispers]),
             engine=f"{self.name}:{self.heads.facts['data']}",
             spans=(*spans, *_objects(text)),
+            credible=self._credible(intents),
         )
 
     def _logits(self, text: str, spans: list[Span], context: Context) -> Floats:
@@ -82,8 +99,20 @@ class EmbeddedEngine:
         best = np.argsort(-shares)[:KEPT_CATEGORIES]
         return tuple((self._leaves[i], float(shares[i])) for i in best)
 
+    def _credible(self, intents: dict[str, float]) -> dict[str, float]:
+        """See `Understanding.credible`."""
+        if not self.heads.scores:
+            return {}
+        mass = sum(intents[name] for name in MATTER)
+        return {"chatter": self.heads.at_least("chatter", mass), "matter": self.heads.at_most("matter", mass)}
+
+    def _matter(self, text: str, logits: Floats, spans: tuple[Span, ...]) -> Matter:
+        categories = self._categories(logits)
+        credible = tuple(self.heads.at_most("leaf", share) for _, share in categories) if self.heads.scores else ()
+        return Matter(text, categories, spans, credible)
+
     def _matters(self, utterance: Utterance, text: str, spans: list[Span], logits: Floats) -> tuple[Matter, ...]:
-        whole = Matter(utterance.text, self._categories(logits), tuple(spans))
+        whole = self._matter(utterance.text, logits, tuple(spans))
         intents = self.heads.probabilities("intent", logits)
         if len(text) < MANY or intents[self._report] < MANY_LIKELY:
             return (whole,)
@@ -96,8 +125,8 @@ class EmbeddedEngine:
         for start, end in parts:
             first, last = at[start], at[end] if end < len(seen) else len(text)
             inside = cuts.inside(spans, first, last)
-            categories = self._categories(self._logits(text[first:last], list(inside), utterance.context))
-            found.append(Matter(utterance.text[first:last], categories, inside))
+            part = self._logits(text[first:last], list(inside), utterance.context)
+            found.append(self._matter(utterance.text[first:last], part, inside))
         return tuple(found)
 
 
@@ -106,7 +135,7 @@ def _spoken_for(matter: Matter, leaf: str) -> Matter:
     if not leaf or matter.categories[0][1] >= SURE_KIND or matter.category == leaf:
         return matter
     others = tuple((code, share * (1 - SURE_KIND)) for code, share in matter.categories if code != leaf)
-    return Matter(matter.text, ((leaf, SURE_KIND), *others)[:KEPT_CATEGORIES], matter.spans)
+    return replace(matter, categories=((leaf, SURE_KIND), *others)[:KEPT_CATEGORIES], credible=())
 
 
 def _objects(text: str) -> list[Span]:

@@ -83,7 +83,9 @@ _AGES = {
     "chat": (5, 30, 240),
     "photo": (5, 15),
     "pause": (1, 5, 60),
+    "before": (1, 3, 10, 30),
 }
+_ECHOES = (0.0, 0.15, 0.3)
 
 
 def _bucket(name: str, age: float | None) -> str:
@@ -95,6 +97,10 @@ def _bucket(name: str, age: float | None) -> str:
     return f"~{name}:more"
 
 
+def _step(share: float) -> int:
+    return sum(share > limit for limit in _ECHOES)
+
+
 def tokens(context: Context, text: str, spans: list[Span]) -> list[str]:
     """The context as features. They begin with `~`, which no n-gram does after normalisation of marks."""
     found = [
@@ -102,6 +108,7 @@ def tokens(context: Context, text: str, spans: list[Span]) -> list[str]:
         _bucket("chat", context.chat_ticket),
         _bucket("photo", context.own_photo),
         _bucket("pause", context.pause),
+        _bucket("before", context.before),
         f"~role:{context.role}",
         f"~kind:{context.kind}",
         f"~direct:{context.direct}",
@@ -112,6 +119,13 @@ def tokens(context: Context, text: str, spans: list[Span]) -> list[str]:
         f"~place:{bool(spans)}",
         f"~home:{grammar.says_home(text)}",
     ]
+    if context.before is not None:
+        found += [
+            f"~before-kind:{context.before_kind}",
+            f"~before-asks:{context.before_asks}",
+            f"~echo:{_step(context.echo)}",
+            f"~echoes:{_step(context.echoes)}",
+        ]
     if context.direct:
         found.append(f"~direct-own:{context.own_ticket is not None}")
     return found

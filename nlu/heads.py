@@ -36,11 +36,13 @@ class Head:
 
 
 class Heads:
-    """All heads: `vocabulary` numbers the features, `weights` is (features, columns), `idf` (features,)."""
+    """All heads: `vocabulary` numbers the features, `weights` is (features, columns), `idf` (features,).
+
+    scores: sorted calibration scores by name (`nlu.calibrate`); none, and nothing is said of credibility."""
 
     def __init__(
         self, vocabulary: dict[str, int], idf: Floats, weights: Floats, bias: Floats, heads: Sequence[Head],
-        facts: dict[str, Any],
+        facts: dict[str, Any], scores: dict[str, Floats] | None = None,
     ) -> None:  # fmt: skip
         self.vocabulary = vocabulary
         self.idf = idf
@@ -48,6 +50,7 @@ class Heads:
         self.bias = bias
         self.heads = {head.name: head for head in heads}
         self.facts = facts
+        self.scores = scores or {}
         self._looks = np.array([head.context for head in heads for _ in head.labels])
 
     def logits(self, words: Sequence[str], context: Sequence[str]) -> Floats:
@@ -78,11 +81,22 @@ class Heads:
         powers = np.exp(scores - scores.max())
         return np.asarray(powers / powers.sum(), dtype=np.float32)
 
+    def at_least(self, name: str, value: float) -> float:
+        """The share of the calibration scores that are `value` or more, counting the message itself."""
+        scores = self.scores[name]
+        return float(len(scores) - np.searchsorted(scores, value, side="left") + 1) / (len(scores) + 1)
+
+    def at_most(self, name: str, value: float) -> float:
+        """The share of the calibration scores that are `value` or less, counting the message itself."""
+        scores = self.scores[name]
+        return float(np.searchsorted(scores, value, side="right") + 1) / (len(scores) + 1)
+
     def save(self, folder: Path) -> None:
         """Write `heads.npz` and `heads.json`; the array first, so that a JSON file means a whole artefact."""
         folder.mkdir(parents=True, exist_ok=True)
+        kept: dict[str, Any] = {f"scores_{name}": values for name, values in self.scores.items()}
         with (folder / "heads.npz").open("wb") as file:
-            np.savez(file, idf=self.idf, weights=self.weights.astype(np.float16), bias=self.bias)
+            np.savez(file, idf=self.idf, weights=self.weights.astype(np.float16), bias=self.bias, **kept)
         about = {
             "facts": self.facts,
             "heads": [[h.name, list(h.labels), h.start, h.temperature, h.context] for h in self.heads.values()],
@@ -104,4 +118,5 @@ class Heads:
                 arrays["bias"],
                 [Head(name, tuple(labels), *rest) for name, labels, *rest in about["heads"]],
                 about["facts"],
+                {name.removeprefix("scores_"): arrays[name] for name in arrays.files if name.startswith("scores_")},
             )

@@ -7,22 +7,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
 from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold
 from threadpoolctl import threadpool_limits
 
-from nlu import features
+from nlu import calibrate, features
 from nlu.artefact import Progress, fingerprint
+from nlu.calibrate import SEED, fit
 from nlu.corpus import Example
-from nlu.heads import Head, Heads
+from nlu.heads import Floats, Head, Heads
 from nlu.normalize import normalize
 from nlu.types import INTENTS, Context, Span
 
-SEED = 20260302
 MIN_COUNT = 3
-CONTEXT_WEIGHT = 4.0
+CONTEXT_WEIGHT = 6.0
+CORRECTED = 2.0  # the weight of a message that staff put right, against a town's message
 
 
 def with_contexts(examples: Sequence[Example]) -> list[Example]:
@@ -33,7 +32,8 @@ def with_contexts(examples: Sequence[Example]) -> list[Example]:
     draw = random.Random(SEED)  # noqa: S311 - repeatable, not secret
     pools: dict[str, list[Context]] = {}
     for example in examples:
-        if example.context is not None:
+        # What staff put right stays out: one correction more would change every draw.
+        if example.context is not None and not example.corrected:
             pools.setdefault(example.intent, []).append(example.context)
     out = []
     for example in examples:
@@ -83,29 +83,6 @@ class Matrix:
         return csr_matrix((values, indices, starts), shape=(len(bags), len(self.vocabulary)), dtype=np.float32)
 
 
-def fit(
-    rows: csr_matrix, labels: NDArray[np.int64], strength: float, weight: NDArray[np.float64]
-) -> LogisticRegression:
-    """One head. strength: the inverse of the penalty."""
-    model = LogisticRegression(C=strength, max_iter=300, tol=1e-3)
-    return model.fit(rows, labels, sample_weight=weight)
-
-
-def temperature(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
-    """The divisor of logits that makes the unseen labels likeliest. Binary logits have one column."""
-
-    def loss(t: float) -> float:
-        scaled = logits / t
-        if scaled.ndim == 1:
-            return float(np.mean(np.logaddexp(0, np.where(labels == 1, -scaled, scaled))))
-        top = scaled.max(axis=1, keepdims=True)
-        return float(
-            np.mean(np.log(np.exp(scaled - top).sum(axis=1)) + top[:, 0] - scaled[np.arange(len(labels)), labels])
-        )
-
-    return float(minimize_scalar(loss, bounds=(0.2, 5.0), method="bounded").x)
-
-
 @dataclass(frozen=True)
 class Task:
     """What one head learns. strength: inverse penalty. lone: the weight of an utterance against a town's message, which
@@ -144,6 +121,7 @@ def _train(examples: Sequence[Example], leaves: Sequence[str], progress: Progres
     columns: list[NDArray[np.float32]] = []
     bias: list[float] = []
     heads: list[Head] = []
+    scores: dict[str, Floats] = {}
     for done, task in enumerate(TASKS):
         progress(f"head {task.name}", 0.1 + 0.85 * done / len(TASKS))
         picked = [i for i, example in enumerate(examples) if task.chosen(example)]
@@ -152,53 +130,43 @@ def _train(examples: Sequence[Example], leaves: Sequence[str], progress: Progres
         labels = np.array([index[task.label(examples[i])] for i in picked])
         rows = matrix.rows([bags[i][0] + bags[i][1] if task.context else bags[i][0] for i in picked])
         real = np.array([bool(examples[i].town) for i in picked])
-        weight = np.where(real, 1.0, task.lone)
+        corrected = np.array([examples[i].corrected for i in picked])
+        weight = np.where(corrected, CORRECTED, np.where(real, 1.0, task.lone))
         model = fit(rows, labels, task.strength, weight)
-        t = _unseen_temperature(rows, labels, task.strength, weight)
+        held = calibrate.held_out(
+            rows, labels, task.strength, weight, [examples[i].town for i in picked], max(2, len(names))
+        )
+        t = held.temperature
         column, offset = _full(model, len(names), rows.shape[1])
-        if task.context:
-            offset = _as_in_life(offset, labels, weight, real, t)
+        if task.name == "intent":
+            shift = _as_in_life(labels, weight, real, len(names))
+            offset = [float(b + t * s) for b, s in zip(offset, shift, strict=True)]
+            scores |= calibrate.intent_scores(held, names, shift)
+        elif task.name == "leaf":
+            scores |= calibrate.leaf_scores(held)
         heads.append(Head(task.name, tuple(names) if len(names) > 2 else (names[1],), len(bias), t, task.context))
         columns.append(column)
         bias += offset
     progress("done", 1.0)
     facts = {"examples": len(examples), "features": len(matrix.vocabulary), "data": fingerprint(leaves)}
     weights = np.concatenate(columns, axis=1).astype(np.float32)
-    return Heads(matrix.vocabulary, matrix.idf, weights, np.array(bias, dtype=np.float32), heads, facts)
+    return Heads(matrix.vocabulary, matrix.idf, weights, np.array(bias, dtype=np.float32), heads, facts, scores)
 
 
 def _names(task: str, leaves: Sequence[str]) -> list[str]:
     return {"intent": list(INTENTS), "leaf": list(leaves)}.get(task, ["False", "True"])
 
 
-def _unseen_temperature(
-    rows: csr_matrix, labels: NDArray[np.int64], strength: float, weight: NDArray[np.float64]
-) -> float:
-    rare = np.bincount(labels)[labels] < 3
-    folds = StratifiedKFold(3, shuffle=True, random_state=SEED).split(rows[~rare], labels[~rare])
-    kept, kept_weight = labels[~rare], weight[~rare]
-    logits, truth = [], []
-    for fold, (learn, test) in enumerate(folds):
-        if fold:  # one fold of three is enough for one number
-            break
-        model = fit(rows[~rare][learn], kept[learn], strength, kept_weight[learn])
-        order = {known: i for i, known in enumerate(model.classes_)}
-        logits.append(model.decision_function(rows[~rare][test]))
-        truth += [order[label] for label in kept[test]]
-    return temperature(np.concatenate(logits), np.array(truth))
-
-
 def _as_in_life(
-    bias: list[float], labels: NDArray[np.int64], weight: NDArray[np.float64], town: NDArray[np.bool_], t: float
-) -> list[float]:
-    """Shift each intent to its share in whole chats: among utterances reports are far more frequent than in life."""
+    labels: NDArray[np.int64], weight: NDArray[np.float64], town: NDArray[np.bool_], count: int
+) -> NDArray[np.float64]:
+    """What brings each intent to its share in whole chats: among utterances reports are far more frequent than in
+    life."""
     if not town.any():
-        return bias
-    count = len(bias)
+        return np.zeros(count)
     trained = np.bincount(labels, weights=weight, minlength=count) + 1
     lived = np.bincount(labels[town], minlength=count) + 1
-    shift = np.log(lived / lived.sum()) - np.log(trained / trained.sum())
-    return [float(b + t * s) for b, s in zip(bias, shift, strict=True)]
+    return np.asarray(np.log(lived / lived.sum()) - np.log(trained / trained.sum()))
 
 
 def _full(model: LogisticRegression, labels: int, features_: int) -> tuple[NDArray[np.float32], list[float]]:

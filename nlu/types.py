@@ -22,6 +22,8 @@ INTENTS = (
     "work",
     "privacy",
 )
+# What opens a matter or belongs to one.
+MATTER = ("report", "detail", "join", "correct", "relay")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,9 @@ class Context:
     chat_ticket: since anybody's latest message to an open matter in this chat.
     own_photo: since the sender's last picture or voice here that belongs to nothing yet.
     pause: since the sender's last message here.
+    before: since anybody's last message here, within half an hour; before_kind and before_asks: what it was, and
+    whether it asked something; echo: the share of the message's character pairs that it holds; echoes: the largest
+    such share among the last few messages.
     """
 
     direct: bool = False
@@ -44,6 +49,11 @@ class Context:
     own_photo: float | None = None
     pause: float | None = None
     asked: bool = False
+    before: float | None = None
+    before_kind: str = ""
+    before_asks: bool = False
+    echo: float = 0.0
+    echoes: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +82,18 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """One thing that somebody must deal with. categories: (leaf code, probability), best first."""
+    """One thing that somebody must deal with. categories: (leaf code, probability), best first. credible: how credible
+    each of them is (of held-out matters, the share that looked no likelier to be what they were); empty if unknown."""
 
     text: str
     categories: tuple[tuple[str, float], ...]
     spans: tuple[Span, ...] = ()
+    credible: tuple[float, ...] = ()
+
+    def likely(self, error: float) -> tuple[str, ...]:
+        """The conformal set of leaves: what it can be, if this share of errors is allowed. Never empty."""
+        found = [code for (code, _), p in zip(self.categories, self.credible, strict=False) if p > error]
+        return tuple(found) or (self.category,)
 
     @property
     def category(self) -> str:
@@ -91,6 +108,9 @@ class Understanding:
     intents: probability of each of INTENTS, calibrated, summing to 1.
     matters: at least one; several when the message tells of several things.
     urgent, sensitive: probabilities. flags: names of the lexicon entries that fired.
+    credible: for `chatter` and for `matter`, the share of held-out messages of that kind that looked at least as
+    strange for it; empty if the engine has no calibration. A label leaves the conformal set where it falls below the error
+    allowed.
     """
 
     intents: dict[str, float]
@@ -100,6 +120,7 @@ class Understanding:
     flags: tuple[str, ...] = ()
     engine: str = ""
     spans: tuple[Span, ...] = field(default=())
+    credible: dict[str, float] = field(default_factory=dict)
 
     @property
     def intent(self) -> str:

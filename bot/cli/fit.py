@@ -6,6 +6,8 @@ import typer
 
 from bot import fitting
 from bot.cli import show
+from config.decisions import decisions
+from config.settings import load_settings
 from config.tables import leaves
 from nlu import corpus
 
@@ -25,7 +27,9 @@ def place(write: Write = False) -> None:
         bar.share("each left out in turn", 1.0)
         rows = list(fitting.left_out(found))
     count = sum(row[1] for row in rows)
-    rows.append(("all", count, *(sum(row[1] * row[i] for row in rows) / count for i in (2, 3))))
+    both, grid = (sum(row[1] * share for row, share in zip(rows, shares, strict=True)) / count
+                  for shares in ([row[2] for row in rows], [row[3] for row in rows]))  # fmt: skip
+    rows.append(("all", count, both, grid))
     show.table(("town", "matters", "place and grid", "grid"), rows)
     if write:
         fitting.write(fitting.fit(found))
@@ -42,3 +46,18 @@ def cuts(write: Write = False) -> None:
     show.table(("messages", "of several matters", "cut", "cut wrongly"), [(len(found), many, right, wrong)])
     if write:
         cutfit.write(cutfit.fit(found))
+
+
+@app.command()
+def link(write: Write = False) -> None:
+    """The signs that tell that a message belongs to a ticket. Takes many minutes: it trains, and replays every town."""
+    from bot import linkfit  # noqa: PLC0415 - imports scikit-learn
+
+    settings = load_settings()
+    with show.bar("towns") as bar:
+        found = linkfit.unseen(leaves(), settings.zone, progress=bar.share)
+    rows = list(linkfit.left_out(found, decisions().link.enough))
+    rows.append(("all", sum(row[1] for row in rows), sum(row[2] for row in rows), sum(row[3] for row in rows)))
+    show.table(("town", "linked rightly", "wrongly", "missed"), rows)
+    if write:
+        linkfit.write(linkfit.fit(found))
