@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
-from bot import scheduler, table_check, training
+from bot import rasa_engine, scheduler, table_check, training
 from bot.channels.base import Channel
 from bot.channels.registry import channels
 from bot.ingest import Ingest
@@ -20,6 +20,7 @@ from bot.towns import first_town
 from bot.wakeup import Bell, Listener
 from bot.worker import Worker
 from config.settings import Settings
+from config.tables import leaves
 from handlers.workdays import WorkCalendar
 from models.base import Clock, utc_now
 from models.database import Database
@@ -65,6 +66,7 @@ class Process:
         secret = secret_of(settings)
         self.links = Links(secret) if secret else None
         self._engine = engine
+        self._rasa: rasa_engine.RasaEngine | None = None
         self._open: list[Channel] = []
         self._stop = asyncio.Event()
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -98,7 +100,7 @@ class Process:
     async def _work(self) -> None:
         calendar = WorkCalendar.configured(self.settings.zone)
         link = linker(self.settings, self.links)
-        engine = self._engine or await training.engine(self.settings.home, self.db)
+        engine = self._engine or await self._chosen()
         worker = Worker(
             self.db, engine, calendar, settings=self.settings.worker, clock=self.clock, link=link,
             wake=self.outbox.ring,
@@ -107,10 +109,20 @@ class Process:
         self._sweeper = Sweeper(self.db, calendar, clock=self.clock, link=link, wake=self.outbox.ring)
         self._run("worker", worker.run(self._stop, self.inbox.event))
         self._run("sender", sender.run(self._stop, self.outbox.event))
-        self._scheduler = scheduler.start(self.db, self._sweeper, keep_days=KEEP_DAYS)
+        days = self.settings.worker.sample_days
+        self._scheduler = scheduler.start(self.db, self._sweeper, keep_days=KEEP_DAYS, sample_days=days)
         if not self.db.is_sqlite:
             bells = {bell(Inbox): self.inbox.ring, bell(Outbox): self.outbox.ring}
             self._listener = asyncio.create_task(Listener(self.settings.url, bells).run())
+
+    async def _chosen(self) -> Engine:
+        """The engine of the settings. Rasa need not answer yet: until it does, the embedded one does."""
+        home = self.settings.home
+        own = training.Following(home, leaves(), await training.engine(home, self.db))
+        if self.settings.nlu == "embedded":
+            return own
+        self._rasa = rasa_engine.over(self.settings, own)
+        return self._rasa
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         self._tasks[name] = asyncio.create_task(work, name=name)
@@ -145,6 +157,8 @@ class Process:
         """`rest`, then keep what waits at the door, and close the database. Safe to call twice."""
         await self.rest()
         await self._within(CLOSE, "door", self.ingest.drain())
+        if self._rasa is not None:
+            await self._within(CLOSE, "rasa", asyncio.to_thread(self._rasa.close))
         await self._within(CLOSE, "database", asyncio.to_thread(self.db.close))
         log.info("process.stopped")
 

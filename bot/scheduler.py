@@ -16,7 +16,7 @@ from handlers.desk import Desk, Linker, no_link
 from handlers.falling_due import close_unrated, fire, recount
 from handlers.town import Town, load
 from handlers.workdays import WorkCalendar
-from models import deadline, mark, outbox
+from models import deadline, mark, outbox, sample
 from models.base import Clock, utc_now
 from models.database import Database
 from models.deadline import Deadline
@@ -26,6 +26,7 @@ from models.outbox import Outbox
 log = structlog.get_logger(__name__)
 BATCH = 200
 OLD = 1_000  # rows that one transaction of the retention removes
+SAMPLE_DAYS = 60  # the most that the settings allow
 AGAIN = timedelta(minutes=10)  # after which a deadline that could not be fired is tried once more
 
 
@@ -94,16 +95,23 @@ class Sweeper:
             taken += count
         return taken
 
-    def forget(self, keep_days: int) -> int:
-        """Remove handled messages older than `keep_days`: tickets keep their own copies, talk is not archived.
+    def forget(self, keep_days: int, sample_days: int = SAMPLE_DAYS) -> int:
+        """Remove handled messages older than `keep_days`: tickets keep their own copies, talk is not archived. What of
+        it was kept for review goes after `sample_days`, looked at or not.
 
         A little at a time, so that nobody waits for a month's worth of rows. Returns how many were removed.
         """
-        before = self._clock() - timedelta(days=keep_days)
+        now = self._clock()
+        before, reviewed = now - timedelta(days=keep_days), now - timedelta(days=sample_days)
+        some: list[Callable[[Session], int]] = [
+            partial(_forget_some, table=Inbox, before=before),
+            partial(_forget_some, table=Outbox, before=before),
+            partial(sample.forget, before=reviewed, limit=OLD),
+        ]
         gone = 0
-        for table in (Inbox, Outbox):
+        for work in some:
             while not self._over.is_set():
-                count = self._db.tx(partial(_forget_some, table=table, before=before))
+                count = self._db.tx(work)
                 gone += count
                 if count < OLD:
                     break
@@ -138,7 +146,7 @@ def backlog(session: Session, clock: Clock = utc_now) -> tuple[tuple[int, int], 
     return (counts[0], counts[1]), age
 
 
-def start(db: Database, sweeper: Sweeper, *, keep_days: int) -> AsyncIOScheduler:
+def start(db: Database, sweeper: Sweeper, *, keep_days: int, sample_days: int = SAMPLE_DAYS) -> AsyncIOScheduler:
     """A running scheduler with its jobs. Memory store: nothing is lost when a process dies, the rows are the truth."""
     scheduler = AsyncIOScheduler(
         timezone="UTC", job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1}
@@ -158,7 +166,7 @@ def start(db: Database, sweeper: Sweeper, *, keep_days: int) -> AsyncIOScheduler
             log.info("deadline.recounted", rows=rows)
 
     async def forget() -> None:
-        gone = await db.call(sweeper.forget, keep_days)
+        gone = await db.call(sweeper.forget, keep_days, sample_days)
         log.info("retention.done", rows=gone)
 
     scheduler.add_job(deadlines, "interval", seconds=2, id="deadlines")

@@ -19,6 +19,7 @@ from sqlmodel import Session
 from bot import metrics
 from bot.channels.web_fault import Fault, answering
 from bot.channels.web_photo import MAX_BYTES, keep, stored
+from bot.task_correct import PAGE, places_near
 from bot.task_press import MAX_NOTE, Press, read_press
 from bot.task_view import LABELS, View, view
 from handlers import dispatch
@@ -28,14 +29,14 @@ from handlers.workdays import WorkCalendar
 from models import inbox, mark, outbox
 from models.base import Clock
 from models.database import Database
-from models.message import Incoming, Kind, Media
+from models.message import Incoming, Kind, Media, Purpose
 from models.outbox import Outbox
 from models.ticket import Attachment, Ticket
 
 T = TypeVar("T")
 Read = Callable[[str], tuple[int, str] | None]
 WEB = Path(__file__).parent / "web"
-ANSWERS = 4  # the first of a decision's messages are looked at for the answer to the one who pressed
+ANSWERS = 40  # so many of a decision's messages are looked at for the answer to the one who pressed
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -83,6 +84,7 @@ class TaskPage:
             web.get("/task/{token}/state", self.state),
             web.post("/task/{token}/act", self.act),
             web.get("/task/{token}/media/{name}", self.photo),
+            web.get("/task/{token}/places", self.places),
         ]
 
     async def page(self, request: web.Request) -> web.Response:
@@ -95,8 +97,9 @@ class TaskPage:
                 text=self._page.render(task=None), status=fault.status, content_type="text/html", headers=HEADERS
             )
         text = self._page.render(
-            task=shown, labels=LABELS, token=request.match_info["token"], max_note=MAX_NOTE, max_bytes=MAX_BYTES
-        )
+            task=shown, labels=LABELS, words=PAGE, token=request.match_info["token"], max_note=MAX_NOTE,
+            max_bytes=MAX_BYTES,
+        )  # fmt: skip
         return web.Response(text=text, content_type="text/html", headers=HEADERS)
 
     @answering
@@ -137,6 +140,20 @@ class TaskPage:
         metrics.received.labels("new" if new else "duplicate").inc()
         self._wake()
         return web.json_response({"accepted": press.client_id}, headers=HEADERS)
+
+    @answering
+    async def places(self, request: web.Request) -> web.Response:
+        """{"places": [{"code", "name"}]}: those of the ticket's community that fit ?q=, for who may correct it."""
+        wanted = request.query.get("q", "")[:64]
+        number, person = self._who(request)
+
+        def work(session: Session, desk: Desk) -> list[dict[str, str]]:
+            ticket = _ticket(session, desk, number, person)
+            if not dispatch.may_correct(desk.town, person, ticket.grid, ticket.worker, ticket.category):
+                raise Fault(403, "this person corrects nothing here", "token")
+            return places_near(desk, ticket, wanted)
+
+        return web.json_response({"places": await self._with_desk(work)}, headers=HEADERS)
 
     @answering
     async def photo(self, request: web.Request) -> web.StreamResponse:
@@ -233,7 +250,8 @@ def _became(session: Session, where: Address | None, client_id: str) -> dict[str
         sa.select(Outbox)
         .where(Outbox.dedup_key.in_(keys), Outbox.conversation == row.conversation)  # type: ignore[attr-defined, arg-type]
         .order_by(Outbox.id)  # type: ignore[arg-type]
-        .limit(1)
-    ).first()
-    answer = outbox.read(said).text if said else ""
+    ).all()
+    # What she decided may alert herself, too: that is no answer.
+    replies = (out.text for out in map(outbox.read, said) if out.purpose == Purpose.REPLY)
+    answer = next(replies, "")
     return {"finished": row.finished_at is not None, "outcome": row.outcome, "answer": answer}

@@ -1,15 +1,18 @@
-"""What the task page posts: one press of a button, checked, with a note and a photo where they are wanted."""
+"""What the task page posts: one press of a button, checked, with a note and a photo where they are wanted, or with the
+value that corrects something."""
 
 from typing import Annotated, Literal
 
 from aiohttp import BodyPartReader, web
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from bot.channels.web_fault import Fault, first_fault
 from bot.channels.web_photo import MAX_BYTES
 from bot.channels.web_post import take
 
 MAX_NOTE = 500
+MAX_VALUE = 1_500  # a hundred message ids, a category, a place
+CORRECTIONS = frozenset({"category", "place", "urgent", "sensitive", "same", "apart", "split"})
 MAX_JSON = 8 * 1024
 MAX_PARTS = 8
 
@@ -20,16 +23,29 @@ def _clean(value: object) -> object:
 
 
 class Press(BaseModel):
-    """The body of a press. client_id: the browser's own id, the same when it tries again."""
+    """The body of a press. value: what is right, for a correction (`handlers.corrections`). client_id: the browser's
+    own id, the same when it tries again."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    action: Literal["accept", "arrive", "done", "transfer", "dismiss"]
+    action: Literal[
+        "accept", "arrive", "done", "transfer", "dismiss",
+        "category", "place", "urgent", "sensitive", "same", "apart", "split",
+    ]  # fmt: skip
     note: Annotated[str, BeforeValidator(_clean), Field(max_length=MAX_NOTE)] = ""
+    value: Annotated[str, BeforeValidator(_clean), Field(max_length=MAX_VALUE)] = ""
     client_id: str = Field(pattern=r"^[A-Za-z0-9_.:-]{8,100}$")
 
+    @model_validator(mode="after")
+    def _fits(self) -> "Press":
+        if (self.action in CORRECTIONS) != bool(self.value):
+            raise ValueError("a correction needs its value, and nothing else has one")
+        return self
+
     def key(self, ticket: int) -> str:
-        """The card button's key: `done:42`, with a note `done:42:换了灯泡`."""
+        """The card button's key: `done:42`, with a note `done:42:换了灯泡`; a correction's `category:42:city.noise`."""
+        if self.value:
+            return f"{self.action}:{ticket}:{self.value}"
         return f"{self.action}:{ticket}" + (f":{self.note}" if self.note else "")
 
 

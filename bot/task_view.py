@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import sqlalchemy as sa
 
 from bot.channels.coordinates import gcj02_from_wgs84
+from bot.task_correct import Correct, correctable
 from config.tables import category_name
 from handlers import dispatch
 from handlers.desk import SYSTEM, Desk
@@ -30,7 +31,8 @@ LEADS_TO = {
 EVENTS = frozenset({
     "opened", "assigned", "accepted", "arrived", "transferred", "resolved", "closed", "reopened", "withdrawn",
     "dismissed", "report", "detail", "join", "correct", "relay", "refuse", "unsatisfied", "rated", "asked", "urgent",
-    "reminded", "escalated", "overdue", "unreachable", "refused", "note", "left", "recounted",
+    "reminded", "escalated", "overdue", "unreachable", "refused", "note", "left", "recounted", "set_category",
+    "set_place", "calmed", "hidden", "shown", "merged", "took_over", "split", "split_from",
 })  # fmt: skip
 WORDLESS = {"image": "photo", "voice": "voice", "video": "video", "location": "location"}
 MESSAGES = 100
@@ -61,8 +63,9 @@ LABELS = _Labels()
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One message. photos: names under the page's media address."""
+    """One message. id: its row's. photos: names under the page's media address."""
 
+    id: int
     who: str
     at: str
     text: str
@@ -81,7 +84,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The whole page. actions: the buttons that the workflow allows this person now. map: a link, or "".
+    """The whole page. actions: the buttons that the workflow allows this person now. map: a link, or "". correct: what
+    she may put right, or None.
 
     mark: changes whenever anything on the page does.
     """
@@ -96,6 +100,7 @@ class View:
     said: tuple[Said, ...]
     steps: tuple[Step, ...]
     actions: tuple[str, ...]
+    correct: Correct | None
     mark: str
 
 
@@ -133,6 +138,7 @@ def view(desk: Desk, ticket: Ticket, person: str) -> View:
         said=tuple(said for row in rows if (said := _said(desk, row, media, moment)) is not None),
         steps=tuple(_step(desk, event, moment) for event in events),
         actions=tuple(_actions(desk, ticket, person, events)),
+        correct=correctable(desk, ticket, person, rows),
         mark=f"{ticket.version}.{len(events)}.{rows[-1].id if rows else 0}.{len(media)}",
     )
 
@@ -207,7 +213,7 @@ def _said(
     if not text and not photos:
         return None  # taken back, or a bare press of a button
     who = name_of(desk, desk.town.identities.get((row.channel, row.sender)))
-    return Said(who, moment(row.sent_at), text, photos)
+    return Said(row.id or 0, who, moment(row.sent_at), text, photos)
 
 
 def _step(desk: Desk, event: TicketEvent, moment: Callable[[datetime], str]) -> Step:
@@ -217,20 +223,34 @@ def _step(desk: Desk, event: TicketEvent, moment: Callable[[datetime], str]) -> 
 
 def _note(desk: Desk, event: TicketEvent) -> str:
     """The part of an event's note that is meant for people; evidence and codes stay out."""
+    note = event.note
     match event.what:
         case "assigned":
-            found = ASSIGNEE.match(event.note)
+            found = ASSIGNEE.match(note)
             return name_of(desk, found[1]) if found else ""
         case "unreachable":
-            return name_of(desk, event.note)
+            return name_of(desk, note)
         case "refused":
-            return LABELS.get(event.note, "")
+            return LABELS.get(note, "")
         case "escalated":
-            return word(event.note, "levels") if event.note in dispatch.LEVELS else ""
+            return word(note, "levels") if note in dispatch.LEVELS else ""
         case "rated" | "closed":
-            return f"{event.note}{word('stars')}" if event.note.isdigit() else ""
+            return f"{note}{word('stars')}" if note.isdigit() else ""
         case "resolved" | "dismissed" | "transferred" | "unsatisfied" | "note":
-            return masked(event.note)
+            return masked(note)
+    return _corrected(desk, event)
+
+
+def _corrected(desk: Desk, event: TicketEvent) -> str:
+    """The same of what staff put right: kinds and places by name, other tickets by number."""
+    match event.what:
+        case "set_category":
+            return " → ".join(map(category_name, event.note.split(" → ")))
+        case "set_place":
+            known = desk.town.places.get(event.note) or desk.town.grids.get(event.note)
+            return known.name if known else ""
+        case "merged" | "took_over" | "split" | "split_from":
+            return event.note
     return ""
 
 

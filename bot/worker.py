@@ -14,8 +14,10 @@ from bot import metrics
 from config.settings import WorkerSettings
 from handlers.context import Context, Known
 from handlers.desk import Linker, no_link
+from handlers.matters import SILENT
 from handlers.past import recall
 from handlers.root import handle
+from handlers.sampling import sample
 from handlers.town import Town, load
 from handlers.workdays import WorkCalendar
 from models import inbox, mark, outbox, queue
@@ -150,6 +152,8 @@ class Worker:
             row = known.row
             ctx = Context(session, town, now, self._calendar, row.dedup_key, self._link).begin(known, understanding)
             outcome = handle(ctx)
+            if outcome == SILENT:
+                sample(ctx, self._settings.sample)
             said += ctx.take()
             done.append((row, outcome))
             log.info("message.handled", message=row.message, inbox=row.id, outcome=outcome, answers=len(ctx.spoken),

@@ -18,6 +18,7 @@ from config.decisions import Decisions
 from config.links import link_rules
 from handlers.context import Context
 from handlers.place import Placement
+from handlers.standing import followed
 from handlers.ties import kind_of, minutes, ties
 from models.ticket import OPEN, Status, Supporter, Ticket, TicketMessage
 from nlu.types import Matter
@@ -138,7 +139,7 @@ def _home_grid(ctx: Context) -> str | None:
 
 def rank(ctx: Context, matter: Matter | None, placement: Placement) -> list[Linked]:
     """Candidates by points, best first."""
-    return among(ctx, candidates(ctx, matter), matter, placement)
+    return followed(ctx.session, among(ctx, candidates(ctx, matter), matter, placement))
 
 
 def among(

@@ -14,8 +14,11 @@ from models.inbox import Inbox
 from models.message import Incoming, Purpose
 from models.person import STAFF, WORKERS, Person, Role
 from models.ticket import Supporter, Ticket
+from nlu import lexicon
+from nlu.normalize import normalize
 from nlu.types import Matter, Understanding, Utterance
 
+UNHEARD = Utterance("")
 ALARM = 0.9  # what the engine says when the lexicon of config/lexicon.yaml fires
 
 
@@ -23,7 +26,8 @@ ALARM = 0.9  # what the engine says when the lexicon of config/lexicon.yaml fire
 class Known:
     """What the database knew about a message before it was understood: read for a whole batch at once.
 
-    heard: what the engine was asked about it, the context with it.
+    heard: what the engine was asked about it, the context with it. before: what the sender said in the minutes before,
+    in a direct chat.
     """
 
     row: Inbox
@@ -32,7 +36,8 @@ class Known:
     photo: bool = False
     quoted_ticket: int | None = None
     quoted_message: Incoming | None = None
-    heard: Utterance = Utterance("")
+    heard: Utterance = UNHEARD
+    before: tuple[str, ...] = ()
 
 
 class Context(Desk):
@@ -93,6 +98,14 @@ class Context(Desk):
         """From what probability on a message is a matter; sooner where its words say that life is at stake."""
         return self.decisions.quiet_urgent if self.understanding.urgent >= ALARM else self.decisions.quiet
 
+    @property
+    def no_chatter(self) -> bool:
+        """The conformal set of what the message can be holds no chatter: act. Else, if it may be a matter, ask."""
+        u = self.understanding
+        if u.credible:
+            return u.credible["chatter"] <= self.decisions.errors.opened
+        return u.p("report") >= self.decisions.open
+
     def is_urgent(self, matter: Matter | None = None) -> bool:
         """Life, fire, gas, people trapped: by the head, by the lexicon, or by the nature of the kind."""
         rules, u = self.decisions, self.understanding
@@ -105,6 +118,8 @@ class Context(Desk):
         """Not for the group: by the head, by the lexicon, or by the nature of the kind."""
         rules, u = self.decisions, self.understanding
         kind, share = (matter or u.matters[0]).categories[0]
+        if any(lexicon.fired("sensitive", normalize(said)) for said in self.known.before):
+            return True  # 有件事不想让群里知道: and then what it is
         return u.sensitive >= rules.sensitive or (kind in rules.sensitive_kinds and share >= rules.sensitive_kind)
 
     @property

@@ -32,6 +32,9 @@ def no_link(_ticket: int, _person: str) -> str:
     return ""
 
 
+MANY_KINDS = 3  # beside the likeliest one: no help to whoever has to choose
+
+
 class Desk:
     """One decision's hands. `key` is stable for the thing decided on, so that what is put twice is put once."""
 
@@ -155,6 +158,8 @@ class Desk:
             facts.insert(1, (word("fact_grid"), grid.name))
         if ticket.urgent:
             facts.insert(0, (word("fact_urgent"), word("fact_yes")))
+        if perhaps := self.perhaps(ticket):
+            facts.append((word("fact_perhaps"), perhaps))
         buttons = [
             Button(text=word(f"button_{name}"), action=f"{name}:{ticket.id}")
             for name in ("accept", "transfer", "done", *(["dismiss"] if ticket.quiet else []))
@@ -163,6 +168,15 @@ class Desk:
             title=say("alert_title", **self.facts(ticket)), facts=tuple(facts), words=ticket.summary,
             buttons=tuple(buttons), link=self._link(ticket.id or 0, person),
         )  # fmt: skip
+
+    def perhaps(self, ticket: Ticket) -> str:
+        """What else the matter may be, as far as the engine could not rule it out; "" once somebody has decided."""
+        kinds = [kind for kind in ticket.reading.get("kinds", ()) if kind != ticket.category]
+        if not ticket.is_open or not kinds:
+            return ""
+        if len(kinds) >= MANY_KINDS:
+            return word("kind_unclear")
+        return word("kinds_joined").join(category_name(kind) for kind in kinds)
 
     # --- alerts -------------------------------------------------------------------------------------------------
 
@@ -234,7 +248,8 @@ class Desk:
             )  # fmt: skip
 
     def hurry(self, ticket: Ticket) -> None:
-        """A ticket has become urgent: its deadline comes nearer, never later. No other edit moves a deadline."""
+        """A ticket has become urgent: its deadline comes nearer, never later. Nothing that residents
+        say moves a deadline otherwise; what staff correct does (`handlers.retime`)."""
         urgent = limits.limits().urgent
         end = due(ticket.opened_at, urgent, self.calendar)
         self.session.flush()

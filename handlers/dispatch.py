@@ -107,3 +107,24 @@ def may_act(town: Town, person: str, ticket_grid: str | None, worker: str | None
         if duty.grid in chain and duty.role in (Role.PART_TIME, Role.DEPARTMENT) and duty.department == routed:
             return True
     return False
+
+
+def may_correct(
+    town: Town, person: str, ticket_grid: str | None, worker: str | None, category: str, *, staff_only: bool = False
+) -> bool:  # fmt: skip
+    """Whether somebody may say that a ticket is something else, or somewhere else: staff of its grid or one above, of
+    the department it is routed to, or the gridworker who is responsible.
+
+    staff_only: not the gridworker, for what joins or divides tickets. Being handed a ticket alone gives no such right.
+    """
+    chain = set(town.chain(ticket_grid or town.root))
+    duties = [duty for duty in town.duties.get(person, ()) if duty.grid in chain]
+    if any(duty.role in LEVELS for duty in duties):
+        return True
+    routed = department(town, category, ticket_grid)
+    if any(duty.role == Role.DEPARTMENT and duty.department == routed for duty in duties):
+        return True
+    if staff_only:
+        return False
+    stands_in = person == worker and Role.GRIDWORKER in town.roles(person)
+    return stands_in or any(duty.role == Role.GRIDWORKER for duty in duties)

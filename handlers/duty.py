@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from config.tables import category_name
-from handlers import dispatch
+from handlers import correct, dispatch
 from handlers.chosen import NUMBER, in_hand, meant
 from handlers.context import Context
 from handlers.filters import from_worker
@@ -189,10 +189,11 @@ def done(ctx: Context, ticket: Ticket, extra: str) -> None:
 
 
 def dismiss(ctx: Context, ticket: Ticket, extra: str) -> None:
-    """非诉求: looked at, and nothing to do; who was told that it is dealt with hears so."""
-    move(ctx.session, ticket, Status.DISMISSED, Actor.WORKER, ctx.who, ctx.now, note=extra)
+    """非诉求: looked at, and nothing to do; who was told that it is dealt with hears so. Kept to learn from."""
+    if not may(ticket, Status.DISMISSED, Actor.WORKER):
+        raise NotAllowed(f"{ticket.number}: {ticket.status} cannot be dismissed")
     _tell(ctx, "worker_dismissed", ticket)
-    ctx.tell_supporters(ticket, "dismissed")
+    correct.dismiss(ctx, ticket, ctx.who, extra)
 
 
 def transfer(ctx: Context, ticket: Ticket, extra: str) -> None:

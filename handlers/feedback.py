@@ -56,7 +56,8 @@ def not_settled(ctx: Context) -> str | None:
     matter = ctx.understanding.matters[0]
     placement = locate(ctx.town, ctx.where())
     link = ctx.decisions.link
-    ranked = [linked for linked in rank(ctx, matter, placement) if _can_go_back(ctx, linked.ticket)]
+    known = rank(ctx, matter, placement)
+    ranked = [linked for linked in known if _can_go_back(ctx, linked.ticket)]
     best = next((linked for linked in ranked if linked.points >= link.enough), None)
     if best is None:
         return None
@@ -144,10 +145,8 @@ def rated(ctx: Context) -> str | None:
 
 def _to_rate(ctx: Context) -> Ticket | None:
     """The ticket a rating is about: one it quotes or names, else the sender's settled last, else her latest."""
-    link = ctx.decisions.link
-    named = next(
-        (c.ticket for c in rank(ctx, None, Placement(None, None)) if c.points >= min(link.quoted, link.number)), None
-    )
+    ranked = rank(ctx, None, Placement(None, None))
+    named = next((c.ticket for c in ranked if c.named), None)
     if named is not None:
         return named
     m = ctx.message
@@ -155,7 +154,7 @@ def _to_rate(ctx: Context) -> Ticket | None:
         sa.select(Ticket)
         .join(Supporter, col(Supporter.ticket) == col(Ticket.id))
         .where(col(Supporter.channel) == m.channel, col(Supporter.sender) == m.sender)
-        .where(col(Ticket.status).not_in([Status.WITHDRAWN, Status.DISMISSED]))
+        .where(col(Ticket.status).not_in([Status.WITHDRAWN, Status.DISMISSED, Status.MERGED]))
         .limit(1)
     )
     settled = mine.where(col(Ticket.status) == Status.RESOLVED).order_by(sa.desc(col(Ticket.resolved_at)))

@@ -1,12 +1,13 @@
 """What residents tell: reports, and everything that belongs to one."""
 
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlmodel import col
 
-from handlers.assembly import Linked, rank, same_matter
+from handlers.assembly import Linked, in_window, rank, same_matter
 from handlers.context import Context
 from handlers.feedback import give_back
 from handlers.filters import QUESTION, kind, wordless
@@ -14,6 +15,7 @@ from handlers.matters import attach, forget, held_media, keep, open_ticket, tell
 from handlers.past import HELD
 from handlers.place import CHAT, Placement, locate
 from handlers.router import Router
+from handlers.suggest import suggest
 from handlers.workflow import Actor, may, move, record
 from models.chat import Question
 from models.message import Incoming, Kind
@@ -58,7 +60,7 @@ def without_words(ctx: Context) -> str:
     m = ctx.message
     placement = locate(ctx.town, ctx.where())
     ticket = _latest_own(ctx, minutes=ctx.decisions.photo_minutes)
-    quoted = next((linked for linked in rank(ctx, None, placement) if linked.points >= ctx.decisions.link.quoted), None)
+    quoted = next((linked for linked in rank(ctx, None, placement) if linked.named), None)
     if m.quote and quoted:
         ticket = quoted.ticket
     if ticket is not None and ticket.status not in (Status.WITHDRAWN, Status.CLOSED):
@@ -129,7 +131,7 @@ def _one(ctx: Context, matter: Matter, *, first: bool, several: bool) -> str | N
     if report >= belongs or several:
         known = None if several else same_matter(ctx, matter, ranked)
         if known is None and report >= ctx.least:
-            return open_matter(ctx, matter, placement, media, more=several)
+            return open_matter(ctx, matter, placement, media, more=several, ranked=ranked)
         best = known or best
     if best is not None and best.points >= rules.link.enough and report + belongs >= rules.belongs:
         if placement.weight > CHAT:
@@ -141,14 +143,19 @@ def _one(ctx: Context, matter: Matter, *, first: bool, several: bool) -> str | N
 
 
 def open_matter(
-    ctx: Context, matter: Matter, placement: Placement, media: list[Incoming], *, more: bool = False
-) -> str:
-    """A ticket for this matter, and the answer to who told of it. more: the message told of another one before."""
-    u, rules = ctx.understanding, ctx.decisions
+    ctx: Context, matter: Matter, placement: Placement, media: list[Incoming], *, more: bool = False,
+    ranked: Sequence[Linked] = (),
+) -> str:  # fmt: skip
+    """A ticket for this matter, and the answer to who told of it.
+
+    more: the message told of another one before. ranked: the tickets it was not sure enough to belong to; staff hear of
+    the likeliest.
+    """
     urgent, sensitive = ctx.is_urgent(matter), ctx.is_sensitive(matter)
-    quiet = u.p("report") < rules.open and not ctx.to_bot and not urgent
+    quiet = not ctx.no_chatter and not ctx.to_bot and not urgent
     before = _recurrence(ctx, matter, placement)
     ticket = open_ticket(ctx, matter, placement, media, quiet=quiet, urgent=urgent, sensitive=sensitive)
+    suggest(ctx, ticket, [linked for linked in ranked if in_window(ctx.decisions, ctx, linked.ticket)])
     if quiet:
         return "report"
     if sensitive and not ctx.direct:
@@ -162,8 +169,13 @@ def open_matter(
 
 def _may_speak(ctx: Context) -> bool:
     """Sure enough to say something in front of everybody; who speaks to the bot always gets an answer."""
-    sure = ctx.decisions.speak_urgent if ctx.is_urgent() else ctx.decisions.speak
-    return ctx.to_bot or ctx.understanding.p("report", *BELONGING) >= sure
+    rules, u = ctx.decisions, ctx.understanding
+    if ctx.to_bot:
+        return True
+    mass = u.p("report", *BELONGING)
+    if ctx.is_urgent():
+        return mass >= rules.speak_urgent
+    return u.credible["chatter"] <= rules.errors.spoken if u.credible else mass >= rules.speak
 
 
 def _answer(ctx: Context, ticket: Ticket, placement: Placement, before: Ticket | None, *, more: bool) -> None:

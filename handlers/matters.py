@@ -9,12 +9,13 @@ from sqlmodel import col
 
 from handlers import dispatch
 from handlers.context import Context
-from handlers.desk import tier_of
+from handlers.desk import Desk, tier_of
 from handlers.past import HELD
 from handlers.place import CHAT, Placement, Where
+from handlers.reading import reading
 from handlers.town import Town
 from handlers.workflow import record
-from models import inbox
+from models import correction, inbox, sample
 from models.chat import Question
 from models.inbox import Inbox
 from models.insert import insert_new
@@ -93,6 +94,8 @@ def open_ticket(
         status=Status.REPORTED, category=matter.category, tier=tier_of(matter.category), urgent=urgent,
         sensitive=sensitive, quiet=quiet, confidence=ctx.understanding.p("report"), channel=m.channel, chat=m.chat,
         reporter=m.sender, opened_at=m.sent_at, last_message_at=m.sent_at, summary=matter.text.strip(),
+        reading=reading(ctx.understanding, matter, ctx.known.heard.context)
+        | {"kinds": list(matter.likely(ctx.decisions.errors.leaf))},
     )  # fmt: skip
     ctx.place_ticket(ticket, placement)
     ctx.session.flush()
@@ -198,6 +201,8 @@ def forget(ctx: Context, message: str) -> None:
     row = inbox.find(ctx.session, m.channel, m.chat, message)
     if row is None or row.sender != m.sender:
         return
+    correction.take_back(ctx.session, m.channel, m.chat, message)
+    sample.take_back(ctx.session, m.channel, m.chat, message)
     empty: dict[str, object] = {"text": "", "media": (), "lon": None, "lat": None, "label": "", "forwarded": ()}
     row.payload = inbox.read(row).model_copy(update=empty).model_dump_json(exclude_defaults=True)
     row.outcome = "recalled" if row.outcome in (HELD, SILENT) else row.outcome
@@ -212,15 +217,15 @@ def forget(ctx: Context, message: str) -> None:
     )
 
 
-def tell_again(ctx: Context, ticket: Ticket) -> None:
+def tell_again(desk: Desk, ticket: Ticket) -> None:
     """The ticket's words, from the messages that still have any."""
-    rows = ctx.session.scalars(
+    rows = desk.session.scalars(
         sa.select(col(TicketMessage.text))
         .where(col(TicketMessage.ticket) == ticket.id, col(TicketMessage.role).in_(MADE_OF))
         .order_by(col(TicketMessage.id))
     )
     ticket.summary = "\n".join(filter(None, rows))[:2000]
-    ctx.session.add(ticket)
+    desk.session.add(ticket)
 
 
 def settle_place(ctx: Context, ticket: Ticket, role: str, found: Placement) -> bool:

@@ -1,5 +1,6 @@
 """What the database knows about messages before they are understood: three queries for a whole batch."""
 
+import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -15,14 +16,24 @@ from models.inbox import Inbox
 from models.message import Incoming
 from models.outbox import Outbox
 from models.ticket import TicketMessage
-from nlu.timeline import FORGET, MEDIA, PHOTO_MINUTES
+from nlu.timeline import BEFORE_MESSAGES, FORGET, MEDIA, PHOTO_MINUTES, after
 from nlu.types import Context, Utterance
 
 RECENT = timedelta(minutes=60)
 ASKED = timedelta(minutes=120)
+LATELY = timedelta(minutes=10)
 HELD = "held"
 Who = tuple[str, str, str]  # channel, chat, and a sender or a message
 Chats = Sequence[tuple[str, str]]
+Line = tuple[datetime, str, str, str]  # when, kind, words, message
+# Built once: putting a statement together costs more than running it.
+RECENT_ROWS = sa.select(
+    col(Inbox.channel), col(Inbox.chat), col(Inbox.sender), col(Inbox.sent_at), col(Inbox.kind), col(Inbox.outcome),
+    col(Inbox.message), col(Inbox.payload),
+).where(
+    sa.tuple_(col(Inbox.channel), col(Inbox.chat)).in_(sa.bindparam("chats", expanding=True)),
+    col(Inbox.finished_at).is_not(None), col(Inbox.sent_at) > sa.bindparam("since"),
+)  # fmt: skip
 
 
 def recall(session: Session, town: Town, rows: Sequence[Inbox]) -> list[tuple[Known, Utterance]]:
@@ -38,7 +49,7 @@ def recall(session: Session, town: Town, rows: Sequence[Inbox]) -> list[tuple[Kn
     told = _told(session, chats, start)
     quoted = _quoted(session, messages)
     ours = _our_lines(session, messages)
-    latest, photos = _recent(session, chats, start)
+    latest, photos, said = _recent(session, chats, start)
     questions = _questions(session, chats, start)
     out = []
     for row, m in zip(rows, messages, strict=True):
@@ -59,10 +70,20 @@ def recall(session: Session, town: Town, rows: Sequence[Inbox]) -> list[tuple[Kn
             own_photo=photo if photo is not None and photo <= PHOTO_MINUTES else None,
             pause=_minutes(latest.get(who), m.sent_at),
             asked=question is not None,
+            **after(
+                m.text,
+                [
+                    (age, kind, text)
+                    for at, kind, text, message in said.get((m.channel, m.chat), ())
+                    if message != m.id and (age := (m.sent_at - at).total_seconds() / 60) >= 0
+                ],
+            ),  # type: ignore[arg-type]
         )
         pointed = _pointed_to(session, m, context) if context.quotes == "other" else None
         words = "\n".join(filter(None, [m.words, pointed.words if pointed else ""]))
-        out.append((Known(row, m, question, photo is not None, about, pointed), Utterance(words, context)))
+        heard = Utterance(words, context)
+        lately = _lately(m, said.get((m.channel, m.chat), ())) if context.direct else ()
+        out.append((Known(row, m, question, photo is not None, about, pointed, heard, lately), heard))
     return out
 
 
@@ -113,22 +134,43 @@ def _pointed_to(session: Session, m: Incoming, context: Context) -> Incoming | N
         return None  # a row that cannot be read is buried by itself; who quotes it is still heard
 
 
-def _recent(session: Session, chats: Chats, start: datetime) -> tuple[dict[Who, datetime], dict[Who, datetime]]:
-    """When each person last said something within the hour, and last posted a picture that belongs to nothing yet."""
+def _recent(
+    session: Session, chats: Chats, start: datetime
+) -> tuple[dict[Who, datetime], dict[Who, datetime], dict[tuple[str, str], list[Line]]]:
+    """When each person last said something within the hour, when she last posted a picture that belongs to nothing yet,
+    and the last lines of each chat."""
     latest: dict[Who, datetime] = {}
     photos: dict[Who, datetime] = {}
-    row = Inbox
-    statement = (
-        sa.select(col(row.channel), col(row.chat), col(row.sender), col(row.sent_at), col(row.kind), col(row.outcome))
-        .where(sa.tuple_(col(row.channel), col(row.chat)).in_(chats), col(row.finished_at).is_not(None))
-        .where(col(row.sent_at) > start - RECENT)
-    )
-    for channel, chat, sender, sent_at, kind, outcome in session.execute(statement):
+    said: dict[tuple[str, str], list[Line]] = {}
+    for channel, chat, sender, sent_at, kind, outcome, message, payload in session.execute(
+        RECENT_ROWS, {"chats": list(chats), "since": start - RECENT}
+    ):
         who = (channel, chat, sender)
         latest[who] = max(sent_at, latest.get(who, sent_at))
         if kind in MEDIA and outcome == HELD:
             photos[who] = max(sent_at, photos.get(who, sent_at))
-    return latest, photos
+        said.setdefault((channel, chat), []).append((sent_at, kind, payload, message))
+    return latest, photos, {chat: _read(lines) for chat, lines in said.items()}
+
+
+def _read(lines: list[Line]) -> list[Line]:
+    """The last few lines with their words instead of their rows. One more than counts: a message may be among them."""
+    kept = sorted(lines, key=lambda line: line[0])[-(BEFORE_MESSAGES + 1) :]
+    return [(at, kind, _text(payload), message) for at, kind, payload, message in kept]
+
+
+def _lately(m: Incoming, lines: Sequence[Line]) -> tuple[str, ...]:
+    """What was said here in the minutes before; in a direct chat all of it is the sender's own."""
+    return tuple(
+        text for at, _, text, message in lines if text and message != m.id and timedelta() <= m.sent_at - at <= LATELY
+    )
+
+
+def _text(payload: str) -> str:
+    try:
+        return str(json.loads(payload).get("text", ""))
+    except (ValueError, AttributeError):
+        return ""  # a row that cannot be read is buried by itself; those after it are still heard
 
 
 def _questions(

@@ -11,7 +11,6 @@ from handlers.filters import intent
 from handlers.matters import keep
 from handlers.place import locate
 from handlers.router import Router
-from handlers.standing import followed
 from handlers.workflow import record
 from models.ticket import OPEN, Ticket, TicketEvent
 
@@ -22,7 +21,7 @@ FAINT = -2.0
 
 def stands(ctx: Context) -> str | None:
     """The status of the sender's own latest matter, for a question in the direct chat that nothing else answers."""
-    ranked = followed(ctx.session, rank(ctx, ctx.understanding.matters[0], locate(ctx.town, ctx.where())))
+    ranked = rank(ctx, ctx.understanding.matters[0], locate(ctx.town, ctx.where()))
     own = [linked for linked in ranked if linked.own]
     if not ctx.direct or not own:
         return None
@@ -37,7 +36,7 @@ def asked(ctx: Context) -> str | None:
     The worker hears of it too (催办), at most once a day for each ticket.
     """
     placement = locate(ctx.town, ctx.where())
-    ranked = followed(ctx.session, rank(ctx, ctx.understanding.matters[0], placement))
+    ranked = rank(ctx, ctx.understanding.matters[0], placement)
     own = [linked for linked in ranked if linked.own]
     best = max(own, key=lambda linked: linked.points, default=None) or next(iter(ranked), None)
     if best is None or (best.points < FAINT and not best.own):

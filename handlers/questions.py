@@ -146,7 +146,7 @@ def about_me(ctx: Context) -> str:
 def passes_on(ctx: Context) -> str | None:
     """A leader or resident tells the bot how a matter goes: its worker gets the words."""
     ranked = rank(ctx, ctx.understanding.matters[0], locate(ctx.town, ctx.where()))
-    best = next((linked.ticket for linked in ranked if linked.points >= ctx.decisions.link.enough / 2), None)
+    best = next((linked.ticket for linked in ranked if linked.points >= ctx.decisions.link.suggest), None)
     if best is None:
         return None
     ctx.alert_worker(best, "alert_more", "note", words=ctx.message.words)

@@ -1,6 +1,7 @@
 """The order in which handlers are asked about a message."""
 
 from handlers.context import Context
+from handlers.corrections import corrections
 from handlers.duty import duty
 from handlers.feedback import feedback
 from handlers.intake import intake
@@ -10,7 +11,7 @@ from handlers.questions import questions, taught
 from handlers.router import Router
 
 root = Router("root")
-for router in (taught, duty, progress, feedback, intake, questions):
+for router in (taught, corrections, duty, progress, feedback, intake, questions):
     root.include(router)
 
 

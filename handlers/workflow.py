@@ -15,13 +15,14 @@ class Actor(StrEnum):
     SYSTEM = "system"
     REPORTER = "reporter"
     WORKER = "worker"
+    STAFF = "staff"
 
 
 class NotAllowed(Exception):
     """The ticket cannot go there from where it is, or not by this actor."""
 
 
-_W, _R, _S = Actor.WORKER, Actor.REPORTER, Actor.SYSTEM
+_W, _R, _S, _C = Actor.WORKER, Actor.REPORTER, Actor.SYSTEM, Actor.STAFF
 MOVES: dict[Status, dict[Status, frozenset[Actor]]] = {
     Status.REPORTED: {
         Status.ASSIGNED: frozenset({_S, _W}),
@@ -29,6 +30,7 @@ MOVES: dict[Status, dict[Status, frozenset[Actor]]] = {
         Status.RESOLVED: frozenset({_W}),
         Status.WITHDRAWN: frozenset({_R}),
         Status.DISMISSED: frozenset({_W}),
+        Status.MERGED: frozenset({_C}),
     },
     Status.ASSIGNED: {
         Status.ASSIGNED: frozenset({_S, _W}),
@@ -36,12 +38,14 @@ MOVES: dict[Status, dict[Status, frozenset[Actor]]] = {
         Status.RESOLVED: frozenset({_W}),
         Status.WITHDRAWN: frozenset({_R}),
         Status.DISMISSED: frozenset({_W}),
+        Status.MERGED: frozenset({_C}),
     },
     Status.ACCEPTED: {
         Status.ASSIGNED: frozenset({_S, _W}),
         Status.RESOLVED: frozenset({_W}),
         Status.WITHDRAWN: frozenset({_R}),
         Status.DISMISSED: frozenset({_W}),
+        Status.MERGED: frozenset({_C}),
     },
     Status.RESOLVED: {
         Status.CLOSED: frozenset({_R, _S}),
@@ -53,11 +57,13 @@ MOVES: dict[Status, dict[Status, frozenset[Actor]]] = {
         Status.ACCEPTED: frozenset({_W}),
         Status.RESOLVED: frozenset({_W}),
         Status.WITHDRAWN: frozenset({_R}),
+        Status.MERGED: frozenset({_C}),
     },
     Status.WITHDRAWN: {},
     Status.DISMISSED: {Status.REOPENED: frozenset({_R, _W})},
+    Status.MERGED: {},
 }
-ENDED = frozenset({Status.RESOLVED, Status.CLOSED, Status.WITHDRAWN, Status.DISMISSED})
+ENDED = frozenset({Status.RESOLVED, Status.CLOSED, Status.WITHDRAWN, Status.DISMISSED, Status.MERGED})
 
 
 def may(ticket: Ticket, to: Status, actor: Actor) -> bool:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
@@ -10,7 +11,7 @@ from models.base import BigId, choice
 
 
 class Status(StrEnum):
-    """Where a matter stands. Chinese terms: 已受理, 已派单, 已接单, 已办结, 已评价, 重办, 已撤回, 非诉求."""
+    """Where a matter stands. Chinese terms: 已受理, 已派单, 已接单, 已办结, 已评价, 重办, 已撤回, 非诉求, 已合并."""
 
     REPORTED = "reported"
     ASSIGNED = "assigned"
@@ -20,6 +21,7 @@ class Status(StrEnum):
     REOPENED = "reopened"
     WITHDRAWN = "withdrawn"
     DISMISSED = "dismissed"
+    MERGED = "merged"
 
 
 OPEN = (Status.REPORTED, Status.ASSIGNED, Status.ACCEPTED, Status.REOPENED)
@@ -33,7 +35,8 @@ _VERSION = sa.Column("version", sa.Integer(), nullable=False)
 class Ticket(SQLModel, table=True):
     """One matter. `quiet`: the understanding was unsure that it is one, so the chat was told nothing and the worker
     confirms. `evidence` says why the grid and the place were chosen; `from_home`: only the register knows the place, so
-    it is not said in a group."""
+    it is not said in a group. `reading`: what the engine made of the message that opened it (`handlers.reading`).
+    `merged_into`: the ticket that took this one over."""
 
     __table_args__ = (
         sa.Index("ix_ticket_chat", "channel", "chat", "last_message_at"),
@@ -64,6 +67,9 @@ class Ticket(SQLModel, table=True):
     resolved_at: datetime | None = None
     closed_at: datetime | None = None
     rating: int | None = None
+    reading: dict[str, Any] = Field(default_factory=dict, sa_type=sa.JSON)
+    # No foreign key: SQLite could add one only by writing the whole table anew, and tickets are never removed.
+    merged_into: int | None = Field(default=None, sa_type=BigId)
     version: int = Field(default=0, sa_column=_VERSION)
 
     @property

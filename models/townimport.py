@@ -12,6 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from models.alias import confirmed, with_learned
 from models.tables import metadata
 from models.townpack import Pack
 
@@ -49,14 +50,15 @@ def rows_table(summary: Summary) -> list[tuple[str, int, int, int, int, int]]:
 def import_pack(session: Session, pack: Pack) -> Summary:
     """Make the tables say what the pack says.
 
-    A person's `away_until` and `deputy` belong to the running service and are not touched. A pack without boundaries
+    A person's `away_until` and `deputy` belong to the running service and are not touched, and so do the nicknames that
+    staff confirmed: a place has those of the pack and these. A pack without boundaries
     leaves those in the database as they are; one that has some decides about all of its grids.
     Raises sqlalchemy.exc.IntegrityError if the pack was not checked by `read_pack`.
     """
     session.flush()
     town = _Import(session)
     town.write("grid", ("code",), _grids(session, pack))
-    town.write("place", ("code",), [vars(row) for row in pack.places])
+    town.write("place", ("code",), _places(session, pack))
     town.write("person", ("code",), [{"code": row.code, "name": row.name, "home": row.home} for row in pack.people])
     town.write("duty", ("person", "role", "grid", "department"), _duties(pack), remove=True)
     town.write("identity", ("channel", "user"), _identities(pack))
@@ -72,6 +74,11 @@ def _grids(session: Session, pack: Pack) -> list[dict[str, Any]]:
         grid = metadata.tables["grid"]
         boundaries = {row.code: row.boundary for row in session.execute(sa.select(grid.c.code, grid.c.boundary))}
     return [vars(row) | {"boundary": boundaries.get(row.code, "")} for row in pack.grids]
+
+
+def _places(session: Session, pack: Pack) -> list[dict[str, Any]]:
+    learned = confirmed(session)
+    return [vars(row) | {"aliases": with_learned(row.aliases, learned.get(row.code, ()))} for row in pack.places]
 
 
 def _duties(pack: Pack) -> list[dict[str, Any]]:

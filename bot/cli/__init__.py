@@ -8,20 +8,25 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from bot import logs
-from bot.cli import history, inbox, nlu, outbox, person, run, state, town
+from bot.cli import alias, history, inbox, nlu, outbox, person, review, run, state, ticket, town
+from bot.cli.desk import Busy
 from bot.cli.opened import NotReady
 from bot.replay import BadTranscript
 from bot.training import NotTrained
 from config.settings import SettingsError
 from config.tables import TableError
+from handlers.corrected import BadCorrection, NotYours
+from handlers.workflow import NotAllowed
 from models.database import BadAddress
 from models.person import BadLeave, NoSuchPerson
 from models.townpack import BadPack
 from nlu.corpus import BadData
+from nlu.store import NotPossible
 
 # What is wrong outside of the program; each says so itself.
 OUTSIDE = (
     SettingsError, TableError, BadAddress, NotReady, BadTranscript, BadData, NotTrained, NoSuchPerson, BadLeave,
+    BadCorrection, NotYours, NotAllowed, Busy, NotPossible,
 )  # fmt: skip
 app = typer.Typer(
     name="linsheng",
@@ -37,6 +42,9 @@ app.command()(nlu.train)
 app.command()(state.doctor)
 app.add_typer(town.app, name="town")
 app.add_typer(person.app, name="person")
+app.add_typer(ticket.app, name="ticket")
+app.add_typer(alias.app, name="alias")
+app.add_typer(review.app, name="review")
 app.add_typer(nlu.app, name="nlu")
 app.add_typer(inbox.app, name="inbox")
 app.add_typer(outbox.app, name="outbox")

@@ -6,25 +6,31 @@ from typing import Annotated
 import typer
 
 from bot import evaluation
-from bot.cli import show
+from bot.cli import data, fit, learning, show
 from bot.evaluation import Scores
+from bot.rasa_engine import chosen
 from bot.towns import names_of
-from bot.training import alone, folder_of
+from bot.training import alone
 from config.settings import load_settings
 from config.tables import category_name, leaves
 from models.database import Database, is_there
-from nlu import corpus
+from models.townpack import read_pack
+from nlu import corpus, store
 from nlu.embedded import EmbeddedEngine
+from nlu.export import CHATTER, export
 from nlu.gazetteer import NOWHERE
 from nlu.types import Context, Names, Understanding, Utterance
 
 app = typer.Typer(no_args_is_help=True, help="Ask the engine, and measure it.")
+app.add_typer(fit.app, name="fit")
+app.command()(data.data)
+learning.register(app)
 
 
 def train(force: Annotated[bool, typer.Option("--force", help="Even if the artefact is there.")] = False) -> None:
     """Train the embedded engine on the data that ship; takes seconds, and is kept in the data folder."""
     home, known = load_settings().home, leaves()
-    folder = folder_of(home, known)
+    folder = store.shipped(home, known)
     with alone(home), show.bar("engine") as bar:
         if force:
             from nlu.train import train as train_heads  # noqa: PLC0415 - a second of imports nothing else needs
@@ -32,7 +38,7 @@ def train(force: Annotated[bool, typer.Option("--force", help="Even if the artef
             heads = train_heads(corpus.everything(frozenset(known)), known, progress=bar.share)
             (folder / "heads.json").unlink(missing_ok=True)  # or an end in between leaves an old half beside a new one
             heads.save(folder)
-        engine = EmbeddedEngine.ready(home, known, bar.share)
+        engine = EmbeddedEngine.shipped(home, known, bar.share)
     show.table(("fact", "value"), [*engine.heads.facts.items(), ("folder", folder)])
 
 
@@ -44,8 +50,9 @@ def parse(
     """What the engine makes of some messages; the names are those of the deployment's town, if there is one."""
     settings = load_settings()
     with show.bar("engine") as bar:
-        engine = EmbeddedEngine.ready(settings.home, leaves(), bar.share)
-    answers = engine.parse([Utterance(text, Context(direct=direct)) for text in texts], _names(settings.url))
+        own = EmbeddedEngine.ready(settings.home, leaves(), bar.share)
+    with chosen(settings, own) as engine:
+        answers = engine.parse([Utterance(text, Context(direct=direct)) for text in texts], _names(settings.url))
     for text, answer in zip(texts, answers, strict=True):
         show.table(("", ""), _lines(answer), title=text)
 
@@ -62,7 +69,7 @@ def _names(url: str) -> Names:
 
 def _lines(answer: Understanding) -> list[tuple[str, str]]:
     likeliest = sorted(answer.intents.items(), key=lambda item: -item[1])[:3]
-    lines = [("intent", "  ".join(f"{name} {share:.2f}" for name, share in likeliest))]
+    lines = [("engine", answer.engine), ("intent", "  ".join(f"{name} {share:.2f}" for name, share in likeliest))]
     for number, matter in enumerate(answer.matters, 1):
         kinds = "  ".join(f"{category_name(code)} {share:.2f}" for code, share in matter.categories[:3])
         lines.append(("category" if len(answer.matters) == 1 else f"matter {number}", kinds))
@@ -87,8 +94,9 @@ def evaluate(
     found: list[Scores] = []
     with show.bar("engine") as bar:
         if town:
-            engine = EmbeddedEngine.ready(load_settings().home, known, bar.share)
-            found = [evaluation.of_pack(engine, folder) for folder in town]
+            settings = load_settings()
+            with chosen(settings, EmbeddedEngine.ready(settings.home, known, bar.share)) as engine:
+                found = [evaluation.of_pack(engine, folder) for folder in town]
         else:
             folders = corpus.towns()
             for number, folder in enumerate(folders):
@@ -99,4 +107,28 @@ def evaluate(
     show.table(
         ("town", "said", "reports", "precise", "found", "category", "urgent", "found"),
         [(s.name, s.messages, s.reports, s.precision, s.recall, s.category, s.urgent, s.urgent_recall) for s in found],
+    )
+
+
+@app.command("export")
+def export_(
+    out: Annotated[Path, typer.Option(help="The folder for nlu.yml and domain.yml.")],
+    town: Annotated[Path | None, typer.Option(help="A town pack; unset: the town of LINSHENG_TOWN.")] = None,
+    chatter: Annotated[int, typer.Option(help="Lines of the towns' talk that are kept.", min=0)] = CHATTER,
+) -> None:
+    """Write the training data as Rasa reads them, with the names of the deployment's town as its lookup table."""
+    pack = town or load_settings().town
+    places = read_pack(pack).places if pack else ()
+    names = [name for place in places for name in [place.name, *place.aliases.split("|")] if name]
+    written = export(out, leaves(), names, chatter=chatter)
+    show.table(
+        ("what", "count"),
+        [
+            ("lines", written.intents.total()),
+            ("intents", len(written.intents)),
+            ("chatter among them", written.intents["chatter"]),
+            ("left out by the caps", written.left_out),
+            ("names in the lookup table", written.names),
+        ],
+        title=str(out),
     )

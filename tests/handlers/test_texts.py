@@ -23,7 +23,7 @@ VALUES = {
     "number": "LS00042", "place": "桂雨名苑西区地下车库", "category": "公共设施/楼道灯", "options": "1栋、2栋、3栋",
     "people": 12, "before": "LS00007", "department": "街道城建办", "level": "社区", "status": "网格员正在处理",
     "count": 3, "workers": "网格员小顾", "leaders": "秀英姐", "due": "今天18:00", "words": "还是没人来修",
-    "worker": "网格员小顾",
+    "worker": "网格员小顾", "into": "LS00007",
 }  # fmt: skip
 
 

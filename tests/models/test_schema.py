@@ -12,9 +12,10 @@ from alembic import command
 from alembic.util import CommandError
 from sqlmodel import Session
 
+from models import correction as corrections
 from models import schema
 from models.database import Database
-from models.tables import Person, Status, Ticket, metadata
+from models.tables import Correction, CorrectionKind, Person, Status, Ticket, metadata
 from tests.conftest import HandClock
 from tests.models.letters import open_ticket
 
@@ -59,6 +60,35 @@ def test_check_sees_a_difference(db: Database) -> None:
         schema.check(db)
 
 
+def test_tickets_from_before_corrections_are_kept(bare: Database) -> None:
+    """0002 adds columns to a table that others refer to: on SQLite it must not be written anew."""
+    schema._locked(bare, lambda config: command.upgrade(config, "0001"))
+    old = "2026-03-02 00:00:00+00"
+    with bare.engine.begin() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO ticket (id, status, category, tier, from_home, spot, evidence, summary, urgent, sensitive,"
+                " quiet, confidence, channel, chat, reporter, opened_at, last_message_at, version) VALUES (7, 'closed',"
+                " 'city.noise', 1, false, '', '[]', '吵', false, false, false, 1, 'web', 'g1', 'u01', :at, :at, 3)"
+            ),
+            {"at": old},
+        )
+        connection.execute(
+            sa.text(
+                "INSERT INTO ticketevent (ticket, at, actor, what, status, note)"
+                " VALUES (7, :at, 'x', 'opened', 'closed', '')"
+            ),
+            {"at": old},
+        )
+    schema.upgrade(bare)
+    schema.check(bare)
+    ticket = bare.tx(lambda session: session.get_one(Ticket, 7))
+    assert (ticket.number, ticket.reading, ticket.merged_into, ticket.version) == ("LS00007", {}, None, 3)
+    schema._locked(bare, lambda config: command.downgrade(config, "0001"))
+    with bare.engine.begin() as connection:
+        assert connection.execute(sa.text("SELECT count(*) FROM ticket, ticketevent")).scalar_one() == 1
+
+
 def test_down_to_nothing_and_up_again(bare: Database) -> None:
     schema.upgrade(bare)
     schema._locked(bare, lambda config: command.downgrade(config, "base"))
@@ -88,6 +118,30 @@ def test_enums_are_stored_by_value(db: Database, clock: HandClock) -> None:
         assert connection.execute(sa.text("SELECT status FROM ticket")).scalar_one() == "assigned"
     read = db.tx(lambda session: session.scalars(sa.select(Ticket)).one())
     assert read.status is Status.ASSIGNED
+
+
+def test_a_correction_comes_back_as_it_was_written(db: Database, clock: HandClock) -> None:
+    words = [{"channel": "web", "chat": "g1", "message": "m/%_1", "role": "report", "text": "灯不亮"}]
+
+    def write(session: Session) -> None:
+        session.add(Person(code="C01", name="余"))
+        session.flush()
+        ticket = open_ticket(session, clock(), reading={"engine": "e:1", "context": {"own_ticket": 2.5}})
+        for message in ("m/%_1", "m/xy1"):
+            session.add(
+                Correction(
+                    at=clock(), by="C01", ticket=ticket.id, kind=CorrectionKind.CATEGORY, engine="e:1",
+                    words=[words[0] | {"message": message}], context={"own_ticket": 2.5}, before={"tier": 1}, after={},
+                )
+            )  # fmt: skip
+
+    db.tx(write)
+    first, second = db.tx(lambda session: list(corrections.since(session, 0, 10)))
+    assert (first.kind, first.words, first.context) == (CorrectionKind.CATEGORY, words, {"own_ticket": 2.5})
+    db.tx(lambda session: corrections.take_back(session, "web", "g2", "m/%_1"))
+    db.tx(lambda session: corrections.take_back(session, "web", "g1", "m/%_1"))
+    first, second = db.tx(lambda session: list(corrections.since(session, 0, 10)))
+    assert (first.words[0]["text"], second.words[0]["text"], first.before) == ("", "灯不亮", {"tier": 1})
 
 
 @pytest.mark.parametrize("offset", [0, 8, -5])

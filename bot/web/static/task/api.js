@@ -17,9 +17,10 @@ async function ask(path, options) {
 }
 
 export const state = async (press = "") => (await ask(`/state?press=${encodeURIComponent(press)}`)).json();
+export const places = async (words) => (await (await ask(`/places?q=${encodeURIComponent(words)}`)).json()).places;
 export const page = async () => new DOMParser().parseFromString(await (await ask("")).text(), "text/html");
 
-/** fields: {action, note, client_id}; the same client_id may be posted again without harm. */
+/** fields: {action, note, value, client_id}; the same client_id may be posted again without harm. */
 export function act(fields, photo) {
   if (!photo) {
     return ask("/act", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(fields) });

@@ -1,6 +1,7 @@
 // Presses and waits: what may be done and what came of it, the server says.
 
 import { act, page, shrink, state } from "./api.js";
+import { ticked, wanted } from "./correct.js";
 
 const POLL = 600; // milliseconds between looks while a press is on its way
 const PATIENCE = 45; // looks before the person is told that it takes longer
@@ -34,10 +35,15 @@ function offer(actions) {
   document.getElementById("work").hidden = actions.length === 0;
 }
 
-/** Show the ticket as it is now; what the person has typed stays. */
-async function refresh(actions) {
+/** Show the ticket as it is now; what the person has typed and ticked stays, unless `all` is to be as it is now. */
+async function refresh(actions, all = false) {
   const fresh = await page();
-  for (const id of ["ticket", "history"]) document.getElementById(id).replaceWith(fresh.getElementById(id));
+  const keep = all ? [] : ticked();
+  const editing = !all && document.querySelector("#correct details[open]");
+  for (const id of ["ticket", "history", ...(editing ? [] : ["correct"])]) {
+    document.getElementById(id).replaceWith(fresh.getElementById(id));
+  }
+  for (const box of document.querySelectorAll("input[name=tick]")) box.checked = keep.includes(box.value);
   offer(actions);
 }
 
@@ -50,11 +56,12 @@ async function settled(id) {
   return null;
 }
 
-async function press(action) {
+async function press(action, value = "") {
   const file = action === "done" ? photo.files[0] : undefined;
-  const same = pending && pending.action === action && pending.note === note.value && pending.file === file;
-  if (!same) pending = { action, note: note.value, file, id: newId() };
-  await act({ action, note: pending.note, client_id: pending.id }, file && (await shrink(file)));
+  const words = value ? "" : note.value; // a correction has its value, the rest has the note
+  const same = pending && pending.action === action && pending.value === value && pending.note === words && pending.file === file;
+  if (!same) pending = { action, value, note: words, file, id: newId() };
+  await act({ action, note: words, value, client_id: pending.id }, file && (await shrink(file)));
   const now = await settled(pending.id);
   if (now === null) {
     tell("已收到，还在处理，请稍后再看");
@@ -62,12 +69,12 @@ async function press(action) {
   }
   pending = null;
   const refused = now.press.outcome !== "work";
-  if (!refused) {
+  if (!refused && !value) {
     note.value = "";
     photo.value = "";
     photoName.textContent = askPhoto;
   }
-  await refresh(now.actions);
+  await refresh(now.actions, !refused);
   tell(now.press.answer || (refused ? "没有改动" : "已处理"), refused);
 }
 
@@ -76,14 +83,24 @@ function calm() {
     button.textContent = name;
     button.classList.remove("sure");
   }
+  for (const button of document.querySelectorAll("button[data-correct].sure")) {
+    button.textContent = button.dataset.name;
+    button.classList.remove("sure");
+  }
 }
 
 async function pressed(button) {
-  const { action } = button.dataset;
+  const { action, correct, sure = CONFIRM[action] } = button.dataset;
   if (busy) return;
-  if (CONFIRM[action] && !button.classList.contains("sure")) {
+  const { value, missing } = correct ? wanted(button) : {};
+  if (missing) {
+    tell(missing, true);
+    return;
+  }
+  if (sure && !button.classList.contains("sure")) {
     calm();
-    button.textContent = CONFIRM[action];
+    button.dataset.name = button.textContent;
+    button.textContent = sure;
     button.classList.add("sure");
     clearTimeout(pressed.timer);
     pressed.timer = setTimeout(calm, SURE);
@@ -91,14 +108,15 @@ async function pressed(button) {
   }
   calm();
   busy = true;
-  buttons.forEach((one) => { one.disabled = true; });
+  const all = () => [...buttons, ...document.querySelectorAll("button[data-correct]")];
+  all().forEach((one) => { one.disabled = true; });
   tell("正在提交…");
   try {
-    await press(action);
+    await press(correct ?? action, value);
   } catch (fault) {
     tell(fault.message, true);
   }
-  buttons.forEach((one) => { one.disabled = false; });
+  all().forEach((one) => { one.disabled = false; });
   busy = false;
 }
 
@@ -113,6 +131,10 @@ async function look() {
 }
 
 for (const button of buttons) button.addEventListener("click", () => pressed(button));
+document.addEventListener("click", ({ target }) => {
+  const button = target.closest("button[data-correct]");
+  if (button) pressed(button);
+});
 photo.addEventListener("change", () => { photoName.textContent = photo.files.length ? "已选 1 张照片，点这里可更换" : askPhoto; });
 document.addEventListener("visibilitychange", look);
 setInterval(look, IDLE);
