@@ -8,8 +8,11 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import aiohttp
 import sqlalchemy as sa
 
+from bot.rasa_client import RasaClient
+from bot.rasa_engine import token
 from bot.table_check import faults
 from bot.training import folder_of, is_trained
 from config.settings import Settings, SettingsError, load_settings
@@ -24,6 +27,7 @@ from models.database import BadAddress, Database, is_there
 from models.person import WORKERS, Role
 from models.schema import current, known
 from nlu.corpus import BadData
+from nlu.rasa_answer import Garbage
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 SKEW = timedelta(seconds=5)
@@ -50,6 +54,7 @@ def examine(clock: Clock = utc_now) -> list[Finding]:
     found += _safely("data folder", lambda: [_folder(settings.home)])
     found += _safely("database", lambda: _database(settings, clock))
     found += _safely("engine", lambda: [_engine(settings)])
+    found += _safely("rasa", lambda: _rasa(settings))
     found += _safely("tables", lambda: _tables(settings))
     found += _safely("tiers", lambda: [_tiers()])
     found += _safely("calendar", lambda: _calendar(settings, clock))
@@ -158,6 +163,26 @@ def _engine(settings: Settings) -> Finding:
     if is_trained(settings.home, known):
         return Finding("engine", OK, f"trained, {folder_of(settings.home, known).name}")
     return Finding("engine", WARN, "not trained for these data yet: `linsheng train`, or the first `serve` does it.")
+
+
+def _rasa(settings: Settings) -> Iterator[Finding]:
+    """Only where it is chosen. Without it the bot works, by the embedded engine: a warning."""
+    if settings.nlu == "embedded":
+        return
+    client = RasaClient(settings.rasa, token(settings), leaves())
+    try:
+        yield Finding("rasa", OK, f"answers at {settings.rasa.url}, model {client.model()[:12]}")
+    except aiohttp.ClientResponseError as error:
+        todo = {
+            401: "the token is wrong: LINSHENG_RASA__TOKEN, or that of HOME/rasa/token",
+            409: "it has no model: `make rasa`",
+        }.get(error.status, f"it answers {error.status}")
+        yield Finding("rasa", WARN, f"{settings.rasa.url}: {todo}. The embedded engine answers alone.")
+    except (aiohttp.ClientError, TimeoutError, Garbage) as error:
+        said = f"no answer at {settings.rasa.url} ({type(error).__name__}): start `make rasa-serve`, or look at"
+        yield Finding("rasa", WARN, f"{said} LINSHENG_RASA__URL. The embedded engine answers alone.")
+    finally:
+        client.close()
 
 
 def _tables(settings: Settings) -> list[Finding]:

@@ -12,3 +12,6 @@ deadlines = Counter("linsheng_deadlines_fired_total", "Deadlines that fell due",
 backlog = Gauge("linsheng_inbox_backlog", "Messages that wait to be handled")
 backlog_age = Gauge("linsheng_inbox_backlog_age_seconds", "Age of the oldest message that waits")
 outbox = Gauge("linsheng_outbox_backlog", "Messages that wait to be sent")
+rasa = Counter(
+    "linsheng_rasa_messages_total", "Messages by what Rasa made of them; all but understood fell back", ["outcome"]
+)

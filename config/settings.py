@@ -119,6 +119,8 @@ class Settings(BaseSettings):
     log_level: str = "info"
     log_json: bool = True
     nlu: Literal["embedded", "rasa"] = "embedded"
+    ocr: bool = Field(default=False, description="`linsheng look` reads pictures; needs the extra `ocr`")
+    asr_model: Path | None = Field(default=None, description="`linsheng look` hears voices; needs the extra `asr`")
     rasa: RasaSettings = RasaSettings()
     worker: WorkerSettings = WorkerSettings()
     ingest: IngestSettings = IngestSettings()

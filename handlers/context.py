@@ -45,6 +45,7 @@ class Context(Desk):
 
     known: Known
     understanding: Understanding
+    hears: bool = False  # somebody hears the voices that are on our disk; they need not be typed
 
     def begin(self, known: Known, understanding: Understanding) -> "Context":
         """Set the desk up for this message; returns itself."""

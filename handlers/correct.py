@@ -68,7 +68,7 @@ def category(desk: Desk, ticket: Ticket, code: str, by: str) -> None:
     after = {"category": code, "tier": ticket.tier}
     keep_correction(desk, ticket, CorrectionKind.CATEGORY, by, before, after)
     # The kinds that the engine could not tell apart are shown to the worker; now somebody has told them apart.
-    ticket.reading = {name: value for name, value in ticket.reading.items() if name != "kinds"}
+    ticket.reading = {name: value for name, value in ticket.reading.items() if name not in ("kinds", "votes")}
     record(desk.session, ticket, "set_category", by, desk.now, f"{before['category']} → {code}")
     rules = decisions()
     if code in rules.sensitive_kinds and not ticket.sensitive:

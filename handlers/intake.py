@@ -16,10 +16,12 @@ from handlers.past import HELD
 from handlers.place import CHAT, Placement, locate
 from handlers.router import Router
 from handlers.suggest import suggest
+from handlers.voices import ask_to_type
 from handlers.workflow import Actor, may, move, record
 from models.chat import Question
 from models.message import Incoming, Kind
 from models.ticket import OPEN, Status, Ticket, TicketMessage
+from models.voices import heard_id
 from nlu.types import Matter
 
 intake = Router("intake")
@@ -36,11 +38,13 @@ def recalled(ctx: Context) -> str:
     """A message was taken back: its words are forgotten, and the matter it opened goes with it, if nobody else told
     of it."""
     m = ctx.message
-    forget(ctx, m.recalls or "")
+    taken = (m.recalls or "", heard_id(m.recalls or ""))  # what was heard in a voice goes with it
+    for message in taken:
+        forget(ctx, message)
     rows = ctx.session.scalars(
         sa.select(TicketMessage)
         .where(col(TicketMessage.channel) == m.channel, col(TicketMessage.chat) == m.chat)
-        .where(col(TicketMessage.message) == m.recalls, col(TicketMessage.sender) == m.sender)
+        .where(col(TicketMessage.message).in_(taken), col(TicketMessage.sender) == m.sender)
     ).all()
     for row in rows:
         ticket = ctx.session.get_one(Ticket, row.ticket)
@@ -66,8 +70,8 @@ def without_words(ctx: Context) -> str:
     if ticket is not None and ticket.status not in (Status.WITHDRAWN, Status.CLOSED):
         attach(ctx, ticket, "detail", placement if m.kind == Kind.LOCATION else Placement(None, None))
         return "detail"
-    if m.kind == Kind.VOICE and ctx.direct:
-        ctx.say("voice")
+    if m.kind == Kind.VOICE and not (ctx.hears and any(media.path for media in m.media)):
+        ask_to_type(ctx, m, direct=ctx.direct)
     return HELD
 
 
@@ -137,9 +141,16 @@ def _one(ctx: Context, matter: Matter, *, first: bool, several: bool) -> str | N
         if placement.weight > CHAT:
             placement = locate(ctx.town, ctx.where(pin=pin, kind=best.ticket.category))
         return _belongs(ctx, best, placement, media)
-    if report >= ctx.least:
-        return open_matter(ctx, matter, placement, media, more=several)
+    if report >= ctx.least or _orphan(ctx, matter, placement):
+        return open_matter(ctx, matter, placement, media, more=several, ranked=ranked)
     return None
+
+
+def _orphan(ctx: Context, matter: Matter, placement: Placement) -> bool:
+    """A neighbour's 我们6幢也是, a leader's relay, what sounds like a detail, and belongs to no ticket there is: one of
+    its own, if its words say what and where."""
+    told = ctx.understanding.p("report", "join", "relay", "detail")
+    return told >= ctx.decisions.open and placement.weight > CHAT and matter.categories[0][1] >= ctx.decisions.category
 
 
 def open_matter(
@@ -184,7 +195,7 @@ def _answer(ctx: Context, ticket: Ticket, placement: Placement, before: Ticket |
         names = [ctx.town.places[code].name for code in placement.options]
         ctx.say("opened_which", ticket, more=more, options="、".join(names))
         _ask(ctx, ticket, list(placement.options))
-    elif ticket.place is None and placement.weight <= CHAT and asks:
+    elif placement.weight <= CHAT and asks:
         ctx.say("opened_nowhere", ticket, more=more)
         _ask(ctx, ticket, [])
     elif ticket.urgent:

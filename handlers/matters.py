@@ -10,6 +10,7 @@ from sqlmodel import col
 from handlers import dispatch
 from handlers.context import Context
 from handlers.desk import Desk, tier_of
+from handlers.kinds import first_votes, refine
 from handlers.past import HELD
 from handlers.place import CHAT, Placement, Where
 from handlers.reading import reading
@@ -95,7 +96,7 @@ def open_ticket(
         sensitive=sensitive, quiet=quiet, confidence=ctx.understanding.p("report"), channel=m.channel, chat=m.chat,
         reporter=m.sender, opened_at=m.sent_at, last_message_at=m.sent_at, summary=matter.text.strip(),
         reading=reading(ctx.understanding, matter, ctx.known.heard.context)
-        | {"kinds": list(matter.likely(ctx.decisions.errors.leaf))},
+        | {"kinds": list(matter.likely(ctx.decisions.errors.leaf)), "votes": first_votes(matter.categories)},
     )  # fmt: skip
     ctx.place_ticket(ticket, placement)
     ctx.session.flush()
@@ -152,6 +153,8 @@ def attach(ctx: Context, ticket: Ticket, role: str, placement: Placement) -> Att
     own = m.sender == ticket.reporter and m.channel == ticket.channel
     joined = role in ("join", "relay", "report") and not own and ctx.support(ticket, m.channel, m.chat, m.sender)
     moved = settle_place(ctx, ticket, role, placement)
+    if m.words and role in ("detail", "join", "relay"):
+        refine(ctx, ticket, own=own)
     if m.words and role in MADE_OF:
         ticket.summary = f"{ticket.summary}\n{m.words}"[:2000]
     record(ctx.session, ticket, role, ctx.who, ctx.now, ticket.place or "" if moved else "")
@@ -235,6 +238,7 @@ def settle_place(ctx: Context, ticket: Ticket, role: str, found: Placement) -> b
         return False
     if found.place == ticket.place:
         ticket.spot = ticket.spot or found.spot
+        ticket.from_home = ticket.from_home and found.from_home  # now she has said it herself
         return False
     if role == "correct":
         ctx.place_ticket(ticket, found)

@@ -119,6 +119,13 @@ def in_charge(ctx: Context) -> None:
     ctx.say("in_charge", workers=worker, leaders="、".join(names))
 
 
+@taught.on(to_bot, lambda ctx: not ctx.is_worker and bool(GREETING.match(normalize(plain(ctx)))))
+def greeted(ctx: Context) -> str:
+    """你好: what the bot is for."""
+    ctx.say("help")
+    return "help"
+
+
 @taught.on(lambda ctx: intent("human")(ctx) or bool(HUMAN.search(plain(ctx))), to_bot)
 def wants_human(ctx: Context) -> str:
     """转人工."""
@@ -156,11 +163,8 @@ def passes_on(ctx: Context) -> str | None:
 
 @questions.on(to_bot, lambda ctx: not ctx.is_worker)
 def spoken_to(ctx: Context) -> str | None:
-    """The bot is spoken to and nothing else fits: a greeting gets help, thanks get silence, a question gets a human."""
+    """The bot is spoken to and nothing else fits: thanks get silence, a question gets a human."""
     u = ctx.understanding
-    if GREETING.match(normalize(plain(ctx))):
-        ctx.say("help")
-        return "help"
     text = plain(ctx)
     asks = QUESTION.search(text) is not None
     found = answer_to(text, SURE if asks else CERTAIN)

@@ -43,12 +43,19 @@ def ties(
     if latest:
         found["latest"] = 1.0
         found["latest, meant"] = belongs
+    if matter is not None:
+        # How surely the message is of another kind than the ticket.
+        found["unlike"] = max(0.0, matter.categories[0][1] - share)
+        found["unlike, report"] = found["unlike"] * report
     if mine:
         age = min(minutes(m, row.sent_at) for row in mine)
         found["own"] = math.exp(-age / OWN)
         found["own soon"] = math.exp(-age / SOON)
         found["own, alike"] = alike
         found["own, report"] = report
+        found["own, unlike, report"] = found.get("unlike, report", 0.0)
+        found["own, unlike"] = found.get("unlike", 0.0)
+        found["own, refused"] = u.p("refuse")
         found["own, detail"] = u.p("detail", "correct")
     else:
         found["other, report"] = report
@@ -58,8 +65,10 @@ def ties(
     found |= _said_so(ctx, ticket, said)
     found |= _words(m, ticket)
     found |= _place(ctx, ticket, placement, fresh, alike, belongs)
-    if "place other" in found and not mine:
-        found["place other, another's report"] = report  # 我们4号楼也是: a matter of its own
+    if "place other" in found:
+        found["place other, report"] = found["place other"] * report
+        if not mine:
+            found["place other, another's report"] = report + u.p("join")  # 我们4号楼也是: a matter of its own
     if ticket.status not in OPEN and ticket.status != Status.RESOLVED:
         found["moved on"] = 1.0
     elif ticket.status == Status.RESOLVED:

