@@ -104,18 +104,20 @@ def unseen(leaves: Sequence[str], zone: ZoneInfo, *, progress: Progress = lambda
 
 def fit(found: Sequence[Pair], penalty: float = PENALTY) -> dict[str, float]:
     """Points for each sign: a logistic regression over the pairs, held to the prior by a ridge."""
-    prior = link_rules().prior
-    names = sorted({sign for pair in found for sign in pair.signs} | prior.keys())
+    prior, fixed = link_rules().prior, link_rules().fixed
+    names = sorted(({sign for pair in found for sign in pair.signs} | prior.keys()) - fixed.keys())
     column = {sign: i for i, sign in enumerate(names)}
     before = np.array([prior.get(name, 0.0) for name in names])
     rows: NDArray[np.float64] = np.zeros((len(found), len(names)))
     for i, pair in enumerate(found):
         for sign, value in pair.signs.items():
-            rows[i, column[sign]] = value
+            if sign in column:
+                rows[i, column[sign]] = value
+    given = np.array([sum(fixed.get(sign, 0.0) * value for sign, value in pair.signs.items()) for pair in found])
     right = np.array([float(pair.right) for pair in found])
 
     def loss(points: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        scores, off = rows @ points, points - before
+        scores, off = rows @ points + given, points - before
         likely = 1 / (1 + np.exp(-scores))
         return (
             float((np.logaddexp(0, scores) - right * scores).sum() + penalty * off @ off / 2),
@@ -128,6 +130,7 @@ def fit(found: Sequence[Pair], penalty: float = PENALTY) -> dict[str, float]:
 
 def scores(found: Sequence[Pair], worth: dict[str, float], least: float) -> tuple[int, int, int]:
     """Of the messages, how many go to the right ticket, to a wrong one, and how many miss the one they belong to."""
+    worth = worth | link_rules().fixed
     by_message: dict[tuple[str, str], list[Pair]] = {}
     for pair in found:
         by_message.setdefault((pair.town, pair.message), []).append(pair)

@@ -103,7 +103,7 @@ class Process:
         engine = self._engine or await self._chosen()
         worker = Worker(
             self.db, engine, calendar, settings=self.settings.worker, clock=self.clock, link=link,
-            wake=self.outbox.ring,
+            wake=self.outbox.ring, hears=self.settings.asr_model is not None,
         )  # fmt: skip
         sender = Sender(self.db, self.channels, self.clock)
         self._sweeper = Sweeper(self.db, calendar, clock=self.clock, link=link, wake=self.outbox.ring)

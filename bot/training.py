@@ -1,10 +1,12 @@
-"""The engine of a process. Where it is not trained yet a child process trains it, so that one can give up waiting."""
+"""The engine of a process. Where it is not trained yet a child process trains it, so that one can give up waiting; and
+one that is promoted later takes its place within a minute."""
 
 import asyncio
 import fcntl
 import os
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,10 +14,12 @@ import structlog
 
 from config.tables import leaves
 from models.database import Database
-from nlu.artefact import fingerprint
+from nlu import artefact, store
 from nlu.embedded import EmbeddedEngine
+from nlu.types import Names, Understanding, Utterance
 
 log = structlog.get_logger(__name__)
+LOOK = 30.0  # seconds between two looks at what is in force
 
 
 class NotTrained(Exception):
@@ -23,8 +27,8 @@ class NotTrained(Exception):
 
 
 def folder_of(home: Path, known: Sequence[str]) -> Path:
-    """Where the artefact lies in the data folder. known: the categories a ticket may have."""
-    return home / "nlu" / fingerprint(known)
+    """Where the artefact in force lies in the data folder. known: the categories a ticket may have."""
+    return store.running(home, known)
 
 
 def is_trained(home: Path, known: Sequence[str]) -> bool:
@@ -51,6 +55,46 @@ async def engine(home: Path, db: Database) -> EmbeddedEngine:
         await _train(home)
         log.info("engine.trained")
     return await db.call(EmbeddedEngine.ready, home, leaves())
+
+
+class Following:
+    """The engine in force, also when another one is promoted or taken back while this one runs: a batch that has begun
+    ends with the old one."""
+
+    name = EmbeddedEngine.name
+
+    def __init__(
+        self, home: Path, known: Sequence[str], engine: EmbeddedEngine, clock: Callable[[], float] = time.monotonic
+    ) -> None:  # fmt: skip
+        """engine: what is in force now. clock: seconds."""
+        self._home, self._known, self._clock = home, known, clock
+        self._engine = engine
+        data = str(engine.heads.facts["data"])
+        self._promoted = data if data in store.candidates(home) else store.SHIPPED
+        self._reading = artefact.reading(known)
+        self._next = clock() + LOOK
+
+    def parse(self, batch: Sequence[Utterance], names: Names) -> list[Understanding]:
+        """See `nlu.types.Engine`. What cannot be read is not taken: the old engine goes on."""
+        if self._clock() >= self._next:
+            self._next = self._clock() + LOOK
+            try:
+                self._look()
+            except Exception as error:
+                log.exception("engine.not_taken", error=type(error).__name__)
+        return self._engine.parse(batch, names)
+
+    def _look(self) -> None:
+        promoted = store.promoted(self._home)
+        if promoted == self._promoted:
+            return
+        if artefact.reading(self._known) != self._reading or not is_trained(self._home, self._known):
+            # Other code lies on the disk than runs here; or it were to be trained first, and the leases would run out.
+            log.warning("engine.not_taken", todo="restart this process")
+        else:
+            self._engine = EmbeddedEngine.ready(self._home, self._known)
+            log.info("engine.taken", artefact=self._engine.heads.facts["data"])
+        self._promoted = promoted
 
 
 async def _train(home: Path) -> None:

@@ -40,9 +40,10 @@ class Worker:
     def __init__(
         self, db: Database, engine: Engine, calendar: WorkCalendar, *,
         settings: WorkerSettings | None = None, clock: Clock = utc_now, link: Linker = no_link,
-        wake: Callable[[], None] = lambda: None,
+        wake: Callable[[], None] = lambda: None, hears: bool = False,
     ) -> None:  # fmt: skip
-        """wake: called after a commit, in the thread of the step, so that what was decided leaves at once."""
+        """wake: called after a commit, in the thread of the step, so that what was decided leaves at once. hears:
+        somebody hears the voices that are on our disk (`bot.hearing`)."""
         self._db = db
         self._engine = engine
         self._calendar = calendar
@@ -50,6 +51,7 @@ class Worker:
         self._clock = clock
         self._link = link
         self._wake = wake
+        self._hears = hears
         self._town: Town | None = None
 
     def step(self) -> int:
@@ -151,6 +153,7 @@ class Worker:
         for known, understanding in understood:
             row = known.row
             ctx = Context(session, town, now, self._calendar, row.dedup_key, self._link).begin(known, understanding)
+            ctx.hears = self._hears
             outcome = handle(ctx)
             if outcome == SILENT:
                 sample(ctx, self._settings.sample)

@@ -8,11 +8,12 @@ from config.tables import TableError, mapping, once
 
 
 class LinkRules(BaseModel):
-    """Fitted by `linsheng nlu fit link`. prior: what a sign is worth as long as the towns say nothing else.
-    points: sign to points; their sum is the logarithm of the odds."""
+    """Fitted by `linsheng nlu fit link`. fixed: rules that no fit moves. prior: what a sign is worth as long as the
+    towns say nothing else. points: sign to points; their sum is the logarithm of the odds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    fixed: dict[str, float]
     prior: dict[str, float]
     points: dict[str, float]
 

@@ -1,7 +1,7 @@
 """Nicknames learned: words of residents that named no place, or the wrong one, where staff said which was meant."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -27,9 +27,9 @@ _LEAD = re.compile(
 _KEPT = 100
 
 
-def guesses(desk: Desk, text: str, wrong: str | None, right: str) -> Iterator[str]:
-    """Words of a message that may be a name of the place `right`: those before 门口 or 那边 that name nothing, and
-    nicknames that named `wrong`."""
+def guesses(desk: Desk, text: str, wrong: str | None, right: str, places: Iterable[str] = ()) -> Iterator[str]:
+    """Words of a message that may be a name of the place `right`: those before 门口 or 那边 that name nothing,
+    nicknames that named `wrong`, and those of `places` (words that look like one, see `nlu.spans`) without 门口."""
     said = normalize(text)
     spans = desk.town.names.find(said)
     official = {normalize(desk.town.places[code].name) for code in (wrong, right) if code in desk.town.places}
@@ -41,6 +41,12 @@ def guesses(desk: Desk, text: str, wrong: str | None, right: str) -> Iterator[st
         run = _RUN.search(said[: match.start()])
         words = _LEAD.sub("", run.group()) if run else ""
         if _may_name(words) and not desk.town.names.find(words):
+            yield words
+    for place in places:
+        beside = _BESIDE.search(place)
+        words = _LEAD.sub("", place[: beside.start()] if beside else place)
+        # Two characters that only look like a place are mostly 车棚 or 楼道.
+        if words in said and len(words) > SHORTEST and _may_name(words) and not desk.town.names.find(words):
             yield words
 
 
@@ -56,12 +62,16 @@ def _may_name(words: str) -> bool:
     )
 
 
-def propose(desk: Desk, correction: Correction, texts: Iterable[str], *, wrong: str | None, right: str) -> list[str]:
+def propose(
+    desk: Desk, correction: Correction, texts: Iterable[str], *, wrong: str | None, right: str,
+    places: Sequence[str] = (),
+) -> list[str]:  # fmt: skip
     """Propose the names in `texts` for the place that staff said; the same one again counts once more. Returns them.
+    places: what of the texts looks like a place, as `guesses` has it.
 
     What staff refused stays refused, however often it is seen.
     """
-    found = list(dict.fromkeys(words for text in texts for words in guesses(desk, text, wrong, right)))
+    found = list(dict.fromkeys(words for text in texts for words in guesses(desk, text, wrong, right, places)))
     for words in found:
         known = sa.select(AliasProposal).where(col(AliasProposal.words) == words, col(AliasProposal.place) == right)
         row = desk.session.scalars(known).first()

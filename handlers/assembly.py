@@ -162,8 +162,8 @@ def among(
 
 def points(signs: dict[str, float]) -> float:
     """What the signs are worth together; the logarithm of the odds that the message belongs."""
-    worth = link_rules().points
-    return sum(worth.get(sign, 0.0) * value for sign, value in signs.items())
+    rules = link_rules()
+    return sum((rules.points.get(sign, 0.0) + rules.fixed.get(sign, 0.0)) * value for sign, value in signs.items())
 
 
 def in_window(rules: Decisions, ctx: Context, ticket: Ticket) -> bool:
@@ -179,17 +179,16 @@ def same_matter(ctx: Context, matter: Matter, ranked: Iterable[Linked]) -> Linke
     """
     rules = ctx.decisions
     for linked in ranked:
-        if linked.points < rules.link.enough_report or not in_window(rules, ctx, linked.ticket):
+        age = minutes(ctx.message, linked.ticket.last_message_at)
+        burst = linked.own and linked.here and age <= rules.burst_minutes
+        least = rules.link.enough if burst else rules.link.enough_report
+        if linked.points < least or not in_window(rules, ctx, linked.ticket):
             continue
         if linked.ticket.resolved_at and ctx.now - linked.ticket.resolved_at > DONE_LATELY:
             continue  # it was settled a while ago: a new breakdown
         share, kin = kind_of(linked.ticket, matter)
-        burst = (
-            linked.own and linked.here and minutes(ctx.message, linked.ticket.last_message_at) <= rules.burst_minutes
-        )
-        alike = share >= rules.link.alike or (
-            burst and (kin >= rules.link.alike or matter.categories[0][1] < rules.category)
-        )
+        unsure = matter.categories[0][1] < rules.category
+        alike = share >= rules.link.alike or (burst and (kin >= rules.link.alike or unsure))
         if alike and linked.ticket.status in (*OPEN, Status.RESOLVED):
             return linked
     return None

@@ -13,7 +13,7 @@ from handlers import dispatch
 from handlers.aliases import propose
 from handlers.corrected import BadCorrection, NotYours, keep_correction, made_of
 from handlers.desk import Desk, tier_of
-from handlers.place import NAMED, Placement
+from handlers.place import NAMED, Placement, said
 from handlers.retime import retime
 from handlers.texts import say
 from handlers.workflow import Actor, NotAllowed, may, move, record
@@ -105,7 +105,8 @@ def place(desk: Desk, ticket: Ticket, by: str, *, code: str | None = None, grid:
     kept = keep_correction(desk, ticket, CorrectionKind.PLACE, by, before, {"place": code, "grid": grid})
     record(desk.session, ticket, "set_place", by, desk.now, code or grid)
     if code is not None:
-        propose(desk, kept, [row.text for row in made_of(desk, ticket)], wrong=before["place"], right=code)
+        texts = [row.text for row in made_of(desk, ticket)]
+        propose(desk, kept, texts, wrong=before["place"], right=code, places=said(ticket.evidence))
         if ticket.is_open:
             desk.tell_supporters(ticket, "place_corrected")
     if ticket.is_open:

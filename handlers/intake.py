@@ -13,7 +13,7 @@ from handlers.feedback import give_back
 from handlers.filters import QUESTION, kind, wordless
 from handlers.matters import attach, forget, held_media, keep, open_ticket, tell_again, words_before
 from handlers.past import HELD
-from handlers.place import CHAT, Placement, locate
+from handlers.place import CHAT, SAID, Placement, locate
 from handlers.router import Router
 from handlers.suggest import suggest
 from handlers.voices import ask_to_type
@@ -27,7 +27,7 @@ from nlu.types import Matter
 intake = Router("intake")
 BELONGING = ("detail", "join", "correct", "relay")
 TAKE_BACK_MINUTES = 180
-FIRST_FEW, EVERY = 3, 10
+SEVERAL, EVERY = 3, 10
 POINTS = re.compile(r"处理|解决|反映|登记|安排|跟进|派人|(?:记|报|看|管|修|弄)(?:一下|一哈|下|个)")
 # Kinds that are about the community as a whole, or about a person: no question where exactly.
 NOWHERE_IN_PARTICULAR = ("suggestion", "dispute", "welfare", "security.fraud", "utility", "city.construction")
@@ -50,7 +50,8 @@ def recalled(ctx: Context) -> str:
         ticket = ctx.session.get_one(Ticket, row.ticket)
         keep(ctx, ticket, m, "withdraw")
         row.text = ""
-        ctx.session.add(row)
+        ticket.evidence = [line for line in ticket.evidence if not line.startswith(SAID)]
+        ctx.session.add_all([row, ticket])
         ctx.session.flush()
         tell_again(ctx, ticket)
         if row.role == "report" and ctx.supporters(ticket) <= 1 and may(ticket, Status.WITHDRAWN, Actor.REPORTER):
@@ -150,7 +151,8 @@ def _orphan(ctx: Context, matter: Matter, placement: Placement) -> bool:
     """A neighbour's 我们6幢也是, a leader's relay, what sounds like a detail, and belongs to no ticket there is: one of
     its own, if its words say what and where."""
     told = ctx.understanding.p("report", "join", "relay", "detail")
-    return told >= ctx.decisions.open and placement.weight > CHAT and matter.categories[0][1] >= ctx.decisions.category
+    says = placement.weight > CHAT and matter.categories[0][1] >= ctx.decisions.category
+    return says and told >= ctx.decisions.open and ctx.no_chatter and not ctx.is_worker
 
 
 def open_matter(
@@ -276,8 +278,9 @@ def _belongs(ctx: Context, best: Linked, placement: Placement, media: list[Incom
 
 
 def _worth_saying(ctx: Context, people: int) -> bool:
-    """Thirty neighbours who join are not thirty lines in the group."""
-    return ctx.to_bot or people <= FIRST_FEW or people % EVERY == 0
+    """Neighbours who join are counted, not announced one by one: a line when it is clear that several are hit, and
+    then now and again. Who speaks to the bot is answered."""
+    return ctx.to_bot or people == SEVERAL or people % EVERY == 0
 
 
 def _role(ctx: Context, likeliest: str, *, own: bool) -> str:

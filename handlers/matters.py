@@ -238,8 +238,8 @@ def settle_place(ctx: Context, ticket: Ticket, role: str, found: Placement) -> b
         return False
     if found.place == ticket.place:
         ticket.spot = ticket.spot or found.spot
-        ticket.from_home = ticket.from_home and found.from_home  # now she has said it herself
-        return False
+        guessed, ticket.from_home = ticket.from_home, ticket.from_home and found.from_home
+        return guessed and not ticket.from_home  # the register's guess, and now she has said it herself
     if role == "correct":
         ctx.place_ticket(ticket, found)
         return True

@@ -5,20 +5,22 @@ all candidates are kept for the staff to see, and a close second becomes one sho
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from config.places import place_rules
 from handlers.clues import Candidate, Where, candidates
 from handlers.town import Town
+from nlu.scrub import scrub
 
-__all__ = ["CHAT", "HOME", "NAMED", "PIN", "Placement", "Where", "chosen", "locate", "points"]
+__all__ = ["CHAT", "HOME", "NAMED", "PIN", "Placement", "Where", "chosen", "locate", "points", "said"]
 
 # How much stands behind a placement: words over the pin, the pin over the register, the register over the chat.
 NAMED, PIN, HOME, CHAT, NOTHING = 5.0, 3.0, 2.5, 1.0, 0.0
 _WEIGHTS = {"named": NAMED, "numbered": NAMED, "pin": PIN, "home": HOME, "register": CHAT, "chat": CHAT}
 CHOICES = 3
 SHOWN = 6
+SAID = "said: "  # begins the line of evidence with a resident's own words for a place that nobody knows
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,25 @@ def points(candidate: Candidate) -> float:
 
 
 def locate(town: Town, where: Where) -> Placement:
-    """The likeliest place. With nothing to go by, the chat's grid and no place."""
-    return chosen(candidates(town, where))
+    """The likeliest place. With nothing to go by, the chat's grid and no place. Words for a place that nobody knows are
+    evidence where neither words nor a pin settled it."""
+    found = chosen(candidates(town, where))
+    if found.weight > HOME:
+        return found
+    return replace(found, evidence=(*found.evidence, *_unknown(where)))
+
+
+def _unknown(where: Where) -> Iterator[str]:
+    """Words for a place that named none, without flats and telephones."""
+    text = scrub(where.text)
+    for span in where.spans:
+        if not span.codes:
+            yield f"{SAID}«{text[span.start : span.end]}»"
+
+
+def said(evidence: Iterable[str]) -> list[str]:
+    """The words of residents in lines of evidence."""
+    return [line.removeprefix(SAID).strip("«»") for line in evidence if line.startswith(SAID)]
 
 
 def chosen(found: Sequence[Candidate]) -> Placement:

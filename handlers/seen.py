@@ -17,8 +17,8 @@ from nlu.normalize import normalize
 
 KEPT = 20  # lines of evidence on a ticket, as `Desk.place_ticket` keeps them
 NOTHING, NOTED, PLACED = "nothing", "evidence", "placed"
-# A lift's plate (电梯使用标志, TSG 08) has a 注册代码 of 20 digits and a 使用登记证编号 such as 梯11浙B12345(20); 电梯编号
-# is the operator's own.
+# A lift's plate (电梯使用标志, TSG 08) has a 注册代码 of 20 digits and a 使用登记证编号 such as 梯11浙B12345(20); an
+# 电梯编号 is the operator's own.
 _MARKS = (
     ("lift", re.compile(r"(?:设备)?注册代码[:： ]*(?P<no>\d{20})")),
     ("lift", re.compile(r"登记(?:证?编?号|证)?[:： ]*(?P<no>梯\d{2}[\u4e00-\u9fff][a-z]\d{5}\(\d{2}\))")),

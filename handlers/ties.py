@@ -68,7 +68,9 @@ def ties(
     if "place other" in found:
         found["place other, report"] = found["place other"] * report
         if not mine:
-            found["place other, another's report"] = report + u.p("join")  # 我们4号楼也是: a matter of its own
+            found["place other, another's report"] = report + u.p("join")
+            if _two_buildings(ctx, ticket, placement) and report + u.p("join") >= u.p("detail", "correct", "relay"):
+                found["another building's"] = 1.0  # 我们4号楼也是: a matter of its own
     if ticket.status not in OPEN and ticket.status != Status.RESOLVED:
         found["moved on"] = 1.0
     elif ticket.status == Status.RESOLVED:
@@ -76,6 +78,11 @@ def ties(
         found["resolved, refused"] = u.p("refuse")
         found["resolved, report"] = report
     return found
+
+
+def _two_buildings(ctx: Context, ticket: Ticket, placement: Placement) -> bool:
+    kinds = [place.kind for code in (ticket.place, placement.place) if (place := ctx.town.places.get(code or ""))]
+    return kinds == ["building", "building"]
 
 
 def minutes(m: Incoming, then: datetime) -> float:

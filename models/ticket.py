@@ -134,7 +134,16 @@ class Supporter(SQLModel, table=True):
 
 
 class Attachment(SQLModel, table=True):
-    """A picture, voice, video or pin that belongs to a ticket."""
+    """A picture, voice, video or pin that belongs to a ticket. `read_text`: what stands in the picture; None as long as
+    nobody has looked. `look_again_at`: somebody looks just now, and may be gone if it is past that; `looks`: how often
+    it was tried (`models.pictures`)."""
+
+    __table_args__ = (
+        sa.Index(
+            "ix_attachment_unread", "added_at",
+            sqlite_where=sa.text("read_text IS NULL"), postgresql_where=sa.text("read_text IS NULL"),
+        ),
+    )  # fmt: skip
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigId)
     ticket: int = Field(foreign_key="ticket.id", index=True, sa_type=BigId)
@@ -148,3 +157,6 @@ class Attachment(SQLModel, table=True):
     lat: float | None = None
     label: str = Field(default="", max_length=200)
     added_at: datetime
+    read_text: str | None = None
+    look_again_at: datetime | None = None
+    looks: int = 0

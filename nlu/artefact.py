@@ -9,11 +9,12 @@ from nlu import corpus
 # All that training runs through; `embedded.py` only asks what was trained.
 CODE = (
     "calibrate.py", "corpus.py", "features.py", "gazetteer.py", "generate.py", "grammar.py", "heads.py", "lexicon.py",
-    "normalize.py", "timeline.py", "train.py", "types.py", "variants.txt",
+    "normalize.py", "spanfit.py", "spans.py", "timeline.py", "train.py", "types.py", "variants.txt",
 )  # fmt: skip
 # What a message becomes before the weights see it. Weights learned through other features would read at random.
 READING = (
-    "features.py", "gazetteer.py", "grammar.py", "heads.py", "normalize.py", "timeline.py", "types.py", "variants.txt",
+    "features.py", "gazetteer.py", "grammar.py", "heads.py", "normalize.py", "spans.py", "timeline.py", "types.py",
+    "variants.txt",
 )  # fmt: skip
 HERE = Path(__file__).parent
 # What is being done, and the share of the whole.

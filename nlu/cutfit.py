@@ -53,7 +53,7 @@ def told(engine: EmbeddedEngine, folder: Path) -> Iterator[Told]:
         spans = features.places(text, example.names)
         seen = features.mask(text, spans)
         context = features.tokens(example.context or Context(), seen, spans)
-        reader = cuts.Reader(engine.heads, seen, context)
+        reader = cuts.Reader(engine.heads, seen, engine.heads.sums(context))
         whole = reader.part(0, len(seen))
         if len(text) < MANY or whole.report < MANY_LIKELY:
             continue

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from nlu import features
+from nlu.features import SIZES
 from nlu.heads import Floats, Heads
 from nlu.types import Span
 
@@ -36,9 +37,12 @@ CROSSED = ("turn", "also", "object", "certain", "told", "place", "announced")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a piece of a message says by itself: shares of the leaves, and how likely it is a report."""
+    """What a piece of a message says by itself: shares of the leaves, the likeliest of them (its number) with its
+    share, and how likely it is a report."""
 
     leaves: Floats
+    kind: int
+    share: float
     report: float
 
 
@@ -67,39 +71,47 @@ def names() -> list[str]:
 class Reader:
     """Reads parts of one message. masked: its text as the heads see it; context: the sums of its context tokens."""
 
-    def __init__(self, heads: Heads, masked: str, context: Sequence[str]) -> None:
+    def __init__(self, heads: Heads, masked: str, context: Floats) -> None:
+        self.masked = masked
         self._heads = heads
-        found = [
-            (start, start + size, index)
-            for size in (1, 2, 3)
-            for start in range(len(masked) - size + 1)
-            if (index := heads.vocabulary.get(masked[start : start + size])) is not None
+        self._context = context
+        self._report = heads.heads["intent"].labels.index("report")
+        numbers, known = heads.grams.all(masked)
+        self._running = heads.running(numbers)
+        self._before = np.concatenate(([0], known.cumsum()))  # known n-grams before each place
+
+    def parts(self, wanted: Sequence[tuple[int, int]]) -> list[Part]:
+        """Pieces of the masked text, each by its first character and the one after its last."""
+        starts, ends = np.array(wanted).T
+        sums = np.zeros((len(wanted), self._running.shape[1]))
+        first = 0
+        for size in range(1, SIZES + 1):
+            places = max(len(self.masked) - size + 1, 0)
+            before = self._before[first : first + places + 1]
+            begin = np.minimum(starts, places)
+            stop = np.maximum(ends - size + 1, begin)
+            sums += self._running[before[stop]] - self._running[before[begin]]
+            first += places
+        logits = self._heads.joined(sums.astype(np.float32), self._context)
+        reports = self._heads.probabilities("intent", logits)[:, self._report].tolist()
+        leaves = self._heads.probabilities("leaf", logits)
+        return [
+            Part(row, kind, float(row[kind]), report)
+            for row, kind, report in zip(leaves, leaves.argmax(axis=1).tolist(), reports, strict=True)
         ]
-        self._starts = np.array([start for start, _, _ in found])
-        self._ends = np.array([end for _, end, _ in found])
-        known = [index for _, _, index in found]
-        self._values = heads.idf[known]
-        self._rows = heads.weights[known] * self._values[:, None]
-        self._around, self._around_square = heads.sums(context)
 
     def part(self, start: int, end: int) -> Part:
         """Characters `start` up to `end` of the masked text."""
-        inside = (self._starts >= start) & (self._ends <= end)
-        text = self._rows[inside].sum(axis=0) if inside.any() else np.zeros_like(self._heads.bias)
-        square = float((self._values[inside] ** 2).sum())
-        logits = self._heads.joined(text, square, self._around, self._around_square)
-        intents = self._heads.heads["intent"].labels
-        report = self._heads.probabilities("intent", logits)[intents.index("report")]
-        return Part(self._heads.probabilities("leaf", logits), float(report))
+        return self.parts([(start, end)])[0]
 
 
 def signs(masked: str, cut: int, end: int, first: Part, second: Part, whole: Part, objects: re.Pattern[str]) -> Floats:
     """The signs of a cut of masked[:end] at `cut`, as `names` orders them."""
     left, right = masked[:cut], masked[cut:end]
-    one, other = int(first.leaves.argmax()), int(second.leaves.argmax())
+    one, other = first.kind, second.kind
     things, more = set(objects.findall(left)), set(objects.findall(right))
     found = {
-        "certain": float(min(first.leaves.max(), second.leaves.max())),
+        "certain": min(first.share, second.share),
         "alike": float(first.leaves @ second.leaves),
         "told": min(first.report, second.report),
         "second": second.report,
@@ -126,20 +138,28 @@ def possible(masked: str, start: int, end: int) -> list[int]:
 
 
 def cut(
-    masked: str, read: Callable[[int, int], Part], objects: re.Pattern[str], rules: Model | None = None
-) -> list[tuple[int, int]]:
+    masked: str, read: Callable[[Sequence[tuple[int, int]]], list[Part]], objects: re.Pattern[str],
+    rules: Model | None = None,
+) -> list[tuple[int, int]]:  # fmt: skip
     """The parts of a message, left to right; one part when it tells of one thing."""
-    rules = rules or model()
-    return _cut(masked, 0, len(masked), read, objects, rules)
+    return _cut(masked, 0, len(masked), read, objects, rules or model())
 
 
 def _cut(
-    masked: str, start: int, end: int, read: Callable[[int, int], Part], objects: re.Pattern[str], rules: Model
+    masked: str,
+    start: int,
+    end: int,
+    read: Callable[[Sequence[tuple[int, int]]], list[Part]],
+    objects: re.Pattern[str],
+    rules: Model,
 ) -> list[tuple[int, int]]:
-    whole = read(start, end)
+    places = possible(masked, start, end)
+    if not places:
+        return [(start, end)]
+    whole, *parts = read([(start, end), *((start, place) for place in places), *((place, end) for place in places)])
     best, where = -math.inf, 0
-    for place in possible(masked, start, end):
-        found = signs(masked[start:], place - start, end - start, read(start, place), read(place, end), whole, objects)
+    for place, first, second in zip(places, parts[: len(places)], parts[len(places) :], strict=True):
+        found = signs(masked[start:], place - start, end - start, first, second, whole, objects)
         score = float(found @ rules.points) + rules.bias
         if score > best:
             best, where = score, place

@@ -5,22 +5,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import structlog
 
 from nlu import corpus, cuts, features, lexicon, store
 from nlu.artefact import Progress
 from nlu.heads import Floats, Heads
 from nlu.normalize import normalize
-from nlu.types import MATTER, Context, Matter, Names, Span, Understanding, Utterance
+from nlu.types import MATTER, Matter, Names, Span, Understanding, Utterance
 
 log = structlog.get_logger(__name__)
 # Shorter messages, and those that are hardly reports, tell of one thing at most.
 MANY, MANY_LIKELY = 10, 0.35
 KEPT_CATEGORIES = 5
 SURE_KIND = 0.5
+FORM_LEAST = 0.3  # so likely a matter, before a place is looked for by its form
 OBJECT = re.compile(
-    r"电梯|路灯|楼道灯|声控灯|感应灯|单元门|电子门|门禁|道闸|窨?井盖|下水道|污水管|雨水管|水管|化粪池|外墙|屋顶|栏杆|扶手|健身器材|滑梯|秋千|座椅|长椅|充电桩|充电棚|垃圾桶|垃圾房|垃圾亭|"
+    r"电梯|路灯|楼道灯|声控灯|感应灯|单元门|电子门|门禁|道闸|窨井盖|井盖|下水道|污水管|雨水管|水管|化粪池|外墙|屋顶|栏杆|扶手|健身器材|滑梯|秋千|座椅|长椅|充电桩|充电棚|垃圾桶|垃圾房|垃圾亭|"
     r"消防栓|灭火器|消防通道|电线|变压器|配电箱|红绿灯|减速带|站牌|护栏|台阶|坡道|水表|电表|气表|暖气|宽带|快递柜|信箱|树|花坛|摄像头|监控"
 )
 
@@ -34,7 +34,7 @@ class EmbeddedEngine:
         self.heads = heads
         self._intents = heads.heads["intent"].labels
         self._leaves = heads.heads["leaf"].labels
-        self._report = self._intents.index("report")
+        self._signed = f"{self.name}:{heads.facts['data']}"
 
     @classmethod
     def ready(
@@ -70,34 +70,62 @@ class EmbeddedEngine:
 
     def _one(self, utterance: Utterance, names: Names) -> Understanding:
         text = normalize(utterance.text)
-        spans = features.places(text, names)
-        logits = self._logits(text, spans, utterance.context)
-        intents = dict(zip(self._intents, map(float, self.heads.probabilities("intent", logits)), strict=True))
-        urgent = float(self.heads.probabilities("urgent", logits)[0])
-        sensitive = float(self.heads.probabilities("sensitive", logits)[0])
+        spans = features.places(text, names, heard=utterance.context.kind == "voice")
+        seen = features.mask(text, spans)
+        around = self.heads.sums(features.tokens(utterance.context, seen, spans))
+        logits = self.heads.joined(self.heads.read(seen), around)
+        intents = dict(zip(self._intents, self.heads.probabilities("intent", logits).tolist(), strict=True))
+        urgent = self.heads.probability("urgent", logits)
+        sensitive = self.heads.probability("sensitive", logits)
         alarms = lexicon.fired("urgent", text)
         whispers = lexicon.fired("sensitive", text)
-        leaf = next((entry.leaf for entry in alarms if entry.leaf), "")
-        matters = tuple(_spoken_for(matter, leaf) for matter in self._matters(utterance, text, spans, logits))
+        matters: tuple[Matter, ...] = ()
+        if len(text) >= MANY and intents["report"] >= MANY_LIKELY:
+            matters = self._parts(utterance, text, spans, cuts.Reader(self.heads, seen, around))
+        matters = matters or (self._matter(utterance.text, logits, tuple(spans)),)
+        if leaf := next((entry.leaf for entry in alarms if entry.leaf), ""):
+            matters = tuple(_spoken_for(matter, leaf) for matter in matters)
         return Understanding(
             intents=intents,
             matters=matters,
             urgent=max(urgent, 0.9) if alarms else urgent,
             sensitive=max(sensitive, 0.9) if whispers else sensitive,
             flags=tuple(entry.name for entry in [*alarms, *whispers]),
-            engine=f"{self.name}:{self.heads.facts['data']}",
-            spans=(*spans, *_objects(text)),
+            engine=self._signed,
+            spans=(*(spans or self._by_form(text, intents)), *_objects(text)),
             credible=self._credible(intents),
         )
 
-    def _logits(self, text: str, spans: list[Span], context: Context) -> Floats:
-        masked = features.mask(text, spans)
-        return self.heads.logits(features.grams(masked), features.tokens(context, masked, spans))
+    def _by_form(self, text: str, intents: dict[str, float]) -> list[Span]:
+        """Places that neither the town's names nor the grammar know. The heads have read the message without them."""
+        spotter = self.heads.spotter
+        if spotter is None or sum(intents[name] for name in MATTER) < FORM_LEAST:
+            return []
+        return spotter.find(text)
 
-    def _categories(self, logits: Floats) -> tuple[tuple[str, float], ...]:
+    def _parts(self, utterance: Utterance, text: str, spans: list[Span], reader: cuts.Reader) -> tuple[Matter, ...]:
+        """What the parts of a message tell of, each read by itself; none when it is of one piece."""
+        parts = cuts.cut(reader.masked, reader.parts, OBJECT)
+        if len(parts) == 1:
+            return ()
+        seen, at = features.masked(text, spans)
+        found: list[Matter] = []
+        for start, end in parts:
+            first, last = at[start], at[end] if end < len(seen) else len(text)
+            inside = list(cuts.inside(spans, first, last))
+            part = features.mask(text[first:last], inside)
+            around = self.heads.sums(features.tokens(utterance.context, part, inside))
+            logits = self.heads.joined(self.heads.read(part), around)
+            found.append(self._matter(utterance.text[first:last], logits, tuple(inside)))
+        return tuple(found)
+
+    def _matter(self, text: str, logits: Floats, spans: tuple[Span, ...]) -> Matter:
         shares = self.heads.probabilities("leaf", logits)
-        best = np.argsort(-shares)[:KEPT_CATEGORIES]
-        return tuple((self._leaves[i], float(shares[i])) for i in best)
+        best = (-shares).argsort()[:KEPT_CATEGORIES]
+        likely = shares[best].tolist()
+        credible = tuple(self.heads.at_most("leaf", share) for share in likely) if self.heads.scores else ()
+        categories = zip((self._leaves[number] for number in best.tolist()), likely, strict=True)
+        return Matter(text, tuple(categories), spans, credible)
 
     def _credible(self, intents: dict[str, float]) -> dict[str, float]:
         """See `Understanding.credible`."""
@@ -106,33 +134,10 @@ class EmbeddedEngine:
         mass = sum(intents[name] for name in MATTER)
         return {"chatter": self.heads.at_least("chatter", mass), "matter": self.heads.at_most("matter", mass)}
 
-    def _matter(self, text: str, logits: Floats, spans: tuple[Span, ...]) -> Matter:
-        categories = self._categories(logits)
-        credible = tuple(self.heads.at_most("leaf", share) for _, share in categories) if self.heads.scores else ()
-        return Matter(text, categories, spans, credible)
-
-    def _matters(self, utterance: Utterance, text: str, spans: list[Span], logits: Floats) -> tuple[Matter, ...]:
-        whole = self._matter(utterance.text, logits, tuple(spans))
-        intents = self.heads.probabilities("intent", logits)
-        if len(text) < MANY or intents[self._report] < MANY_LIKELY:
-            return (whole,)
-        seen, at = features.masked(text, spans)
-        reader = cuts.Reader(self.heads, seen, features.tokens(utterance.context, seen, spans))
-        parts = cuts.cut(seen, reader.part, OBJECT)
-        if len(parts) == 1:
-            return (whole,)
-        found: list[Matter] = []
-        for start, end in parts:
-            first, last = at[start], at[end] if end < len(seen) else len(text)
-            inside = cuts.inside(spans, first, last)
-            part = self._logits(text[first:last], list(inside), utterance.context)
-            found.append(self._matter(utterance.text[first:last], part, inside))
-        return tuple(found)
-
 
 def _spoken_for(matter: Matter, leaf: str) -> Matter:
     """The kind that an alarm's words speak for, where the head itself is unsure of the kind."""
-    if not leaf or matter.categories[0][1] >= SURE_KIND or matter.category == leaf:
+    if matter.categories[0][1] >= SURE_KIND or matter.category == leaf:
         return matter
     others = tuple((code, share * (1 - SURE_KIND)) for code, share in matter.categories if code != leaf)
     return replace(matter, categories=((leaf, SURE_KIND), *others)[:KEPT_CATEGORIES], credible=())

@@ -1,8 +1,16 @@
 """A message as a bag of features: character n-grams with places masked, and tokens for its context."""
 
 import re
+from bisect import bisect_left
+from collections.abc import Mapping
+from itertools import chain
+from operator import add
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nlu import grammar
+from nlu.gazetteer import Gazetteer
 from nlu.types import Context, Names, Span
 
 NAME, BUILDING, HOME = "\ue000", "\ue001", "\ue002"
@@ -15,9 +23,15 @@ NUMERAL = re.compile(r"[\da-z零〇一二两三四五六七八九十百]")
 LONGEST = 240
 
 
-def places(text: str, names: Names) -> list[Span]:
-    """Places in a normalised text: the town's names, and numbered buildings beside or between them."""
-    found = [span for span in names.find(text) if not _unit(text, span)]
+def places(text: str, names: Names, *, heard: bool = False) -> list[Span]:
+    """Places in a normalised text: the town's names, and numbered buildings beside or between them.
+
+    heard: it is a voice transcript; then names count that only sound like it, too.
+    """
+    exact = names.find(text)
+    if heard and isinstance(names, Gazetteer):
+        exact = names.sounds.beside(text, exact)
+    found = [span for span in exact if not _unit(text, span)]
     for building in grammar.buildings(text):
         if not any(span.start < building.end and building.start < span.end for span in found):
             found.append(Span(building.start, building.end, "location", text[building.start : building.end]))
@@ -31,7 +45,16 @@ def _unit(text: str, span: Span) -> bool:
 
 def mask(text: str, spans: list[Span]) -> str:
     """`text` with every place as one character, digits alike, white space and marks folded, the bot's name gone."""
-    return masked(text, spans)[0]
+    parts: list[str] = []
+    last = 0
+    for span in spans:
+        if span.start >= last:
+            parts += text[last : span.start], NAME if span.codes else BUILDING
+            last = span.end
+    out = "".join([*parts, text[last:]])
+    if "@" in out:
+        out = _AT.sub("@", _BOT.sub("", out))
+    return _DIGITS.sub("0", _SPACES.sub(" ", out))[:LONGEST].strip()
 
 
 def masked(text: str, spans: list[Span]) -> tuple[str, list[int]]:
@@ -71,11 +94,57 @@ def _replaced(pattern: re.Pattern[str], instead: str, text: str, at: list[int]) 
 def grams(masked: str) -> list[str]:
     """Character 1- to 3-grams, each once. 4-grams were tried and taught nothing (docs/nlu.md)."""
     text = f"^{masked}$"
-    length = len(text)
-    seen = dict.fromkeys(text[1:-1])
-    for size in (2, 3):
-        seen.update(dict.fromkeys(text[i : i + size] for i in range(length - size + 1)))
-    return list(seen)
+    pairs = list(map(add, text, text[1:]))
+    return list(dict.fromkeys(chain(masked, pairs, map(add, pairs, text[2:]))))
+
+
+class Grams:
+    """A vocabulary's n-grams as sorted numbers, so that all those of a text are looked up at once.
+
+    Three times as fast as a dictionary, whose strings lie all over the memory.
+    """
+
+    def __init__(self, vocabulary: Mapping[str, int]) -> None:
+        found = sorted((_key(gram), index) for gram, index in vocabulary.items() if 1 <= len(gram) <= SIZES)
+        # The last key is larger than any: what is sought is never behind the end.
+        self._keys = np.array([*(key for key, _ in found), (1 << 63) - 1], dtype=np.int64)
+        self._numbers = np.array([*(index for _, index in found), 0], dtype=np.intp)
+
+    def once(self, masked: str) -> NDArray[np.intp]:
+        """The numbers of `grams(masked)` that the vocabulary has."""
+        one, two, three = _keys(f"^{masked}$")
+        sought = np.concatenate((one[1:-1], two, three))
+        sought.sort()
+        at = self._keys.searchsorted(sought)
+        known = self._keys.take(at) == sought
+        known[1:] &= sought[1:] != sought[:-1]
+        numbers: NDArray[np.intp] = self._numbers.take(at[known])
+        return numbers
+
+    def all(self, masked: str) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """The numbers of the n-grams inside `masked`, without its ends and as often as they are there: single
+        characters left to right, then pairs, then threes; and which of all those places hold a known one."""
+        sought = np.concatenate(_keys(masked))
+        at = self._keys.searchsorted(sought)
+        known = self._keys.take(at) == sought
+        return self._numbers.take(at[known]), known
+
+
+SIZES, BITS = 3, 21  # a character has less than 21 bits
+
+
+def _key(gram: str) -> int:
+    """An n-gram as a number: its characters from the left, 0 for none."""
+    codes = [ord(character) + 1 for character in gram] + [0] * (SIZES - len(gram))
+    return codes[0] << 2 * BITS | codes[1] << BITS | codes[2]
+
+
+def _keys(text: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """The same for all single characters, pairs and threes of a text."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.int64) + 1
+    one = codes << 2 * BITS
+    two = one[:-1] | codes[1:] << BITS
+    return one, two, two[:-1] | codes[2:]
 
 
 _AGES = {
@@ -88,13 +157,12 @@ _AGES = {
 _ECHOES = (0.0, 0.15, 0.3)
 
 
+_NO_AGE = {name: f"~{name}:{'more' if name == 'pause' else 'none'}" for name in _AGES}
+_BUCKETS = {name: [*(f"~{name}:{limit}" for limit in limits), f"~{name}:more"] for name, limits in _AGES.items()}
+
+
 def _bucket(name: str, age: float | None) -> str:
-    if age is None:
-        return f"~{name}:{'more' if name == 'pause' else 'none'}"
-    for limit in _AGES[name]:
-        if age <= limit:
-            return f"~{name}:{limit}"
-    return f"~{name}:more"
+    return _NO_AGE[name] if age is None else _BUCKETS[name][bisect_left(_AGES[name], age)]
 
 
 def _step(share: float) -> int:

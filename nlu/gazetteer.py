@@ -1,10 +1,12 @@
 """The deployment's own names in a text, all at once (Aho-Corasick, leftmost-longest)."""
 
 from collections.abc import Iterable
+from functools import cached_property
 
 from ahocorasick_rs import AhoCorasick, MatchKind
 
 from nlu.normalize import normalize
+from nlu.sounds import Sounds
 from nlu.types import Span
 
 # Names too common to be a place wherever they stand; a deployment's alias of this form is kept out of the automaton.
@@ -29,6 +31,11 @@ class Gazetteer:
 
     def __len__(self) -> int:
         return len(self._names)
+
+    @cached_property
+    def sounds(self) -> Sounds:
+        """The same names by their sound, for voice transcripts; built when the first one comes."""
+        return Sounds(zip(self._names, self._codes, strict=True))
 
     def find(self, text: str) -> list[Span]:
         """Names in a normalised text, left to right, the longest at each place, not overlapping."""

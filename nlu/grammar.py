@@ -42,6 +42,10 @@ RANGE = re.compile(
 )
 
 
+# Without one of these no building is named: most messages are done.
+_NUMBERED = re.compile(r"[栋幢座院#排号\-杠—]")
+
+
 @dataclass(frozen=True, slots=True)
 class Building:
     """A building named by its number. start, end: its position; unit, floor, room: "" when not said."""
@@ -57,6 +61,8 @@ class Building:
 def buildings(text: str) -> list[Building]:
     """Buildings that a normalised text names, left to right: 3幢2单元, 十二栋, 12#, A座, 3-2-501."""
     found: list[Building] = []
+    if not _NUMBERED.search(text):
+        return found
     taken: list[tuple[int, int]] = []
     for match in RANGE.finditer(text):
         first, last = number(match["first"]), number(match["last"])

@@ -4,6 +4,8 @@ Trained with scikit-learn (`nlu.train`), and held equal to it by a test.
 """
 
 import json
+import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nlu.features import Grams
+from nlu.spans import Spotter
+
 Floats = NDArray[np.float32]
+Weights = NDArray[np.float32] | NDArray[np.float16]  # as they were learned, or as they are kept
+TINY = 1e-12  # added to squares of lengths, which are 0 or more than 1: nothing divided by nothing is nothing
 
 
 @dataclass(frozen=True)
@@ -38,11 +45,12 @@ class Head:
 class Heads:
     """All heads: `vocabulary` numbers the features, `weights` is (features, columns), `idf` (features,).
 
-    scores: sorted calibration scores by name (`nlu.calibrate`); none, and nothing is said of credibility."""
+    scores: sorted calibration scores by name (`nlu.calibrate`); none, and nothing is said of credibility.
+    spotter: finds places by their form (`nlu.spans`), trained and kept with the heads; it changes nothing in them."""
 
     def __init__(
-        self, vocabulary: dict[str, int], idf: Floats, weights: Floats, bias: Floats, heads: Sequence[Head],
-        facts: dict[str, Any], scores: dict[str, Floats] | None = None,
+        self, vocabulary: dict[str, int], idf: Floats, weights: Weights, bias: Floats, heads: Sequence[Head],
+        facts: dict[str, Any], scores: dict[str, Floats] | None = None, spotter: Spotter | None = None,
     ) -> None:  # fmt: skip
         self.vocabulary = vocabulary
         self.idf = idf
@@ -51,52 +59,79 @@ class Heads:
         self.heads = {head.name: head for head in heads}
         self.facts = facts
         self.scores = scores or {}
+        self.spotter = spotter
+        self.grams = Grams(vocabulary)
+        # What a feature adds to each column; behind them, to the square of the length.
+        self._adds = np.concatenate([weights * idf[:, None], idf[:, None] ** 2], axis=1)
         self._looks = np.array([head.context for head in heads for _ in head.labels])
+        # Lists: looking one number up through numpy costs ten times as much.
+        self._sorted: dict[str, list[float]] = {name: known.tolist() for name, known in self.scores.items()}
 
     def logits(self, words: Sequence[str], context: Sequence[str]) -> Floats:
         """All columns for one message: idf weights of length 1 times the columns. `context` counts for heads that look
         at it."""
-        return self.joined(*self.sums(words), *self.sums(context))
+        return self.joined(self.sums(words), self.sums(context))
 
-    def joined(self, text: Floats, text_square: float, around: Floats, around_square: float) -> Floats:
-        """All columns from the sums of the words and of the context."""
-        alone = text / np.float32(max(text_square, 1e-12) ** 0.5)
-        both = (text + around) / np.float32(max(text_square + around_square, 1e-12) ** 0.5)
-        return np.where(self._looks, both, alone) + self.bias
+    def joined(self, words: Floats, context: Floats) -> Floats:
+        """All columns from the sums of the words and of the context: of one message, or of many, one a row."""
+        both = words + context
+        alone = words[..., :-1] / np.sqrt(words[..., -1:] + TINY)
+        logits: Floats = np.where(self._looks, both[..., :-1] / np.sqrt(both[..., -1:] + TINY), alone) + self.bias
+        return logits
 
-    def sums(self, found: Sequence[str]) -> tuple[Floats, float]:
-        """The weighted columns of these features added up, and the square of the length of their weights."""
-        known = [index for feature in found if (index := self.vocabulary.get(feature)) is not None]
-        if not known:
-            return np.zeros_like(self.bias), 0.0
-        values = self.idf[known]
-        return values @ self.weights[known], float(values @ values)
+    def sums(self, found: Sequence[str]) -> Floats:
+        """The weighted columns of these features added up; the last number is the square of the length of their
+        weights."""
+        return self._sum(np.array([i for i in map(self.vocabulary.get, found) if i is not None], dtype=np.intp))
+
+    def read(self, masked: str) -> Floats:
+        """The same for the n-grams of a text: `sums(features.grams(masked))`."""
+        return self._sum(self.grams.once(masked))
+
+    def running(self, numbers: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The sums of the first 0, 1, 2 … of these features, one a row."""
+        out = np.zeros((len(numbers) + 1, self._adds.shape[1]))
+        np.cumsum(self._adds.take(numbers, axis=0), axis=0, dtype=np.float64, out=out[1:])
+        return out
+
+    def _sum(self, numbers: NDArray[np.intp]) -> Floats:
+        # Not by matrix products: for long messages their library wakes threads, and then waits for them.
+        total: Floats = np.add.reduce(self._adds.take(numbers, axis=0), axis=0)
+        return total
 
     def probabilities(self, name: str, logits: Floats) -> Floats:
-        """Calibrated probabilities of one head; a binary head gives one number."""
+        """Calibrated probabilities of one head; a binary head gives one number. One message, or one a row."""
         head = self.heads[name]
-        scores = logits[head.start : head.stop] / head.temperature
+        scores = logits[..., head.start : head.stop] / head.temperature
         if len(head.labels) == 1:
             return np.asarray(1.0 / (1.0 + np.exp(-scores)), dtype=np.float32)
-        powers = np.exp(scores - scores.max())
-        return np.asarray(powers / powers.sum(), dtype=np.float32)
+        powers = np.exp(scores - np.maximum.reduce(scores, axis=-1, keepdims=True))
+        return np.asarray(powers / np.add.reduce(powers, axis=-1, keepdims=True))
+
+    def probability(self, name: str, logits: Floats) -> float:
+        """The same of a binary head for one message."""
+        head = self.heads[name]
+        # The logistic function by way of tanh, which never overflows.
+        return 0.5 + 0.5 * math.tanh(0.5 * float(logits[head.start]) / head.temperature)
 
     def at_least(self, name: str, value: float) -> float:
         """The share of the calibration scores that are `value` or more, counting the message itself."""
-        scores = self.scores[name]
-        return float(len(scores) - np.searchsorted(scores, value, side="left") + 1) / (len(scores) + 1)
+        scores = self._sorted[name]
+        return (len(scores) - bisect_left(scores, value) + 1) / (len(scores) + 1)
 
     def at_most(self, name: str, value: float) -> float:
         """The share of the calibration scores that are `value` or less, counting the message itself."""
-        scores = self.scores[name]
-        return float(np.searchsorted(scores, value, side="right") + 1) / (len(scores) + 1)
+        scores = self._sorted[name]
+        return (bisect_right(scores, value) + 1) / (len(scores) + 1)
 
     def save(self, folder: Path) -> None:
-        """Write `heads.npz` and `heads.json`; the array first, so that a JSON file means a whole artefact."""
+        """Write `heads.npz`, `spans.crf` if there is one, and `heads.json` last: it means a whole artefact."""
         folder.mkdir(parents=True, exist_ok=True)
         kept: dict[str, Any] = {f"scores_{name}": values for name, values in self.scores.items()}
         with (folder / "heads.npz").open("wb") as file:
             np.savez(file, idf=self.idf, weights=self.weights.astype(np.float16), bias=self.bias, **kept)
+        if self.spotter is not None:
+            self.spotter.save(folder)
         about = {
             "facts": self.facts,
             "heads": [[h.name, list(h.labels), h.start, h.temperature, h.context] for h in self.heads.values()],
@@ -114,9 +149,10 @@ class Heads:
             return cls(
                 {feature: index for index, feature in enumerate(about["features"])},
                 arrays["idf"],
-                arrays["weights"].astype(np.float32),
+                arrays["weights"],
                 arrays["bias"],
                 [Head(name, tuple(labels), *rest) for name, labels, *rest in about["heads"]],
                 about["facts"],
                 {name.removeprefix("scores_"): arrays[name] for name in arrays.files if name.startswith("scores_")},
+                Spotter.load(folder),
             )

@@ -5,8 +5,12 @@ The lists stand in config/lexicon.yaml. They are OR-ed with the trained head; a 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from ahocorasick_rs import AhoCorasick
 
 from config.tables import TableError, mapping, once
 
@@ -45,4 +49,106 @@ def lexicon() -> dict[str, tuple[Entry, ...]]:
 
 def fired(part: str, text: str) -> list[Entry]:
     """Entries of one part that fire on a normalised text."""
-    return [entry for entry in lexicon()[part] if entry.fires(text)]
+    return _watches()[part].fired(text)
+
+
+class Watch:
+    """Entries with the words of which each needs one to fire, all looked for at once: most messages have none."""
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self._entries = entries
+        needed = [needs(entry.pattern) for entry in entries]
+        self._always = {number for number, words in enumerate(needed) if not words}
+        told = [(word, number) for number, words in enumerate(needed) for word in sorted(words)]
+        self._numbers = [number for _, number in told]
+        self._automaton = AhoCorasick([word for word, _ in told])
+
+    def fired(self, text: str) -> list[Entry]:
+        """Those that fire, in the order of the table."""
+        found = self._automaton.find_matches_as_indexes(text, overlapping=True)
+        near = {self._numbers[index] for index, _, _ in found} | self._always
+        return [self._entries[number] for number in sorted(near) if self._entries[number].fires(text)]
+
+
+@once
+def _watches() -> dict[str, Watch]:
+    return {part: Watch(entries) for part, entries in lexicon().items()}
+
+
+MOST = 128  # words that a piece of a pattern may stand for, to be written out
+
+
+def needs(pattern: re.Pattern[str]) -> frozenset[str]:
+    """Words of which every text holds one that the pattern matches; none when there is no telling.
+
+    Read off the parsed expression, as RE2 does before it runs one (re2/prefilter.cc).
+    """
+    if pattern.flags & (re.IGNORECASE | re.VERBOSE):
+        return frozenset()
+    # The parser of `re` has had no public name since Python 3.11, where sre_parse was deprecated.
+    return _best(_pieces(import_module("re._parser").parse(pattern.pattern)))
+
+
+def _pieces(parsed: Any) -> list[frozenset[str]]:
+    """Sets of words, of each of which a match holds one: pieces side by side written out together."""
+    found: list[frozenset[str]] = []
+    run = frozenset({""})
+    for name, value in parsed:
+        exact = _exact(name, value)
+        if exact and len(exact) * len(run) <= MOST:
+            run = frozenset(before + after for before in run for after in exact)
+            continue
+        found.append(run)
+        run = exact or frozenset({""})
+        if not exact:
+            found.append(_inside(name, value))
+    return [*found, run]
+
+
+def _best(pieces: Sequence[frozenset[str]]) -> frozenset[str]:
+    """The piece whose words are longest, then fewest; nothing when all may be empty."""
+    return max((p for p in pieces if p and "" not in p), key=lambda p: (min(map(len, p)), -len(p)), default=frozenset())
+
+
+def _exact(name: Any, value: Any) -> frozenset[str]:
+    """All that a piece can be; nothing when that is too much. What takes no room is ""."""
+    match str(name):
+        case "LITERAL":
+            return frozenset({chr(value)})
+        case "IN" if len(value) <= MOST and all(str(kind) == "LITERAL" for kind, _ in value):
+            return frozenset(chr(code) for _, code in value)
+        case "SUBPATTERN" if not value[1]:  # no flags of its own
+            return _all(value[3])
+        case "BRANCH":
+            kinds = [_all(branch) for branch in value[1]]
+            return frozenset().union(*kinds) if all(kinds) else frozenset()
+        case "MAX_REPEAT" if value[1] == 1:
+            there = _all(value[2])
+            return there | {""} if there and value[0] == 0 else there
+        case "ASSERT" | "ASSERT_NOT" | "AT":
+            return frozenset({""})
+    return frozenset()
+
+
+def _all(parsed: Any) -> frozenset[str]:
+    """All that a sequence of pieces can be."""
+    out = frozenset({""})
+    for name, value in parsed:
+        exact = _exact(name, value)
+        if len(exact) * len(out) > MOST:
+            return frozenset()
+        out = frozenset(before + after for before in out for after in exact)
+    return out
+
+
+def _inside(name: Any, value: Any) -> frozenset[str]:
+    """Words that a piece needs which cannot be written out."""
+    match str(name):
+        case "SUBPATTERN" if not value[1]:
+            return _best(_pieces(value[3]))
+        case "BRANCH":
+            kinds = [_best(_pieces(branch)) for branch in value[1]]
+            return frozenset().union(*kinds) if all(kinds) else frozenset()
+        case "MAX_REPEAT" | "MIN_REPEAT" if value[0] >= 1:
+            return _best(_pieces(value[2]))
+    return frozenset()

@@ -4,7 +4,6 @@ A linear-chain CRF over characters (CRFsuite through python-crfsuite). What it f
 what the resident said of where, for the staff to read and for nicknames to be learned from.
 """
 
-import random
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
@@ -13,19 +12,11 @@ from threading import Lock
 
 import pycrfsuite
 
-from nlu import features
-from nlu.calibrate import SEED
-from nlu.corpus import Example
-from nlu.normalize import normalize
 from nlu.types import Span
 
 FORM = "form"  # `Span.how` of what was found here
 FILE = "spans.crf"
 SHORTEST, LONGEST = 2, 120  # characters of a span; of a text, the rest of it is not looked at
-# A name of a town stands for any name: so often it is another town's in the learned text, so that what is around it
-# and the way names end count, and not the name. Chosen with ROUNDS and the penalties on utterances left out.
-FOREIGN = 0.5
-ROUNDS, PENALTY_1, PENALTY_2, LEAST_OFTEN = 60, 0.05, 0.02, 2
 EDGES = " 的那在,，。.、;；:：!！?？~～\n\t"
 
 # Where something is, seen from what stands before it.
@@ -65,7 +56,7 @@ def observed(text: str) -> list[list[str]]:
     return [
         [
             "b", f"0{c[i]}", f"-{c[i - 1]}", f"={c[i - 2]}", f"+{c[i + 1]}", f"*{c[i + 2]}",
-            f"p{c[i - 1]}{c[i]}", f"n{c[i]}{c[i + 1]}", f"q{c[i - 2]}{c[i - 1]}", f"o{c[i + 1]}{c[i + 2]}",
+            f"p{c[i - 1]}{c[i]}", f"n{c[i]}{c[i + 1]}",
             f"k{k[i - 1]}{k[i]}{k[i + 1]}", f"l{k[i - 2]}{k[i - 1]}{k[i]}", f"r{k[i]}{k[i + 1]}{k[i + 2]}",
             ahead[i - 2],
         ]
@@ -108,7 +99,8 @@ def untagged(tags: Sequence[str]) -> Iterator[tuple[int, int, str]]:
 
 
 class Spotter:
-    """A trained CRF. One sentence at a time: the library's tagger holds the sentence it is at."""
+    """A trained CRF. model: what CRFsuite wrote. For many threads: the library's tagger holds the sentence it is at,
+    so that they wait for one another."""
 
     def __init__(self, model: bytes) -> None:
         self.model = model
@@ -142,57 +134,3 @@ class Spotter:
         """What `save` wrote; None when there is nothing."""
         file = folder / FILE
         return cls(file.read_bytes()) if file.is_file() else None
-
-
-def learned(examples: Sequence[Example]) -> Iterator[tuple[str, list[tuple[int, int, str]]]]:
-    """(normalised text, spans) to learn from: annotated utterances, and town messages whose names are known; of those,
-    some with the names of other towns."""
-    draw = random.Random(SEED)  # noqa: S311 - repeatable, not secret
-    told = [(normalize(e.text), e.names) for e in examples if e.town and not e.corrected]
-    placed = [(text, features.places(text, names)) for text, names in told]
-    named = [(text, spans) for text, spans in placed if any(span.codes for span in spans)]
-    pool = sorted({span.text for _, spans in named for span in spans if span.codes})
-    for example in examples:
-        if not example.town and any(entity == "location" for _, _, entity in example.spans):
-            yield normalize(example.text), list(example.spans)
-    for text, spans in named:
-        yield _renamed(text, spans, pool, draw)
-
-
-def _renamed(
-    text: str, spans: Sequence[Span], pool: Sequence[str], draw: random.Random
-) -> tuple[str, list[tuple[int, int, str]]]:
-    out, last = "", 0
-    found = []
-    for span in spans:
-        if span.start < last:
-            continue
-        name = draw.choice(pool) if span.codes and draw.random() < FOREIGN else span.text
-        out += text[last : span.start]
-        found.append((len(out), len(out) + len(name), span.kind))
-        out += name
-        last = span.end
-    return out + text[last:], found
-
-
-def learn(examples: Sequence[Example]) -> Spotter | None:
-    """A CRF from these examples; None where none of them has a place. Single-threaded, repeatable."""
-    rows = [(observed(text), tagged(len(text), spans)) for text, spans in learned(examples)]
-    return fitted(rows) if rows else None
-
-
-def fitted(rows: Iterable[tuple[list[list[str]], list[str]]]) -> Spotter:
-    """A CRF from features and tags."""
-    from tempfile import TemporaryDirectory  # noqa: PLC0415
-
-    trainer = pycrfsuite.Trainer(verbose=False)
-    trainer.set_params({
-        "c1": PENALTY_1, "c2": PENALTY_2, "max_iterations": ROUNDS, "feature.minfreq": LEAST_OFTEN,
-        "feature.possible_transitions": True,
-    })  # fmt: skip
-    for seen, tags in rows:
-        trainer.append(seen, tags)
-    with TemporaryDirectory(prefix="linsheng-crf-") as folder:
-        file = Path(folder) / FILE
-        trainer.train(str(file))
-        return Spotter(file.read_bytes())

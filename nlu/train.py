@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from nlu import calibrate, features
+from nlu import calibrate, features, spanfit
 from nlu.artefact import Progress, fingerprint
 from nlu.calibrate import SEED, fit
 from nlu.corpus import Example
@@ -49,7 +49,7 @@ def with_contexts(examples: Sequence[Example]) -> list[Example]:
 def bag(example: Example) -> tuple[list[str], list[str]]:
     """The features of one example, as the engine will see them: of its words, and of its context."""
     text = normalize(example.text)
-    spans = features.places(text, example.names)
+    spans = features.places(text, example.names, heard=(example.context or Context()).kind == "voice")
     for start, end, entity in example.spans:
         if entity == "location" and not any(s.start < end and start < s.end for s in spans):
             spans.append(Span(start, end, "location", text[start:end], ("",)))
@@ -123,7 +123,7 @@ def _train(examples: Sequence[Example], leaves: Sequence[str], progress: Progres
     heads: list[Head] = []
     scores: dict[str, Floats] = {}
     for done, task in enumerate(TASKS):
-        progress(f"head {task.name}", 0.1 + 0.85 * done / len(TASKS))
+        progress(f"head {task.name}", 0.1 + 0.8 * done / len(TASKS))
         picked = [i for i, example in enumerate(examples) if task.chosen(example)]
         names = _names(task.name, leaves)
         index = {known: i for i, known in enumerate(names)}
@@ -147,10 +147,14 @@ def _train(examples: Sequence[Example], leaves: Sequence[str], progress: Progres
         heads.append(Head(task.name, tuple(names) if len(names) > 2 else (names[1],), len(bias), t, task.context))
         columns.append(column)
         bias += offset
+    progress("places by their form", 0.9)
+    spotter = spanfit.learn(examples)
     progress("done", 1.0)
     facts = {"examples": len(examples), "features": len(matrix.vocabulary), "data": fingerprint(leaves)}
     weights = np.concatenate(columns, axis=1).astype(np.float32)
-    return Heads(matrix.vocabulary, matrix.idf, weights, np.array(bias, dtype=np.float32), heads, facts, scores)
+    return Heads(
+        matrix.vocabulary, matrix.idf, weights, np.array(bias, dtype=np.float32), heads, facts, scores, spotter
+    )
 
 
 def _names(task: str, leaves: Sequence[str]) -> list[str]:

@@ -69,7 +69,7 @@ class Span:
     """A piece of the text: characters `start` up to `end` of the text as it was written.
 
     kind: `location` or `object`. codes: the gazetteer rows it may name (empty if the grammar alone found it). how: by
-    its `name`, or by its `sound` in a voice transcript.
+    its `name`, by its `sound` in a voice transcript, or by its `form` (`nlu.spans`; without codes).
     """
 
     start: int

@@ -37,6 +37,7 @@ app = typer.Typer(
 )
 app.command()(run.serve)
 app.command()(run.worker)
+app.command()(run.look)
 app.command()(history.replay)
 app.command()(nlu.train)
 app.command()(state.doctor)

@@ -78,7 +78,10 @@ def gate(
 
 
 def _verdicts(found: Judged) -> list[tuple[str, ...]]:
-    return [("ok" if v.passed else "fail", v.check, v.part, v.current, v.candidate, v.limit) for v in found.verdicts]
+    return [
+        (("ok" if v.passed else "fail") if v.judged else "", v.check, v.part, v.current, v.candidate, v.limit)
+        for v in found.verdicts
+    ]
 
 
 def _title(found: Judged) -> str:

@@ -1,4 +1,4 @@
-"""`linsheng serve` and `linsheng worker`."""
+"""`linsheng serve`, `linsheng worker` and `linsheng look`."""
 
 import asyncio
 from typing import Annotated
@@ -8,6 +8,7 @@ import typer
 from bot import logs
 from bot.app import serve as serve_app
 from bot.app import work
+from bot.looking import look as look_on
 from bot.training import is_trained
 from config.settings import Settings, load_settings
 from config.tables import leaves
@@ -65,3 +66,9 @@ def worker(
             typer.echo(f"Metrics: {address}/metrics")
 
     asyncio.run(work(settings, metrics_port=metrics_port, ready=ready))
+
+
+def look() -> None:
+    """Read pictures (LINSHENG_OCR) and hear voices (LINSHENG_ASR_MODEL), beside the workers; one process is enough."""
+    settings = _settings()
+    asyncio.run(look_on(settings, ready=lambda: typer.echo("Looks and listens. Ctrl+C ends it.")))

@@ -178,6 +178,7 @@ def _facts(desk: Desk, ticket: Ticket) -> list[tuple[str, object]]:
         ("category", f"{ticket.category} {category_name(ticket.category)}, tier {ticket.tier}"),
         ("place", f"{place.code} {place.name}{ticket.spot}" if place else "not known"),
         ("grid", f"{grid.code} {grid.name}" if grid else "not known"),
+        ("why there", masked(" | ".join(ticket.evidence)) or "not kept"),
         ("urgent", "yes" if ticket.urgent else "no"),
         ("sensitive", "yes" if ticket.sensitive else "no"),
         ("due", desk.due_text(ticket)),

@@ -58,6 +58,25 @@ def test_what_may_be_a_name(
     assert list(dict.fromkeys(guesses(reader, text, wrong, "P-LA-B03"))) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "places", "found"),
+    [
+        ("铁皮仓库积水了", ["铁皮仓库"], ["铁皮仓库"]),
+        ("在老供销社拐角 灯不亮", ["老供销社拐角"], ["老供销社拐角"]),
+        ("铁皮仓库门口积水", ["铁皮仓库门口"], ["铁皮仓库"]),
+        ("路灯不亮", ["铁皮仓库"], []),  # not of this message
+        ("车棚积水", ["车棚"], []),  # every estate has one
+        ("二楼到三楼没灯", ["二楼到三楼"], []),
+        ("圆盘广场积水", ["圆盘广场"], []),  # the gazetteer knows it
+    ],
+)
+def test_what_looks_like_a_place_may_be_a_name(
+    shared_town: Town, clock: HandClock, text: str, places: list[str], found: list[str]
+) -> None:
+    reader = Desk(Session(), shared_town, clock(), CALENDAR, "test")
+    assert list(dict.fromkeys(guesses(reader, text, None, "P-LA-B03", places))) == found
+
+
 def test_confirmed_names_are_read_by_everybody_and_kept_by_an_import(
     town_db: Database, clock: HandClock
 ) -> None:  # fmt: skip

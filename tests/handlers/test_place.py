@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from handlers.place import CHAT, Placement, Where, locate
+from handlers.place import CHAT, SAID, Placement, Where, locate, said
 from handlers.town import Town
 from nlu.features import places
 from nlu.normalize import normalize
+from nlu.types import Span
 
 SOUTH, NORTH, WEST, EAST = "QX-01-01-01", "QX-01-01-02", "QX-02-01-01", "QX-02-01-02"
 GRAIN, WORKS, NEW = "QX-01-02-01", "QX-01-02-02", "QX-03-01-01"
@@ -191,6 +192,21 @@ def test_the_spot_has_unit_and_floor_but_no_room(where: Ask) -> None:
     found = where("3-2-501漏水", SOUTH)
     assert (found.place, found.spot) == ("P-LA-B03", "2单元")
     assert "501" not in "".join(found.evidence)
+
+
+def test_words_for_a_place_that_nobody_knows_are_evidence(shared_town: Town) -> None:
+    def ask(text: str, words: str, **more: Any) -> Placement:
+        start = text.index(words)
+        form = Span(start, start + len(words), "location", words, how="form")
+        found = (*places(normalize(text), shared_town.names), form)
+        return locate(shared_town, Where(text=text, spans=found, chat_grid=SOUTH, **more))
+
+    unknown = ask("老榕树那里路灯不亮", "老榕树那里")
+    assert unknown.evidence[-1] == f"{SAID}«老榕树那里»"
+    assert said(unknown.evidence) == ["老榕树那里"]
+    assert (unknown.place, unknown.grid) == (locate(shared_town, Where(text="路灯不亮", chat_grid=SOUTH)).place, SOUTH)
+    assert said(ask("圆盘老榕树那里路灯不亮", "老榕树那里").evidence) == [], "the place is named"
+    assert said(ask("老榕树那里1102室漏水", "老榕树那里1102室").evidence) == ["老榕树那里0000室"]
 
 
 @pytest.mark.parametrize("text", ["", "   ", "😀", "。。。", "二三十栋楼都停了", "十十幢", "第三百零零栋", "9999999幢"])

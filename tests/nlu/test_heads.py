@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from config.tables import leaves
-from nlu import artefact, corpus, train
+from nlu import artefact, corpus, features, train
 from nlu.corpus import Example
 from nlu.heads import Floats, Head, Heads
+from nlu.normalize import normalize
 
 Bag = tuple[list[str], list[str]]
 TASKS = {task.name: task for task in train.TASKS}
@@ -137,3 +138,28 @@ def test_the_same_data_train_the_same_heads(examples: list[Example], trained: He
 def test_the_fingerprint_follows_the_categories() -> None:
     assert artefact.fingerprint(leaves()) == artefact.fingerprint(leaves())
     assert artefact.fingerprint(leaves()) != artefact.fingerprint(leaves()[1:])
+
+
+def test_a_text_is_the_sum_of_its_n_grams(trained: Heads, examples: list[Example]) -> None:
+    for example in examples[:: len(examples) // 100]:
+        text = normalize(example.text)
+        assert trained.read(text) == pytest.approx(trained.sums(features.grams(text)), rel=1e-5, abs=1e-3)
+
+
+def test_the_chance_of_a_binary_head(trained: Heads, bags: list[Bag]) -> None:
+    for bag in bags[:20]:
+        logits = trained.logits(*bag)
+        assert trained.probability("urgent", logits) == pytest.approx(trained.probabilities("urgent", logits)[0])
+    assert trained.probability("urgent", np.full_like(trained.bias, 1e6)) == 1.0
+    assert trained.probability("urgent", np.full_like(trained.bias, -1e6)) == 0.0
+
+
+def test_many_at_once_are_as_one_by_one(trained: Heads, bags: list[Bag]) -> None:
+    words = np.array([trained.sums(bag[0]) for bag in bags])
+    context = trained.sums(bags[0][1])
+    together = trained.joined(words, context)
+    for row, alone in zip(together, words, strict=True):
+        assert row == pytest.approx(trained.joined(alone, context), abs=1e-5)
+    for name in trained.heads:
+        shares = trained.probabilities(name, together)
+        assert shares[3] == pytest.approx(trained.probabilities(name, together[3]), abs=1e-6)

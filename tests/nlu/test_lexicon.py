@@ -1,11 +1,13 @@
 """Words that must never be missed, and the guards that take a word back."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from config.tables import TableError, leaves
-from nlu.lexicon import fired, lexicon
+from nlu import corpus
+from nlu.lexicon import Entry, Watch, fired, lexicon, needs
 from nlu.normalize import normalize
 
 FIRES: dict[str, tuple[str, ...]] = {
@@ -102,3 +104,42 @@ def test_a_bad_entry_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setenv("LINSHENG_HOME", str(tmp_path))
     with pytest.raises(TableError, match=named):
         lexicon.__wrapped__()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        ("着火|火灾", {"着火", "火灾"}),
+        ("(着|起)火", {"着火", "起火"}),
+        ("冒(黑|浓)?烟", {"冒烟", "冒黑烟", "冒浓烟"}),
+        ("[刀枪]人", {"刀人", "枪人"}),
+        ("(人|娃).{0,3}(困在|卡住)", {"困在", "卡住"}),
+        ("打人(?!了)", {"打人"}),
+        ("(?:很多)+人?", {"很多"}),
+        ("着火|.{3}", set()),
+        ("人?", set()),
+        ("(?i)FIRE", set()),
+        ("[^火]", set()),
+        ("[a-z]", set()),
+    ],
+)
+def test_the_words_an_expression_needs(pattern: str, words: set[str]) -> None:
+    assert needs(re.compile(pattern)) == words
+
+
+def test_looking_for_the_needed_words_first_misses_nothing() -> None:
+    known = frozenset(leaves())
+    texts = [normalize(e.text) for file in corpus.files() for e in corpus.utterances(file, known)]
+    texts += [text for said in (FIRES, TAKEN_BACK) for _, text in pairs(said)]
+    for part, entries in lexicon().items():
+        fires = [[entry for entry in entries if entry.fires(text)] for text in texts]
+        assert [fired(part, text) for text in texts] == fires
+        assert sum(map(bool, fires)) >= 50, "nothing was compared"
+
+
+def test_an_entry_that_tells_no_words_is_always_tried() -> None:
+    entry = Entry("any", re.compile(".火"), re.compile("没"), "")
+    blind = Entry("blind", re.compile("."), None, "")
+    assert Watch([entry, blind]).fired("起火") == [entry, blind]
+    assert Watch([entry, blind]).fired("没起火") == [blind]
+    assert Watch([]).fired("起火") == []

@@ -65,6 +65,15 @@ def test_recalled_words_are_not_kept(chat: Scene) -> None:
     assert "6幢的" not in chat.ticket().row.summary
 
 
+def test_recalled_words_for_a_place_are_no_evidence(chat: Scene) -> None:
+    group = chat.at("2026-03-02 09:10").group("柳岸花园南区")
+    said = group.says("春芽", "@邻声 鸭子塘边上的路灯不亮了")
+    assert any("鸭子塘" in line for line in chat.ticket().row.evidence)
+    group.recalls("春芽", said)
+
+    assert not any("鸭子塘" in line for line in chat.ticket().row.evidence)
+
+
 def test_a_recalled_picture_is_not_used(chat: Scene) -> None:
     group = chat.at("2026-03-02 09:10").group("柳岸花园南区")
     photo = group.says("春芽", photo="selfie.jpg")

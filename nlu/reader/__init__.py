@@ -1,0 +1,1 @@
+"""The second reader: a small pretrained encoder, tuned on our own chats, whose answers are averaged with the heads'."""

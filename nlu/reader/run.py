@@ -1,0 +1,102 @@
+"""The second reader at run time: ONNX Runtime and numpy, one core, one message at a time."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nlu.reader.pieces import Pieces
+from nlu.reader.words import Asked
+
+Floats = NDArray[np.float32]
+MODEL, ABOUT = "reader.onnx", "reader.json"
+# The reader's share in the mean, by head; chosen by leaving towns out (docs/nlu.md).
+SHARES = {"intent": 0.5, "leaf": 0.5, "urgent": 0.0, "sensitive": 0.0}
+
+
+class NoReader(Exception):
+    """There is no second reader, or none that fits; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One head. labels: one a column; a yes-or-no head has one. temperature: its scores are divided by it."""
+
+    name: str
+    labels: tuple[str, ...]
+    start: int
+    temperature: float = 1.0
+
+    def probabilities(self, scores: Floats) -> Floats:
+        """(labels,), summing to 1; a yes-or-no head gives the one number of yes."""
+        own = scores[self.start : self.start + len(self.labels)] / np.float32(self.temperature)
+        if len(self.labels) == 1:
+            return np.asarray(1.0 / (1.0 + np.exp(-own)), dtype=np.float32)
+        powers = np.exp(own - own.max())
+        return np.asarray(powers / powers.sum(), dtype=np.float32)
+
+
+def mean(name: str, heads: Floats, reader: Floats) -> Floats:
+    """The probabilities of one head after both have read a message."""
+    share = np.float32(SHARES[name])
+    return np.asarray(share * reader + (1 - share) * heads, dtype=np.float32)
+
+
+class SecondReader:
+    """A tuned encoder. Answers depend on the message alone: whole-number arithmetic rounds by what it sees, so a batch
+    would let neighbours change an answer, and would save a quarter of the time at most."""
+
+    def __init__(
+        self, session: Any, pieces: Pieces, heads: Sequence[Column], tokens: Sequence[str], facts: Mapping[str, Any],
+        scores: Mapping[str, Sequence[float]] | None = None,
+    ) -> None:  # fmt: skip
+        """tokens: of the context, in the order of the graph's input. scores: calibration scores of the mean, sorted, as
+        `nlu.heads.Heads.scores` holds them of the heads alone."""
+        self._session = session
+        self._pieces = pieces
+        self._tokens = {token: number for number, token in enumerate(tokens)}
+        self.heads = {head.name: head for head in heads}
+        self.facts = facts
+        self.scores = {name: np.array(found, dtype=np.float32) for name, found in (scores or {}).items()}
+
+    @classmethod
+    def load(cls, folder: Path, labels: Mapping[str, Sequence[str]] | None = None) -> "SecondReader":
+        """What `nlu.reader.make` wrote. labels: by head, those that are wanted now; another set is no use.
+
+        Raises NoReader when there is none, when ONNX Runtime is missing, or when the labels differ.
+        """
+        if not (folder / ABOUT).is_file():
+            raise NoReader(f"{folder}: no second reader; `linsheng nlu train --reader` makes one")
+        about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+        heads = [Column(name, tuple(named), start, t) for name, named, start, t in about["heads"]]
+        for head in heads:
+            if labels is not None and tuple(labels.get(head.name, head.labels)) != head.labels:
+                raise NoReader(f"{folder}: tuned for other labels of {head.name}; `linsheng nlu train --reader` again")
+        pieces = Pieces(**about["pieces"])
+        return cls(session(folder / MODEL), pieces, heads, about["tokens"], about["facts"], about["scores"])
+
+    def read(self, batch: Sequence[Asked]) -> list[dict[str, Floats]]:
+        """For each message the probabilities of each head, in the order of its labels."""
+        return [self._one(asked) for asked in batch]
+
+    def _one(self, asked: Asked) -> dict[str, Floats]:
+        context = np.zeros((1, len(self._tokens)), dtype=np.float32)
+        context[0, [self._tokens[token] for token in asked.tokens if token in self._tokens]] = 1
+        numbers = np.array([self._pieces.read(asked.words)], dtype=np.int64)
+        (scores,) = self._session.run(None, {"pieces": numbers, "context": context})
+        return {name: head.probabilities(scores[0]) for name, head in self.heads.items()}
+
+
+def session(file: Path) -> Any:
+    """ONNX Runtime on one core. Raises NoReader when it is not installed."""
+    try:
+        import onnxruntime  # noqa: PLC0415 - an extra that most deployments live without
+    except ModuleNotFoundError as missing:
+        raise NoReader("onnxruntime is not installed: pip install 'linsheng[reader]'") from missing
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1  # a worker has one core
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
