@@ -269,7 +269,7 @@ def _pinned(town: Town, where: Where, *, said: bool) -> Iterator[Candidate]:
     grid = town.at(where.lon, where.lat)
     near = [
         (metres, place.code)
-        for place in town.places.values()
+        for place in town.around_latitude(where.lat, NEAR_METRES)
         if place.lon is not None and place.lat is not None
         for metres in [_metres(where.lon, where.lat, place.lon, place.lat)]
         if metres <= NEAR_METRES
@@ -342,12 +342,12 @@ def _from_chat(town: Town, code: str, where: Where) -> int:
     if not where.chat_grid:
         return 9 if where.home else 0
     grid = town.places[code].grid
-    if town.within(grid, where.chat_grid):
+    holders, chain = town.lineage(grid), town.lineage(where.chat_grid)
+    if where.chat_grid in holders:
         return 0
-    chain = list(town.chain(where.chat_grid))
     if grid in chain:
         return 1
-    return next((i + 1 for i, above in enumerate(chain) if town.within(grid, above)), 9)
+    return next((i + 1 for i, above in enumerate(chain) if above in holders), 9)
 
 
 def _from_home(town: Town, code: str, where: Where) -> int:
@@ -358,8 +358,8 @@ def _from_home(town: Town, code: str, where: Where) -> int:
     shared = next((i for i, above in enumerate(town.above(home.code)) if above in holders), 9)
     if shared <= 1:  # the home itself, or a sibling in the same estate
         return 0
-    grid = town.places[code].grid
-    return next((i + 2 for i, above in enumerate(town.chain(home.grid)) if town.within(grid, above)), 9)
+    grids = town.lineage(town.places[code].grid)
+    return next((i + 2 for i, above in enumerate(town.lineage(home.grid)) if above in grids), 9)
 
 
 def _grid_of(town: Town, place: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ NUMBERED = re.compile(r"^(?P<no>[a-z]?\d+|[a-z]|[一二三四五六七八九十�
 RANGE = re.compile(r"(?P<first>\d+)\s?[-~—至到]\s?(?P<last>\d+)号?(?P<side>.*[单双])?")
 WHOLE = frozenset({"estate", "village", "factory", "school", "market"})
 WEB = "web"
+METRES_A_DEGREE = 111_000.0  # of latitude, at least; it is 111,195 on the sphere of `handlers.clues`
 LETTERED = re.compile(r"^[a-z]\d{1,2}$")
 
 
@@ -47,6 +49,10 @@ class Town:
     _addresses: dict[str, list[Identity]] = field(default_factory=dict)
     _around: dict[str, list[str]] = field(default_factory=dict)
     _estates: dict[str, str | None] = field(default_factory=dict)
+    _by_grid: dict[str, list[tuple[int, Place]]] = field(default_factory=dict)
+    _lineages: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _by_latitude: list[tuple[float, Place]] = field(default_factory=list)
+    _junctions: list[Place] | None = None
     _near: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     _nouns: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     _tree: STRtree | None = None
@@ -63,6 +69,12 @@ class Town:
             found = self.grids.get(grid)
             grid = found.parent if found else None
             seen += 1
+
+    def lineage(self, grid: str) -> tuple[str, ...]:
+        """`chain` of a grid, kept: distances ask for it a thousand times a message."""
+        if grid not in self._lineages:
+            self._lineages[grid] = tuple(self.chain(grid))
+        return self._lineages[grid]
 
     def within(self, grid: str | None, above: str | None) -> bool:
         """`grid` is `above` or lies inside it."""
@@ -117,15 +129,23 @@ class Town:
             place = found.parent if found else None
             seen += 1
 
+    def standing_in(self, grids: Iterable[str]) -> list[Place]:
+        """The places of these grids, in the order of the gazetteer; looks at no others."""
+        if not self._by_grid:
+            rows: dict[str, list[tuple[int, Place]]] = {}
+            for number, place in enumerate(self.places.values()):
+                rows.setdefault(place.grid, []).append((number, place))
+            self._by_grid = rows  # whole at once: other threads look too
+        found = [row for grid in dict.fromkeys(grids) for row in self._by_grid.get(grid, ())]
+        return [place for _, place in sorted(found, key=lambda row: row[0])]
+
     def estate_of(self, grid: str) -> str | None:
         """The one estate, village or dormitory that a grid consists of, or lies in; None where there are several."""
         if grid not in self._estates:
-            own = [p.code for p in self.places.values() if p.grid == grid and p.kind in WHOLE and not p.parent]
-            own = own or [p.code for p in self.places.values() if p.grid == grid and p.kind in WHOLE]
-            around = [p.code for up in list(self.chain(grid))[1:2] for p in self.places.values()
-                      if p.grid == up and p.kind in WHOLE]  # fmt: skip
-            found = own or around
-            self._estates[grid] = found[0] if len(found) == 1 else None
+            own = [p for p in self.standing_in([grid]) if p.kind in WHOLE]
+            around = [p for p in self.standing_in(list(self.chain(grid))[1:2]) if p.kind in WHOLE]
+            found = [p for p in own if not p.parent] or own or around
+            self._estates[grid] = found[0].code if len(found) == 1 else None
         return self._estates[grid]
 
     def names_near(self, grid: str | None) -> list[tuple[str, str]]:
@@ -134,8 +154,7 @@ class Town:
         if near is None:
             return []
         if near not in self._near:
-            inside = set(self.around(near))
-            found = {normalize(n): p.code for p in self.places.values() if p.grid in inside
+            found = {normalize(n): p.code for p in self.standing_in(self.around(near))
                      for n in [p.name, *p.aliases.split("|")] if n}  # fmt: skip
             self._near[near] = list(found.items())
         return self._near[near]
@@ -145,10 +164,9 @@ class Town:
         if grid is None:
             return {}
         if grid not in self._nouns:
-            inside = set(self.around(self.community(grid) or grid))
             found: dict[str, list[str]] = {}
-            for place in self.places.values():
-                if place.grid in inside and place.kind in ("poi", "shop", "school", "market", "factory"):
+            for place in self.standing_in(self.around(self.community(grid) or grid)):
+                if place.kind in ("poi", "shop", "school", "market", "factory"):
                     name = normalize(place.name)
                     for noun in {name[-2:], name[-3:]}:
                         if len(name) > len(noun) and noun not in STOP and noun.isalpha() and not noun[0].isascii():
@@ -158,9 +176,21 @@ class Town:
 
     def crossing(self, one: str, other: str) -> list[str]:
         """Junctions whose name holds the names of both roads."""
+        if self._junctions is None:
+            self._junctions = [place for place in self.places.values() if place.kind == "junction"]
         names = [short(self.places[code].name) for code in (one, other)]
-        return [p.code for p in self.places.values() if p.kind == "junction"
+        return [p.code for p in self._junctions
                 if all(any(name in said for said in [p.name, *p.aliases.split("|")]) for name in names)]  # fmt: skip
+
+    def around_latitude(self, lat: float, metres: float) -> list[Place]:
+        """Places whose latitude is within `metres` of this one (WGS-84 degrees), wherever they lie east or west."""
+        if not self._by_latitude:
+            known = ((place.lat, place) for place in self.places.values() if place.lat is not None)
+            self._by_latitude = sorted(known, key=lambda row: row[0])
+        degrees = metres / METRES_A_DEGREE
+        first = bisect_left(self._by_latitude, lat - degrees, key=lambda row: row[0])
+        last = bisect_right(self._by_latitude, lat + degrees, key=lambda row: row[0])
+        return [place for _, place in self._by_latitude[first:last]]
 
     def numbered_on(self, road: str, number: str) -> list[str]:
         """Places of a road whose name gives a range of numbers that holds this one: 福民路80-120号."""

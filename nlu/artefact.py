@@ -9,12 +9,12 @@ from nlu import corpus
 # All that training runs through; `embedded.py` only asks what was trained.
 CODE = (
     "calibrate.py", "corpus.py", "features.py", "gazetteer.py", "generate.py", "grammar.py", "heads.py", "lexicon.py",
-    "normalize.py", "spanfit.py", "spans.py", "timeline.py", "train.py", "types.py", "variants.txt",
+    "normalize.py", "sounds.py", "spanfit.py", "spans.py", "syllables.txt", "timeline.py", "train.py", "types.py", "variants.txt",
 )  # fmt: skip
 # What a message becomes before the weights see it. Weights learned through other features would read at random.
 READING = (
-    "features.py", "gazetteer.py", "grammar.py", "heads.py", "normalize.py", "spans.py", "timeline.py", "types.py",
-    "variants.txt",
+    "features.py", "gazetteer.py", "grammar.py", "heads.py", "normalize.py", "sounds.py", "spans.py", "syllables.txt",
+    "timeline.py", "types.py", "variants.txt",
 )  # fmt: skip
 HERE = Path(__file__).parent
 # What is being done, and the share of the whole.
@@ -23,7 +23,9 @@ Progress = Callable[[str, float], None]
 
 def fingerprint(leaves: Iterable[str]) -> str:
     """The hash of everything the artefact is made of: the training data, the code, the categories."""
-    files = [HERE / name for name in CODE] + sorted(path for path in corpus.DATA.rglob("*") if path.is_file())
+    files = [HERE / name for name in CODE] + sorted(
+        path for path in corpus.DATA.rglob("*") if path.is_file() and path.name != corpus.REGRESSION
+    )
     return _hash(leaves, files)
 
 

@@ -17,7 +17,7 @@ from nlu.types import MATTER, Span
 
 SEED = 20260302
 # Towns' messages show how names stand in a sentence, but mark no more than the names. Of those with a name SILVER are
-# learned from: names of unseen towns are then found oftener (.83 for .78), other places a little less exactly.
+# learned from: all of them made utterances worse (exact F1 .71 to .66), none found fewer names of unseen towns.
 SILVER = 0.3
 # A name stands for any name: so often it is changed for another one, perhaps of another town, so that what is around
 # it and the way names end count, and not the name.

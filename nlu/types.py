@@ -109,8 +109,8 @@ class Understanding:
     matters: at least one; several when the message tells of several things.
     urgent, sensitive: probabilities. flags: names of the lexicon entries that fired.
     credible: for `chatter` and for `matter`, the share of held-out messages of that kind that looked at least as
-    strange for it; empty if the engine has no calibration. A label leaves the conformal set where it falls below the error
-    allowed.
+    strange for it; empty if the engine has no calibration. A label leaves the conformal set where it falls below the
+    error allowed.
     """
 
     intents: dict[str, float]

@@ -15,13 +15,13 @@ from nlu.corpus import Example
 from nlu.reader import export, weights
 from nlu.reader.pieces import LONGEST, Pieces
 from nlu.reader.run import ABOUT, MODEL, Column, SecondReader, session
-from nlu.reader.trust import trust
-from nlu.reader.tune import Recipe, lesson, names_of, tokens_of, tune
+from nlu.reader.trust import columns, trust
+from nlu.reader.tune import Recipe, lesson, tokens_of, tune
 from nlu.reader.words import Asked, asked_of
 from nlu.train import TASKS, with_contexts
 
 Floats = NDArray[np.float32]
-LAYERS, ROOM = 6, 12_000
+LAYERS, ROOM = 4, 12_000
 COMPARED = 500
 
 
@@ -94,15 +94,6 @@ class Parts:
         fresh = file.with_name(file.name + ".new")
         fresh.write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
         fresh.replace(file)
-
-
-def columns(leaves: Sequence[str], temperatures: Mapping[str, float]) -> list[Column]:
-    """The heads, in the order of the graph's columns."""
-    found: list[Column] = []
-    for task in TASKS:
-        start = found[-1].start + len(found[-1].labels) if found else 0
-        found.append(Column(task.name, names_of(task.name, leaves), start, temperatures[task.name]))
-    return found
 
 
 def agreement(tuned: export.Tuned, whole: Path, parts: Parts, asked: Sequence[Asked]) -> dict[str, float]:

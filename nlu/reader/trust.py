@@ -14,7 +14,7 @@ from nlu import calibrate, train
 from nlu.artefact import Progress
 from nlu.calibrate import HELD, Held
 from nlu.corpus import Example
-from nlu.reader.run import Column, mean
+from nlu.reader.run import Column, together
 from nlu.reader.tune import Recipe, lesson, names_of, read, tokens_of, tune
 from nlu.reader.weights import Base
 from nlu.reader.words import Asked
@@ -49,27 +49,33 @@ def trust(
     arrays = tune(base, known, leaves, recipe, progress)
     unseen = lesson([examples[i] for i in test], [asked[i] for i in test], base, leaves, tokens, recipe.lone)
     logits = read(arrays, base, unseen)
+    truths = {task.name: unseen.labels[task.name] for task in TASKS}
+    temperatures = {name: _temperature(logits[name][truth >= 0], truth[truth >= 0]) for name, truth in truths.items()}
     heads = train.train([examples[i] for i in learn], leaves)
-    ours = [heads.logits(*train.bag(examples[i])) for i in test]
-    temperatures: dict[str, float] = {}
-    scores: dict[str, Floats] = {}
+    reader = columns(leaves, temperatures)
+    theirs = np.concatenate([logits[column.name] for column in reader], axis=1)
+    both = np.array(
+        [
+            together(heads, heads.logits(*train.bag(examples[i])), reader, scores)
+            for i, scores in zip(test, theirs, strict=True)
+        ]
+    )
+    held_out = {
+        name: Held(np.log(np.maximum(heads.probabilities(name, both[truth >= 0]), 1e-9)), truth[truth >= 0], 1.0)
+        for name, truth in truths.items()
+        if name in ("intent", "leaf")
+    }
+    scores = calibrate.intent_scores(held_out["intent"], INTENTS, np.zeros(len(INTENTS)))
+    return Trust(temperatures, scores | calibrate.leaf_scores(held_out["leaf"]))
+
+
+def columns(leaves: Sequence[str], temperatures: Mapping[str, float]) -> list[Column]:
+    """The reader's heads, in the order of the graph's columns."""
+    found: list[Column] = []
     for task in TASKS:
-        truth = unseen.labels[task.name]
-        rows = np.flatnonzero(truth >= 0)
-        temperatures[task.name] = _temperature(logits[task.name][rows], truth[rows])
-        column = Column(task.name, names_of(task.name, leaves), 0, temperatures[task.name])
-        both = np.array(
-            [
-                mean(task.name, heads.probabilities(task.name, ours[i]), column.probabilities(logits[task.name][i]))
-                for i in rows
-            ]
-        )
-        found = Held(np.log(np.maximum(both, 1e-9)).astype(np.float64), truth[rows], 1.0)
-        if task.name == "intent":
-            scores |= calibrate.intent_scores(found, INTENTS, np.zeros(len(INTENTS)))
-        elif task.name == "leaf":
-            scores |= calibrate.leaf_scores(found)
-    return Trust(temperatures, scores)
+        start = found[-1].start + len(found[-1].labels) if found else 0
+        found.append(Column(task.name, names_of(task.name, leaves), start, temperatures[task.name]))
+    return found
 
 
 def _temperature(logits: Floats, truth: NDArray[np.int64]) -> float:

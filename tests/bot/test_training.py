@@ -75,7 +75,7 @@ async def test_two_processes_that_need_it_at_once_train_it_once(sqlite_db: Datab
     both = await asyncio.gather(training.engine(tmp_path, sqlite_db), training.engine(tmp_path, sqlite_db))
     folder = folder_of(tmp_path, leaves())
     assert {engine.heads.facts["data"] for engine in both} == {folder.name}
-    assert sorted(file.name for file in folder.iterdir()) == ["heads.json", "heads.npz"]
+    assert sorted(file.name for file in folder.iterdir()) == ["heads.json", "heads.npz", "spans.crf"]
     written = (folder / "heads.json").stat().st_ctime
     assert (await training.engine(tmp_path, sqlite_db)).heads.facts == both[0].heads.facts
     assert (folder / "heads.json").stat().st_ctime == written

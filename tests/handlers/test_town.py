@@ -55,3 +55,19 @@ def test_people(shared_town: Town) -> None:
     assert shared_town.direct_chat("wechat_mp", "W01", "openid") == "openid"
     assert shared_town.kind("web", "g-QX-01") == "group"
     assert shared_town.kind("web", "who knows") == "direct"
+
+
+def test_places_are_found_by_where_they_are(shared_town: Town) -> None:
+    every = list(shared_town.places.values())
+    assert shared_town.standing_in(shared_town.grids) == every
+    for grid in shared_town.grids:
+        assert shared_town.standing_in([grid, grid]) == [place for place in every if place.grid == grid]
+        assert shared_town.lineage(grid) == tuple(shared_town.chain(grid))
+    assert shared_town.standing_in(["nowhere"]) == []
+    measured = [place for place in every if place.lat is not None]
+    lat = measured[0].lat or 0.0
+    near = shared_town.around_latitude(lat, 60)
+    assert measured[0] in near
+    assert {p.code for p in near} == {p.code for p in measured if abs((p.lat or 0.0) - lat) * 111_000 <= 60}
+    assert len(near) < len(measured)
+    assert shared_town.around_latitude(0.0, 60) == []

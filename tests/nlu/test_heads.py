@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from config.tables import leaves
-from nlu import artefact, corpus, features, train
+from nlu import artefact, calibrate, corpus, features, train
 from nlu.corpus import Example
 from nlu.heads import Floats, Head, Heads
 from nlu.normalize import normalize
@@ -47,7 +47,7 @@ def test_the_same_as_the_librarys_decision_function(examples: list[Example], bag
     matrix = train.Matrix([words + context for words, context in learned])
     labels = sorted({task.label(example) for example in picked})
     truth = np.array([labels.index(task.label(example)) for example in picked])
-    model = train.fit(matrix.rows([seen(bag) for bag in learned]), truth, task.strength, np.ones(len(picked)))
+    model = calibrate.fit(matrix.rows([seen(bag) for bag in learned]), truth, task.strength, np.ones(len(picked)))
     weights, bias = train._full(model, len(labels), len(matrix.vocabulary))
     head = Head(name, tuple(labels) if len(labels) > 2 else (labels[1],), 0, 1.0, task.context)
     heads = Heads(matrix.vocabulary, matrix.idf, weights, np.array(bias, dtype=np.float32), [head], {})

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from nlu import features
 from nlu.corpus import Example
+from nlu.heads import Head, Heads
 from nlu.reader import run, weights
 from nlu.reader.pieces import SPECIALS, Pieces
 from nlu.reader.words import Asked, asked, asked_of
@@ -263,6 +264,30 @@ def test_whole_numbers_lose_half_a_step_at_most() -> None:
     rounded, scale = export.rounded_rows(table)
     assert np.abs(rounded).max(axis=1).tolist() == [export.STEPS] * 5
     assert np.all(np.abs(rounded * scale[:, None] - table) <= scale[:, None] * 0.5001)
+
+
+def test_together_is_the_geometric_mean() -> None:
+    own = [
+        Head("urgent", ("True",), 0, 2.0, False),
+        Head("intent", ("chatter", "report", "join"), 1, 1.5, True),
+        Head("else", ("True",), 4, 1.0, False),
+    ]
+    nothing = np.zeros((0, 5), dtype=np.float32)
+    heads = Heads({}, np.zeros(0, np.float32), nothing, np.zeros(5, np.float32), own, {})
+    reader = [run.Column("intent", ("chatter", "report", "join"), 0, 0.8), run.Column("urgent", ("True",), 3, 1.2)]
+    ours, theirs = np.array([1.0, 3.0, -1.0, 0.5, 2.0], np.float32), np.array([-1.0, 2.0, 0.0, -3.0], np.float32)
+    both = run.together(heads, ours, reader, theirs)
+    powers = heads.probabilities("intent", ours) ** 0.7 * reader[0].probabilities(theirs) ** 0.3
+    assert heads.probabilities("intent", both) == pytest.approx(powers / powers.sum(), abs=1e-6)
+    yes = heads.probability("urgent", ours) ** 0.7 * reader[1].probabilities(theirs)[0] ** 0.3
+    no = (1 - heads.probability("urgent", ours)) ** 0.7 * (1 - reader[1].probabilities(theirs)[0]) ** 0.3
+    assert heads.probability("urgent", both) == pytest.approx(yes / (yes + no), abs=1e-6)
+
+
+def test_what_the_reader_says_nothing_of_stays_as_it_was() -> None:
+    heads = Heads({}, np.zeros(0, np.float32), np.zeros((0, 1), np.float32), np.zeros(1, np.float32),
+                  [Head("else", ("True",), 0, 1.0, False)], {})  # fmt: skip
+    assert run.together(heads, np.array([2.0], np.float32), [], np.zeros(0, np.float32)).tolist() == [2.0]
 
 
 def test_a_missing_reader_says_how_to_make_one(tmp_path: Path) -> None:

@@ -74,6 +74,16 @@ def test_what_a_task_does_not_learn_from_counts_nothing() -> None:
     assert float(lost) == 0
 
 
+def test_an_intent_frequent_among_utterances_alone_is_made_rarer() -> None:
+    report, chatter = (tune.INTENTS.index(name) for name in ("report", "chatter"))
+    labels = np.array([chatter] * 40 + [report] * 10 + [report] * 60)
+    real = np.arange(110) < 50
+    shift = tune.as_in_life(labels, np.where(real, 1, 0.5).astype(np.float32), real)
+    # Weighted 40 of each (and one more, as a guard); in life 40 to 10.
+    assert shift[report] - shift[chatter] == pytest.approx(np.log(11 / 41), abs=1e-5)
+    assert not tune.as_in_life(labels, np.ones(110, np.float32), np.zeros(110, bool)).any()
+
+
 def test_it_learns_and_what_is_written_says_what_was_learned(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     said: list[tuple[str, float]] = []
