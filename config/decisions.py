@@ -39,6 +39,7 @@ class Decisions(BaseModel):
     quiet: float = Field(ge=0, le=1)
     quiet_urgent: float = Field(ge=0, le=1)
     belongs: float = Field(ge=0, le=1)
+    orphan: float = Field(ge=0, le=1)
     answer: float = Field(ge=0, le=1)
     urgent: float = Field(ge=0, le=1)
     urgent_kinds: frozenset[str]

@@ -152,7 +152,7 @@ def _orphan(ctx: Context, matter: Matter, placement: Placement) -> bool:
     its own, if its words say what and where."""
     told = ctx.understanding.p("report", "join", "relay", "detail")
     says = placement.weight > CHAT and matter.categories[0][1] >= ctx.decisions.category
-    return says and told >= ctx.decisions.open and ctx.no_chatter and not ctx.is_worker
+    return says and told >= ctx.decisions.orphan and not ctx.is_worker
 
 
 def open_matter(

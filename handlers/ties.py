@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from handlers.assembly import Said
 
 OWN, CHAT_NEAR, SOON = 45.0, 30.0, 5.0  # minutes after which a sign has faded to a third
+SURELY_UNLIKE = 0.6
 BELONGING = ("detail", "join", "correct", "relay", "refuse")
 
 
@@ -67,6 +68,8 @@ def ties(
     found |= _place(ctx, ticket, placement, fresh, alike, belongs)
     if "place other" in found:
         found["place other, report"] = found["place other"] * report
+        if found.get("unlike", 0.0) >= SURELY_UNLIKE:
+            found["another matter's"] = 1.0  # another thing at another place
         if not mine:
             found["place other, another's report"] = report + u.p("join")
             if _two_buildings(ctx, ticket, placement) and report + u.p("join") >= u.p("detail", "correct", "relay"):

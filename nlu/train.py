@@ -20,6 +20,7 @@ from nlu.normalize import normalize
 from nlu.types import INTENTS, Context, Span
 
 MIN_COUNT = 3
+RAREST = -1.2  # no intent is made rarer than this, in logarithms: 转人工 is said to the bot, hardly ever in a town's chat
 CONTEXT_WEIGHT = 6.0
 CORRECTED = 2.0  # the weight of a message that staff put right, against a town's message
 
@@ -170,7 +171,8 @@ def _as_in_life(
         return np.zeros(count)
     trained = np.bincount(labels, weights=weight, minlength=count) + 1
     lived = np.bincount(labels[town], minlength=count) + 1
-    return np.asarray(np.log(lived / lived.sum()) - np.log(trained / trained.sum()))
+    shift = np.log(lived / lived.sum()) - np.log(trained / trained.sum())
+    return np.asarray(np.maximum(shift, RAREST))
 
 
 def _full(model: LogisticRegression, labels: int, features_: int) -> tuple[NDArray[np.float32], list[float]]:

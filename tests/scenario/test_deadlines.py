@@ -6,7 +6,7 @@ from tests.scenario.seen import TicketView
 
 def a_blocked_drain(chat: Scene) -> TicketView:
     """A ticket of tier 2: three days from Monday 08:30."""
-    chat.at("2026-03-02 08:30").group("柳岸花园南区").says("春芽", "6幢楼下下水道堵了 污水冒出来了")
+    chat.at("2026-03-02 08:30").group("柳岸花园南区").says("春芽", "6幢楼下下水道堵了 污水冒出来了 臭死了")
     return chat.ticket()
 
 
@@ -90,7 +90,7 @@ def test_a_ticket_without_a_worker_falls_due_too(chat: Scene) -> None:
     # Everybody who could take it is away; by the deadline the district's duty room is back.
     everybody = [person.name for person in chat.town.people.values() if chat.town.roles(person.code)]
     chat.at("2026-03-02 08:30").on_leave(*everybody, days=1)
-    chat.group("柳岸花园南区").says("春芽", "6幢楼下下水道堵了 污水冒出来了")
+    chat.group("柳岸花园南区").says("春芽", "6幢楼下下水道堵了 污水冒出来了 臭死了")
     # Nobody stands in, so the gridworker hears of it although she is away: somebody must know.
     assert (chat.ticket().status, chat.ticket().worker) == ("assigned", "网格员小顾")
     assert [alert.to for alert in chat.alerts()] == ["网格员小顾"]

@@ -39,7 +39,7 @@ def test_a_human_please(chat: Scene) -> None:
 
 
 def test_an_order(chat: Scene) -> None:
-    chat.at("2026-03-02 15:30").group("桂花社区居民群").says("丝丝入扣", "@邻声 帮我约个家电维修师傅")
+    chat.at("2026-03-02 15:30").group("桂花社区居民群").says("丝丝入扣", "@邻声 帮我约个修空调的师傅")
 
     assert chat.bot_said() == ["收到，已转给社区工作人员联系服务，会尽快回复您。"]
     assert [alert.to for alert in chat.alerts()] == ["桂花社区温书记"]

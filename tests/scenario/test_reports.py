@@ -38,7 +38,7 @@ def test_the_group_gets_one_short_answer(chat: Scene) -> None:
 
 def test_one_answer_for_a_burst(chat: Scene) -> None:
     group = chat.at("2026-03-02 08:30").group("柳岸花园南区")
-    group.says("风吹柳", "5幢楼下下水道堵了 污水冒出来了")
+    group.says("风吹柳", "5幢楼下下水道堵了 污水冒出来了 臭死了")
     group.says("风吹柳", "臭得要命 走都走不过去")
     group.says("风吹柳", photo="IMG_1.jpg")
 
@@ -149,7 +149,7 @@ def test_two_matters_in_one_message(chat: Scene) -> None:
 
 def test_who_speaks_to_the_bot_is_answered_each_time(chat: Scene) -> None:
     group = chat.at("2026-03-02 08:30").group("柳岸花园南区")
-    group.says("风吹柳", "5幢楼下下水道堵了 污水冒出来了")
+    group.says("风吹柳", "5幢楼下下水道堵了 污水冒出来了 臭死了")
     group.says("风吹柳", "@邻声 南门口垃圾也没人收 堆成山了")
 
     assert len(chat.tickets()) == 2
