@@ -20,7 +20,9 @@ from nlu.normalize import normalize
 from nlu.types import INTENTS, Context, Span
 
 MIN_COUNT = 3
-RAREST = -1.2  # no intent is made rarer than this, in logarithms: 转人工 is said to the bot, hardly ever in a town's chat
+RAREST = (
+    -1.2
+)  # no intent is made rarer than this, in logarithms: 转人工 is said to the bot, hardly ever in a town's chat
 CONTEXT_WEIGHT = 6.0
 CORRECTED = 2.0  # the weight of a message that staff put right, against a town's message
 

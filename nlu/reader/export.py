@@ -107,10 +107,10 @@ class _Graph:
         return self.node("Add", self.node("Mul", found, largest), self.array(f"{name}.b"))
 
     def layer(self, x: str, i: int) -> str:
-        pair = [f"l{i}.{part}" for part in ("q", "k", "v")]
+        inputs = [f"l{i}.{part}" for part in ("q", "k", "v")]
         thirds = [f"l{i}.third{part}" for part in range(3)]
         self.nodes.append(
-            helper.make_node("Split", [self.linear(x, *pair)], thirds, name=thirds[0], axis=2, num_outputs=3)
+            helper.make_node("Split", [self.linear(x, *inputs)], thirds, name=thirds[0], axis=2, num_outputs=3)
         )
         seen = self.node("MultiHeadAttention", *thirds, domain=CONTRIB, num_heads=self.tuned.parts)
         x = self.norm(self.node("Add", x, self.linear(seen, f"l{i}.ao")), f"l{i}.aln")
