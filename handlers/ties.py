@@ -67,13 +67,7 @@ def ties(
     found |= _words(m, ticket)
     found |= _place(ctx, ticket, placement, fresh, alike, belongs)
     if "place other" in found:
-        found["place other, report"] = found["place other"] * report
-        if found.get("unlike", 0.0) >= SURELY_UNLIKE:
-            found["another matter's"] = 1.0  # another thing at another place
-        if not mine:
-            found["place other, another's report"] = report + u.p("join")
-            if _two_buildings(ctx, ticket, placement) and report + u.p("join") >= u.p("detail", "correct", "relay"):
-                found["another building's"] = 1.0  # 我们4号楼也是: a matter of its own
+        found |= _apart(ctx, ticket, placement, found, own=bool(mine))
     if ticket.status not in OPEN and ticket.status != Status.RESOLVED:
         found["moved on"] = 1.0
     elif ticket.status == Status.RESOLVED:
@@ -81,6 +75,22 @@ def ties(
         found["resolved, refused"] = u.p("refuse")
         found["resolved, report"] = report
     return found
+
+
+def _apart(
+    ctx: Context, ticket: Ticket, placement: Placement, found: dict[str, float], *, own: bool
+) -> dict[str, float]:
+    """What another place means beside who says it, and of what."""
+    u = ctx.understanding
+    report, join = u.p("report"), u.p("join")
+    more = {"place other, report": found["place other"] * report}
+    if found.get("unlike", 0.0) >= SURELY_UNLIKE:
+        more["another matter's"] = 1.0  # another thing at another place
+    if not own:
+        more["place other, another's report"] = report + join
+        if _two_buildings(ctx, ticket, placement) and report + join >= u.p("detail", "correct", "relay"):
+            more["another building's"] = 1.0  # 我们4号楼也是: a matter of its own
+    return more
 
 
 def _two_buildings(ctx: Context, ticket: Ticket, placement: Placement) -> bool:

@@ -20,6 +20,7 @@ from nlu.normalize import normalize
 from nlu.types import INTENTS, Context, Span
 
 MIN_COUNT = 3
+# No intent is made rarer than this, in logarithms: 转人工 is said to the bot, and hardly ever in a town's chat.
 RAREST = (
     -1.2
 )  # no intent is made rarer than this, in logarithms: 转人工 is said to the bot, hardly ever in a town's chat
