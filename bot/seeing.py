@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 from sqlalchemy.orm.exc import StaleDataError
@@ -74,7 +74,7 @@ class RapidEye:
             return ""
         if width * height > PIXELS:
             return ""
-        found = self._model(path)
+        found: Any = self._model(path)  # rapidocr answers with one of four types, by what was asked of it
         pairs = zip(found.txts or (), found.scores or (), strict=True)
         return "\n".join(line for line, score in pairs if score >= SURE)
 
