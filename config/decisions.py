@@ -38,6 +38,7 @@ class Decisions(BaseModel):
     speak_urgent: float = Field(ge=0, le=1)
     quiet: float = Field(ge=0, le=1)
     quiet_urgent: float = Field(ge=0, le=1)
+    quiet_placed: float = Field(ge=0, le=1)
     belongs: float = Field(ge=0, le=1)
     orphan: float = Field(ge=0, le=1)
     answer: float = Field(ge=0, le=1)

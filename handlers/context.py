@@ -19,6 +19,7 @@ from nlu.normalize import normalize
 from nlu.types import Matter, Understanding, Utterance
 
 UNHEARD = Utterance("")
+SAYS_WHAT = 0.9
 ALARM = 0.9  # what the engine says when the lexicon of config/lexicon.yaml fires
 
 
@@ -97,7 +98,11 @@ class Context(Desk):
     @property
     def least(self) -> float:
         """From what probability on a message is a matter; sooner where its words say that life is at stake."""
-        return self.decisions.quiet_urgent if self.understanding.urgent >= ALARM else self.decisions.quiet
+        rules, u = self.decisions, self.understanding
+        if u.urgent >= ALARM:
+            return rules.quiet_urgent
+        says = u.matters[0].categories[0][1] >= SAYS_WHAT and any(span.kind == "location" for span in u.spans)
+        return rules.quiet_placed if says else rules.quiet
 
     @property
     def no_chatter(self) -> bool:
