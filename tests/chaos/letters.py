@@ -13,14 +13,14 @@ TOKEN, KEY, APP, SECRET = "a-token", "jWmYm7qr5nMoAUwZRjGtBxmz3KA1tkAj3ykkR6q2B2
 
 # Each opens a ticket for sure when it is the first a direct chat tells of, in the demo town.
 REPORTS = (
-    "柳岸花园3幢楼道灯坏了，晚上看不见",
+    "柳岸花园3幢楼道灯坏了好几天，晚上看不见，没人修",
     "粮站宿舍2幢下水道又堵了，污水都冒出来了，没人管",
     "机械厂新村4幢单元门坏了关不上，好几天没人修",
     "桂雨名苑2幢外墙瓷砖掉下来了，差点砸到人，没人管",
     "白石新苑4幢井盖坏了，踩上去哐当响，好几天没人修",
     "白石新苑2幢门口路面坏了一个大坑，好几天没人修",
     "丝厂公寓3幢楼道里堆满杂物，路都走不通",
-    "桂雨名苑6幢楼下垃圾没人清，很臭",
+    "桂雨名苑6幢楼下垃圾堆成山，好几天没人清，臭死了",
 )
 BEFORE, AFTER = ("你好", "早上好", "今天天气不错"), ("谢谢", "好的，谢谢您", "周末愉快")
 STATUS = "修得怎么样了"
