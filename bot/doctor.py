@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import sqlalchemy as sa
 
+from bot.channels import checks
+from bot.proving import prove, switches
 from bot.rasa_client import RasaClient
 from bot.rasa_engine import token
 from bot.table_check import faults
@@ -58,7 +60,14 @@ def examine(clock: Clock = utc_now) -> list[Finding]:
     found += _safely("tables", lambda: _tables(settings))
     found += _safely("tiers", lambda: [_tiers()])
     found += _safely("calendar", lambda: _calendar(settings, clock))
-    return [*found, _secret(settings), *_address(settings), _official_account(settings), _demo(settings)]
+    return [
+        *found,
+        _secret(settings),
+        *_address(settings),
+        *_channels(settings),
+        *_side(settings),
+        _demo(settings),
+    ]
 
 
 def _safely(check: str, look: Callable[[], Iterable[Finding]]) -> list[Finding]:
@@ -102,7 +111,9 @@ def _database(settings: Settings, clock: Clock) -> Iterator[Finding]:
         yield Finding("database", OK, f"{kind}, tables at {here}")
         if not db.is_sqlite:
             yield _skew(db, clock)
-        yield from _town(db.tx(towns.load))
+        town = db.tx(towns.load)
+        yield from _town(town)
+        yield from (Finding(*one) for one in checks.side_groups(settings, town.chats))
     finally:
         db.close()
 
@@ -229,15 +240,17 @@ def _address(settings: Settings) -> Iterator[Finding]:
         yield Finding("public url", WARN, said)
 
 
-def _official_account(settings: Settings) -> Finding:
-    account = settings.wechat_mp
-    missing = account.missing
-    if not missing:
-        return Finding("wechat_mp", OK, "on")
-    if account.token or account.aes_key or account.app_id or account.app_secret:
-        names = ", ".join(f"LINSHENG_WECHAT_MP__{name.upper()}" for name in missing)
-        return Finding("wechat_mp", FAIL, f"set in part, so it is off; still missing: {names}.")
-    return Finding("wechat_mp", OK, "off")
+def examine_channel(name: str) -> list[Finding]:
+    """One channel, proved against its platform. Raises SettingsError."""
+    return [Finding(*one) for one in prove(name, load_settings())]
+
+
+def _channels(settings: Settings) -> Iterator[Finding]:
+    yield from (Finding(*one) for one in switches(settings))
+
+
+def _side(settings: Settings) -> Iterator[Finding]:
+    yield from (Finding(*one) for one in checks.side_channels(settings))
 
 
 def _demo(settings: Settings) -> Finding:

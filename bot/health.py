@@ -28,7 +28,8 @@ class Health:
     async def healthz(self, _request: web.Request) -> web.Response:
         """200 when the database answers and everything that should run does; 503 otherwise, saying what is wrong.
 
-        A long backlog is no failure: starting anew would not make it shorter.
+        A long backlog is no failure: starting anew would not make it shorter. Nor is a connection that rests because
+        another instance has it: one that is started anew would take it away again, and so on for ever.
         """
         process = self._process
         body: dict[str, object] = {
@@ -37,6 +38,7 @@ class Health:
             "workers": process.alive("worker"),
             "senders": process.alive("sender"),
             "channels": sorted(process.channels),
+            "connections": {name: channel.state for name, channel in process.channels.items() if channel.state},
         }
         try:
             (incoming, outgoing), age = await self._figures()
@@ -44,7 +46,7 @@ class Health:
         except Exception as error:
             log.warning("health.database", error=type(error).__name__)
             body |= {"status": "failing", "database": "no answer"}
-        if process.working and not (process.alive("worker") and process.alive("sender")):
+        if not process.well:
             body["status"] = "failing"
         return web.json_response(body, status=200 if body["status"] == "ok" else 503)
 

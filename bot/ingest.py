@@ -5,11 +5,15 @@ Group commit: what arrives within `linger` shares one transaction, so that a hun
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 import sqlalchemy as sa
 import structlog
+from sqlmodel import Session
 
 from bot import metrics
+from models import replay
 from models.base import Clock, utc_now
 from models.database import Database
 from models.inbox import receive
@@ -17,7 +21,22 @@ from models.message import Incoming
 
 log = structlog.get_logger(__name__)
 NUL = "\x00"
-Held = tuple[Incoming, asyncio.Future[None]]  # a message, and who waits for it
+
+
+@dataclass(frozen=True)
+class Once:
+    """What a message came under, kept with it: see `models.replay`. since: what is older is forgotten."""
+
+    pair: str
+    message: str
+    since: datetime
+
+
+Held = tuple[Incoming, asyncio.Future[None], Once | None]  # a message, and who waits for it
+
+
+class Taken(Exception):
+    """Another message came under this nonce before; this one is not kept."""
 
 
 class Busy(Exception):
@@ -25,7 +44,7 @@ class Busy(Exception):
 
 
 def _refuse(batch: Sequence[Held], error: Exception) -> None:
-    for _, done in batch:
+    for _, done, _ in batch:
         if not done.done():
             done.set_exception(error)
             done.exception()  # seen here, even if nobody awaits it any more
@@ -59,17 +78,17 @@ class Ingest:
         self._held: list[Held] = []
         self._flusher: asyncio.Task[None] | None = None
 
-    async def accept(self, message: Incoming) -> None:
-        """Returns once the message is committed (now or earlier: a duplicate is a success).
+    async def accept(self, message: Incoming, once: Once | None = None) -> None:
+        """Returns once the message is committed (now or earlier: a duplicate is a success). once: committed with it.
 
-        Raises Busy when the door is full, and whatever the database raised when the commit failed; the caller then
-        must not acknowledge.
+        Raises Taken when the nonce belongs to another message, Busy when the door is full, and whatever the database
+        raised when the commit failed; the caller then must not acknowledge.
         """
         if len(self._held) >= self._waiting:
             metrics.refused.labels(message.channel, "busy").inc()
             raise Busy("too many messages are waiting to be stored")
         done = asyncio.get_running_loop().create_future()
-        self._held.append((_without_nul(message), done))
+        self._held.append((_without_nul(message), done, once))
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush())
         # The commit goes on when the caller is cancelled: the platform may hang up, the message is still kept.
@@ -91,14 +110,28 @@ class Ingest:
                     await self._alone(one)
 
     async def _keep(self, batch: Sequence[Held]) -> None:
-        messages = [message for message, _ in batch]
-        new = await self._db.run(lambda session: receive(session, messages, self._clock()))
+        right, new = await self._db.run(lambda session: self._write(session, batch))
         metrics.received.labels("new").inc(new)
-        metrics.received.labels("duplicate").inc(len(batch) - new)
-        for _, done in batch:
-            if not done.done():
+        metrics.received.labels("duplicate").inc(sum(right) - new)
+        _refuse([held for held, good in zip(batch, right, strict=True) if not good], Taken("another message's nonce"))
+        for (_, done, _), good in zip(batch, right, strict=True):
+            if good and not done.done():
                 done.set_result(None)
         self._wake()
+
+    def _write(self, session: Session, batch: Sequence[Held]) -> tuple[list[bool], int]:
+        """Which of the messages are kept, and how many of those are new."""
+        now = self._clock()
+        pairs: dict[str, str] = {}
+        for _, _, once in batch:
+            if once is not None:
+                pairs.setdefault(once.pair, once.message)
+        if pairs:
+            since = min(once.since for _, _, once in batch if once is not None)
+            pairs |= replay.remember(session, pairs, since=since, now=now)
+        right = [once is None or pairs[once.pair] == once.message for _, _, once in batch]
+        messages = [message for (message, _, _), good in zip(batch, right, strict=True) if good]
+        return right, receive(session, messages, now)
 
     async def _alone(self, one: Held) -> None:
         try:

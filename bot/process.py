@@ -12,6 +12,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from bot import rasa_engine, scheduler, table_check, training
 from bot.channels.base import Channel
 from bot.channels.registry import channels
+from bot.fetching import Fetcher, that_fetch
 from bot.ingest import Ingest
 from bot.links import Links, linker, secret_of
 from bot.scheduler import Sweeper
@@ -19,6 +20,7 @@ from bot.sender import Sender
 from bot.towns import first_town
 from bot.wakeup import Bell, Listener
 from bot.worker import Worker
+from config.privacy import privacy
 from config.settings import Settings
 from config.tables import leaves
 from handlers.workdays import WorkCalendar
@@ -31,7 +33,6 @@ from models.schema import upgrade
 from nlu.types import Engine
 
 log = structlog.get_logger(__name__)
-KEEP_DAYS = 90  # handled messages; tickets keep their own copies
 FINISH = 5.0  # seconds for the steps and requests that have begun
 COLLECT = (100_000, 50, 1_000)
 CLOSE = 1.0  # seconds for each thing to close
@@ -46,7 +47,8 @@ def spare_the_collector() -> None:
 
 
 class Process:
-    """Database, door and channels; with `working` also the worker, the sender and the clock."""
+    """Database, door and channels; with `working` also the worker, the sender and the clock. Without it a sender runs
+    for those channels only whose connection is here."""
 
     def __init__(
         self, settings: Settings, *, working: bool, clock: Clock = utc_now, engine: Engine | None = None
@@ -61,8 +63,9 @@ class Process:
             self.db, linger=settings.ingest.linger_ms / 1000, waiting=settings.ingest.waiting, clock=clock,
             wake=self.inbox.ring,
         )  # fmt: skip
-        found = channels(settings, self.db, self.ingest, wake=self.inbox.ring, clock=clock)
+        found = channels(settings, self.db, self.ingest, wake=self.inbox.ring, clock=clock, working=working)
         self.channels: dict[str, Channel] = {channel.name: channel for channel in found}
+        self._sends = {name: channel for name, channel in self.channels.items() if working or channel.holds}
         secret = secret_of(settings)
         self.links = Links(secret) if secret else None
         self._engine = engine
@@ -91,6 +94,8 @@ class Process:
                 await channel.start()
             if self.working:
                 await self._work()
+            if self.working or self._sends:
+                self._send()
             spare_the_collector()
             log.info("process.started", working=self.working, channels=sorted(self.channels))
         except BaseException:
@@ -103,16 +108,27 @@ class Process:
         engine = self._engine or await self._chosen()
         worker = Worker(
             self.db, engine, calendar, settings=self.settings.worker, clock=self.clock, link=link,
-            wake=self.outbox.ring, hears=self.settings.asr_model is not None,
+            wake=self.outbox.ring, hears=self.settings.asr_model is not None, notices=True,
         )  # fmt: skip
-        sender = Sender(self.db, self.channels, self.clock)
-        self._sweeper = Sweeper(self.db, calendar, clock=self.clock, link=link, wake=self.outbox.ring)
+        self._sweeper = Sweeper(
+            self.db, calendar, clock=self.clock, link=link, wake=self.outbox.ring, media=self.settings.media,
+        )  # fmt: skip
         self._run("worker", worker.run(self._stop, self.inbox.event))
-        self._run("sender", sender.run(self._stop, self.outbox.event))
+        if fetching := that_fetch(self.channels.values()):
+            fetcher = Fetcher(
+                self.db, fetching, self.settings.media, calendar, clock=self.clock,
+                hears=self.settings.asr_model is not None,
+            )  # fmt: skip
+            self._run("fetcher", fetcher.run(self._stop))
         days = self.settings.worker.sample_days
-        self._scheduler = scheduler.start(self.db, self._sweeper, keep_days=KEEP_DAYS, sample_days=days)
+        self._scheduler = scheduler.start(self.db, self._sweeper, keep_days=privacy().message_days, sample_days=days)
+
+    def _send(self) -> None:
+        sender = Sender(self.db, self._sends, self.clock)
+        self._run("sender", sender.run(self._stop, self.outbox.event))
         if not self.db.is_sqlite:
-            bells = {bell(Inbox): self.inbox.ring, bell(Outbox): self.outbox.ring}
+            bells = {bell(Inbox): self.inbox.ring} if self.working else {}
+            bells[bell(Outbox)] = self.outbox.ring
             self._listener = asyncio.create_task(Listener(self.settings.url, bells).run())
 
     async def _chosen(self) -> Engine:
@@ -126,6 +142,12 @@ class Process:
 
     def _run(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         self._tasks[name] = asyncio.create_task(work, name=name)
+
+    @property
+    def well(self) -> bool:
+        """Every task that this process should have is at work."""
+        needed = ["worker", "sender"] if self.working else ["sender"] if self._sends else []
+        return all(self.alive(name) for name in needed)
 
     def alive(self, name: str) -> int:
         """How many tasks of this name are at work: worker, sender."""

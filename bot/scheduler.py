@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 import sqlalchemy as sa
 import structlog
@@ -12,14 +13,16 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlmodel import Session, col
 
 from bot import metrics
+from bot.forgetting import Forgetting
 from handlers.desk import Desk, Linker, no_link
 from handlers.falling_due import close_unrated, fire, recount
 from handlers.town import Town, load
 from handlers.workdays import WorkCalendar
-from models import deadline, mark, outbox, sample
+from models import deadline, mark, outbox, quota, sample
 from models.base import Clock, utc_now
 from models.database import Database
 from models.deadline import Deadline
+from models.fetching import Fetching
 from models.inbox import Inbox
 from models.outbox import Outbox
 
@@ -35,9 +38,10 @@ class Sweeper:
 
     def __init__(
         self, db: Database, calendar: WorkCalendar, *, clock: Clock = utc_now, link: Linker = no_link,
-        wake: Callable[[], None] = lambda: None,
+        wake: Callable[[], None] = lambda: None, media: Path | None = None,
     ) -> None:  # fmt: skip
-        """wake: called after a commit, in the thread of the sweep, so that what was decided leaves at once."""
+        """wake: called after a commit, in the thread of the sweep, so that what was decided leaves at once. media: the
+        folder of the pictures, for those whose sender had her data deleted."""
         self._db = db
         self._calendar = calendar
         self._clock = clock
@@ -45,6 +49,7 @@ class Sweeper:
         self._wake = wake
         self._town: Town | None = None
         self._over = threading.Event()
+        self._media = media
 
     def end(self) -> None:
         """Begin no further transaction: a sweep under way stops after the one it is in. From any thread."""
@@ -106,6 +111,8 @@ class Sweeper:
         some: list[Callable[[Session], int]] = [
             partial(_forget_some, table=Inbox, before=before),
             partial(_forget_some, table=Outbox, before=before),
+            partial(_forget_some, table=Fetching, before=before),
+            partial(quota.forget, before=now, limit=OLD),
             partial(sample.forget, before=reviewed, limit=OLD),
         ]
         gone = 0
@@ -117,6 +124,10 @@ class Sweeper:
                     break
         return gone
 
+    def finish_erasures(self) -> int:
+        """Finish the deletions that residents asked for. Returns how many rows were dealt with."""
+        return Forgetting(self._db.tx, self._desk, self._media).run() if self._media else 0
+
     def gauges(self) -> None:
         """Refresh the backlog figures of /metrics."""
         waiting, age = self._db.tx(lambda session: backlog(session, self._clock))
@@ -125,7 +136,7 @@ class Sweeper:
         metrics.backlog_age.set(age)
 
 
-def _forget_some(session: Session, table: type[Inbox] | type[Outbox], before: datetime) -> int:
+def _forget_some(session: Session, table: type[Inbox] | type[Outbox] | type[Fetching], before: datetime) -> int:
     ids = session.scalars(sa.select(col(table.id)).where(col(table.finished_at) < before).limit(OLD)).all()
     session.connection().execute(sa.delete(table).where(col(table.id).in_(ids)))
     return len(ids)
@@ -169,6 +180,11 @@ def start(db: Database, sweeper: Sweeper, *, keep_days: int, sample_days: int = 
         gone = await db.call(sweeper.forget, keep_days, sample_days)
         log.info("retention.done", rows=gone)
 
+    async def erasures() -> None:
+        if rows := await db.call(sweeper.finish_erasures):
+            log.info("privacy.finished", rows=rows)
+
+    scheduler.add_job(erasures, "interval", minutes=10, id="erasures")
     scheduler.add_job(deadlines, "interval", seconds=2, id="deadlines")
     scheduler.add_job(gauges, "interval", seconds=5, id="gauges")
     scheduler.add_job(unrated, "interval", minutes=30, id="unrated")

@@ -120,8 +120,8 @@ class Sender:
         return len(rows)
 
     def _ours(self, table: type[Outbox]) -> sa.ColumnElement[bool]:
-        """Rows of a channel that this process has; the others wait for a process that has theirs."""
-        return col(table.channel).in_(sorted(self._channels))
+        """Rows of a channel that this process has and that is ready; the others wait for a process that has theirs."""
+        return col(table.channel).in_(sorted(name for name, channel in self._channels.items() if channel.ready))
 
     async def _settle(self, results: Collection[Result]) -> None:
         def work(session: Session) -> list[Result]:

@@ -9,6 +9,7 @@ from config import tables
 from config.decisions import decisions
 from config.links import link_rules
 from config.places import place_rules
+from config.privacy import privacy
 from config.tables import TableError
 from handlers.limits import limits
 from handlers.questions import answer_to
@@ -23,8 +24,8 @@ def faults(zone: ZoneInfo) -> list[str]:
     """What is wrong, each with its file; nothing when all can be used. zone: of the working calendar."""
     looks: dict[str, Callable[[], object]] = {
         "categories.csv": tables.categories, "decisions.yaml": decisions, "faq.yaml": lambda: answer_to("社区"),
-        "lexicon.yaml": lexicon, "link.yaml": link_rules, "place.yaml": place_rules, "tiers.yaml": limits,
-        "workdays.yaml": lambda: WorkCalendar.configured(zone),
+        "lexicon.yaml": lexicon, "link.yaml": link_rules, "place.yaml": place_rules, "privacy.yaml": privacy,
+        "tiers.yaml": limits, "workdays.yaml": lambda: WorkCalendar.configured(zone),
     }  # fmt: skip
     found = []
     for name, look in looks.items():

@@ -15,6 +15,7 @@ from config.settings import WorkerSettings
 from handlers.context import Context, Known
 from handlers.desk import Linker, no_link
 from handlers.matters import SILENT
+from handlers.notice import notify
 from handlers.past import recall
 from handlers.root import handle
 from handlers.sampling import sample
@@ -40,10 +41,11 @@ class Worker:
     def __init__(
         self, db: Database, engine: Engine, calendar: WorkCalendar, *,
         settings: WorkerSettings | None = None, clock: Clock = utc_now, link: Linker = no_link,
-        wake: Callable[[], None] = lambda: None, hears: bool = False,
+        wake: Callable[[], None] = lambda: None, hears: bool = False, notices: bool = False,
     ) -> None:  # fmt: skip
         """wake: called after a commit, in the thread of the step, so that what was decided leaves at once. hears:
-        somebody hears the voices that are on our disk (`bot.hearing`)."""
+        somebody hears the voices that are on our disk (`bot.hearing`). notices: who writes for the first time gets the
+        privacy notice; a replay of old chats gives none."""
         self._db = db
         self._engine = engine
         self._calendar = calendar
@@ -52,6 +54,7 @@ class Worker:
         self._link = link
         self._wake = wake
         self._hears = hears
+        self._notices = notices
         self._town: Town | None = None
 
     def step(self) -> int:
@@ -157,6 +160,8 @@ class Worker:
             outcome = handle(ctx)
             if outcome == SILENT:
                 sample(ctx, self._settings.sample)
+            if self._notices:
+                notify(ctx, outcome)
             said += ctx.take()
             done.append((row, outcome))
             log.info("message.handled", message=row.message, inbox=row.id, outcome=outcome, answers=len(ctx.spoken),

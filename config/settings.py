@@ -23,6 +23,10 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as Unreadable
 
 from config import tables
+from config.resident_report import ResidentReportSettings
+from config.side_channels import ArchiveSettings, GroupRobotSettings, OneBotSettings
+from config.wecom_app import WecomAppSettings
+from config.wecom_kf import WecomKfSettings
 
 PREFIX = "LINSHENG_"
 DEMO_TOWN = Path(__file__).parent / "demo"
@@ -41,6 +45,22 @@ class OfficialAccountSettings(BaseModel):
     app_secret: SecretStr | None = None
     api_base: str = "https://api.weixin.qq.com"
     rate: float = Field(default=20.0, gt=0, description="messages a second towards the platform")
+    media_hosts: tuple[str, ...] = Field(default=(), description="from where videos come; unset: the platform's")
+    template_id: str = Field(default="", description="the notice sent once the 48 hours are over (模板消息)")
+    template_fields: dict[str, str] = Field(default_factory=dict, description='JSON: {"thing1": "{text}"}')
+    subscription_id: str = Field(default="", description="the same for 订阅通知; goes first where somebody agreed")
+    subscription_fields: dict[str, str] = Field(default_factory=dict)
+    subscription_long_term: bool = Field(default=False, description="长期订阅: one agreement is good for all notices")
+
+    @field_validator("template_fields", "subscription_fields")
+    @classmethod
+    def _blanks(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, pattern in value.items():
+            try:
+                pattern.format(text="", number="", time="")
+            except (LookupError, ValueError) as error:
+                raise ValueError(f"{name}: the blanks are {{text}}, {{number}} and {{time}}") from error
+        return value
 
     @field_validator("aes_key")
     @classmethod
@@ -53,6 +73,45 @@ class OfficialAccountSettings(BaseModel):
     def missing(self) -> list[str]:
         """Names of the settings that are not there yet."""
         return [name for name in ("token", "aes_key", "app_id", "app_secret") if not getattr(self, name)]
+
+    @property
+    def enabled(self) -> bool:
+        """All that the channel needs is there."""
+        return not self.missing
+
+
+class WecomBotSettings(BaseModel):
+    """WeCom AI bot (企业微信智能机器人). On when `bot_id` is set and what its mode needs: `secret` for the long
+    connection (长连接), `token` and `aes_key` for the webhook (短连接); the platform allows one of them at a time."""
+
+    mode: Literal["connection", "webhook"] = "connection"
+    bot_id: str | None = None
+    secret: SecretStr | None = None
+    token: SecretStr | None = None
+    aes_key: SecretStr | None = None
+    name: str = Field(default="", description="how people @ it; unset: whatever stands first in a group's message")
+    connect: bool = Field(
+        default=True, description="unset: where a worker runs; true: also where only pages are served"
+    )
+    standby_seconds: float = Field(default=5.0, gt=0, description="between two looks whether the holder is gone")
+    feedback: bool = Field(default=False, description="buttons under an answer; not documented for long connections")
+    ws_url: str = "wss://openws.work.weixin.qq.com"
+    response_url: str = "https://qyapi.weixin.qq.com/cgi-bin/aibot/response"
+    media_hosts: tuple[str, ...] = ("*.myqcloud.com", "*.qpic.cn", "qyapi.weixin.qq.com")
+    rate: float = Field(default=20.0, gt=0, description="messages a second towards the platform, all chats together")
+
+    @field_validator("aes_key")
+    @classmethod
+    def _length(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) != 43:
+            raise ValueError("an EncodingAESKey has 43 characters")
+        return value
+
+    @property
+    def missing(self) -> list[str]:
+        """Names of the settings that are not there yet."""
+        needed = ("bot_id", "secret") if self.mode == "connection" else ("bot_id", "token", "aes_key")
+        return [name for name in needed if not getattr(self, name)]
 
     @property
     def enabled(self) -> bool:
@@ -125,6 +184,13 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     ingest: IngestSettings = IngestSettings()
     wechat_mp: OfficialAccountSettings = OfficialAccountSettings()
+    wecom_bot: WecomBotSettings = WecomBotSettings()
+    wecom_kf: WecomKfSettings = WecomKfSettings()
+    wecom_app: WecomAppSettings = WecomAppSettings()
+    onebot: OneBotSettings = OneBotSettings()
+    group_robot: GroupRobotSettings = GroupRobotSettings()
+    archive: ArchiveSettings = ArchiveSettings()
+    resident_report: ResidentReportSettings = ResidentReportSettings()
 
     @field_validator("timezone")
     @classmethod

@@ -21,6 +21,7 @@ from handlers.place import Placement
 from handlers.standing import followed
 from handlers.ties import kind_of, minutes, ties
 from models.ticket import OPEN, Status, Supporter, Ticket, TicketMessage
+from models.whois import hers, named
 from nlu.types import Matter
 
 REACH = timedelta(days=14)
@@ -51,12 +52,9 @@ def _recent(*joined: sa.ColumnElement[bool]) -> sa.Select[int | None]:
 # Built once: putting a statement together costs more than running it.
 _CHANNEL: sa.BindParameter[str] = sa.bindparam("channel")
 _CHAT: sa.BindParameter[str] = sa.bindparam("chat")
-_SENDER: sa.BindParameter[str] = sa.bindparam("sender")
 _IN_CHAT = _recent(col(Ticket.channel) == _CHANNEL, col(Ticket.chat) == _CHAT)
 _BY_SENDER = _recent(
-    col(Ticket.id).in_(
-        sa.select(col(Supporter.ticket)).where(col(Supporter.channel) == _CHANNEL, col(Supporter.sender) == _SENDER)
-    )
+    col(Ticket.id).in_(sa.select(col(Supporter.ticket)).where(hers(col(Supporter.channel), col(Supporter.sender))))
 )
 _NEAR = _recent(
     col(Ticket.category).in_(sa.bindparam("kinds", expanding=True)),
@@ -74,14 +72,23 @@ HERE_AND_NEAR = _any_of(_IN_CHAT, _BY_SENDER, _NEAR)
 _row = TicketMessage
 # Of a ticket's messages only those of this sender and of this chat say anything about a message.
 SAID = (
-    sa.select(col(_row.ticket), col(_row.chat), col(_row.sender), col(_row.message), col(_row.role), col(_row.sent_at))
-    .where(col(_row.ticket).in_(sa.bindparam("tickets", expanding=True)), col(_row.channel) == _CHANNEL)
-    .where(sa.or_(col(_row.sender) == _SENDER, col(_row.chat) == _CHAT))
-)
+    sa.select(
+        col(_row.ticket), col(_row.channel), col(_row.chat), col(_row.sender), col(_row.message), col(_row.role),
+        col(_row.sent_at),
+    )
+    .where(col(_row.ticket).in_(sa.bindparam("tickets", expanding=True)))
+    .where(
+        sa.or_(
+            hers(col(_row.channel), col(_row.sender)),
+            sa.and_(col(_row.channel) == _CHANNEL, col(_row.chat) == _CHAT),
+        )
+    )
+)  # fmt: skip
 
 
 class Said(NamedTuple):
-    """A message of a ticket, as far as it matters here."""
+    """A message of a ticket, as far as it matters here. What the sender said on another channel has her user id of this
+    one, and no chat."""
 
     ticket: int
     chat: str
@@ -111,7 +118,7 @@ def candidates(ctx: Context, matter: Matter | None) -> list[tuple[Ticket, list[S
         "since": m.sent_at - REACH,
         "channel": m.channel,
         "chat": m.chat,
-        "sender": m.sender,
+        **named(ctx.addresses),
     }
     statement = HERE
     if matter is not None and (community := ctx.town.community(ctx.grid or _home_grid(ctx))):
@@ -126,15 +133,16 @@ def with_messages(ctx: Context, tickets: Sequence[Ticket]) -> list[tuple[Ticket,
     said: dict[int, list[Said]] = {ticket.id or 0: [] for ticket in tickets}
     if said:
         m = ctx.message
-        values = {"tickets": list(said), "channel": m.channel, "chat": m.chat, "sender": m.sender}
-        for row in ctx.session.execute(SAID, values):
-            said[row[0]].append(Said(*row))
+        values = {"tickets": list(said), "channel": m.channel, "chat": m.chat, **named(ctx.addresses)}
+        for ticket, channel, chat, sender, *rest in ctx.session.execute(SAID, values):
+            who = m.sender if (channel, sender) in ctx.addresses else sender
+            said[ticket].append(Said(ticket, chat if channel == m.channel else "", who, *rest))
     return [(ticket, said[ticket.id or 0]) for ticket in tickets if ticket.id in said]
 
 
 def _home_grid(ctx: Context) -> str | None:
     home = ctx.town.places.get(ctx.person.home or "") if ctx.person else None
-    return home.grid if home else None
+    return home.grid if home else ctx.person.grid if ctx.person else None
 
 
 def rank(ctx: Context, matter: Matter | None, placement: Placement) -> list[Linked]:

@@ -14,6 +14,7 @@ from models.inbox import Inbox
 from models.message import Incoming, Purpose
 from models.person import STAFF, WORKERS, Person, Role
 from models.ticket import Supporter, Ticket
+from models.whois import Address, Who, hers
 from nlu import lexicon
 from nlu.normalize import normalize
 from nlu.types import Matter, Understanding, Utterance
@@ -28,7 +29,7 @@ class Known:
     """What the database knew about a message before it was understood: read for a whole batch at once.
 
     heard: what the engine was asked about it, the context with it. before: what the sender said in the minutes before,
-    in a direct chat.
+    in a direct chat. who: who the sender is, by all her user ids; None where nobody asked the database.
     """
 
     row: Inbox
@@ -39,6 +40,7 @@ class Known:
     quoted_message: Incoming | None = None
     heard: Utterance = UNHEARD
     before: tuple[str, ...] = ()
+    who: Who | None = None
 
 
 class Context(Desk):
@@ -46,7 +48,7 @@ class Context(Desk):
 
     known: Known
     understanding: Understanding
-    hears: bool = False  # somebody hears the voices that are on our disk; they need not be typed
+    hears: bool = False  # somebody hears the voices that are on our disk or being fetched; they need not be typed
 
     def begin(self, known: Known, understanding: Understanding) -> "Context":
         """Set the desk up for this message; returns itself."""
@@ -57,7 +59,11 @@ class Context(Desk):
         message = known.message
         self.chat: Chat | None = self.town.chats.get((message.channel, message.chat))
         self.direct = message.direct or (self.chat is not None and self.chat.kind == ChatKind.DIRECT)
-        self.person: Person | None = self.town.person(message.channel, message.sender)
+        own = (message.channel, message.sender)
+        who = known.who or Who(self.town.person(*own), (own,))
+        self.addresses: tuple[Address, ...] = who.addresses
+        # Of those in the register the town's own row: it is the same for all messages.
+        self.person: Person | None = self.town.people.get(who.person.code, who.person) if who.person else None
         self.roles: frozenset[Role] = self.town.roles(self.person.code if self.person else None)
         return self
 
@@ -88,12 +94,13 @@ class Context(Desk):
 
     @property
     def grid(self) -> str | None:
-        """The group's grid; in a worker's direct chat the grid of her first duty, since that is what she speaks of."""
+        """The group's grid; in a worker's direct chat the grid of her first duty, since that is what she speaks of;
+        else where she says she lives, when only the grid is known."""
         if self.chat and self.chat.grid:
             return self.chat.grid
         if self.direct and self.is_worker and self.person:
             return self.town.duties[self.person.code][0].grid
-        return None
+        return self.person.grid if self.direct and self.person else None
 
     @property
     def least(self) -> float:
@@ -182,10 +189,16 @@ class Context(Desk):
         """Whoever takes her words back is no longer among those who reported it."""
         self.session.connection().execute(sa.delete(Supporter).where(*self._mine(ticket)))
 
+    def reported(self, ticket: Ticket) -> bool:
+        """The sender opened it, on whichever channel."""
+        return (ticket.channel, ticket.reporter) in self.addresses
+
+    def person_of(self, channel: str, sender: str) -> str | None:
+        """Whose user id that is, a person's code: the sender is looked up anew for every message."""
+        if (channel, sender) in self.addresses:
+            return self.person.code if self.person else None
+        return super().person_of(channel, sender)
+
     def _mine(self, ticket: Ticket) -> tuple[sa.ColumnElement[bool], ...]:
-        m = self.message
-        return (
-            col(Supporter.ticket) == ticket.id,
-            col(Supporter.channel) == m.channel,
-            col(Supporter.sender) == m.sender,
-        )
+        mine = hers(col(Supporter.channel), col(Supporter.sender), self.addresses)
+        return col(Supporter.ticket) == ticket.id, mine

@@ -21,6 +21,7 @@ from models.insert import insert_new
 from models.message import Button, Card, Outgoing, Purpose
 from models.person import Role
 from models.ticket import Status, Supporter, Ticket
+from models.whois import addresses, owner
 
 SYSTEM = "system"
 # The card's link: a function of ticket and person, so that this layer knows neither secrets nor addresses.
@@ -78,9 +79,20 @@ class Desk:
 
     def address(self, person: str) -> tuple[str, str] | None:
         """(channel, chat) of somebody's direct chat with the bot; None when no channel reaches her."""
-        for identity in self.town.addresses(person):
-            return identity.channel, self.town.direct_chat(identity.channel, person, identity.user)
-        return None
+        for channel, user in [(one.channel, one.user) for one in self.town.addresses(person)]:
+            return channel, self.town.direct_chat(channel, person, user)
+        if person in self.town.people:
+            return None
+        # Who made herself known is not in memory: there may be many more of them than the register has.
+        return next(((channel, self.town.direct_chat(channel, person, user))
+                     for channel, user in addresses(self.session, person)), None)  # fmt: skip
+
+    def person_of(self, channel: str, sender: str) -> str | None:
+        """Whose user id that is, a person's code; None: nobody's that we know."""
+        if (known := self.town.identities.get((channel, sender))) is not None:
+            return known
+        found = owner(self.session, channel, sender)
+        return found.person if found else None
 
     def tell(self, person: str, text: str, ticket: Ticket | None = None) -> bool:
         """A reply in somebody's direct chat. False when no channel reaches her."""
@@ -101,12 +113,12 @@ class Desk:
         seen: set[tuple[str, str]] = {but} if but else set()
         for row in rows:
             where = (row.channel, row.chat)
-            if self.town.kind(*where) == ChatKind.GROUP and ticket.sensitive:
+            if ticket.sensitive and self.town.kind(*where, row.sender) == ChatKind.GROUP:
                 private = self.address(row.person) if row.person else None
                 if private is None:
                     continue
                 where = private
-            if where not in seen and not ticket.quiet:
+            if where not in seen and row.chat and not ticket.quiet:  # no chat: her data were deleted
                 seen.add(where)
                 self.post(*where, text, ticket)
 
@@ -262,17 +274,22 @@ class Desk:
             )
 
     def support(self, ticket: Ticket, channel: str, chat: str, sender: str) -> bool:
-        """Count somebody among those who reported it. False when she is one already."""
+        """Count somebody among those who reported it. False when she is one already, on this channel or another: she
+        hears of it wherever she told it."""
+        person = self.person_of(channel, sender)
+        known = sa.select(col(Supporter.id)).where(col(Supporter.ticket) == ticket.id, col(Supporter.person) == person)
+        before = person is not None and self.session.scalars(known.limit(1)).first() is not None
         row = {
-            "ticket": ticket.id, "channel": channel, "chat": chat, "sender": sender,
-            "person": self.town.identities.get((channel, sender)), "since": self.now,
+            "ticket": ticket.id, "channel": channel, "chat": chat, "sender": sender, "person": person,
+            "since": self.now,
         }  # fmt: skip
-        return insert_new(self.session, Supporter, [row], ["ticket", "channel", "sender"]) == 1
+        return insert_new(self.session, Supporter, [row], ["ticket", "channel", "sender"]) == 1 and not before
 
     def supporters(self, ticket: Ticket) -> int:
         """How many people reported it."""
-        count = sa.select(sa.func.count()).select_from(Supporter).where(col(Supporter.ticket) == ticket.id)
-        return int(self.session.scalar(count) or 0)
+        user = col(Supporter.channel) + ":" + col(Supporter.sender)
+        count = sa.select(sa.func.count(sa.func.coalesce(col(Supporter.person), user).distinct()))
+        return int(self.session.scalar(count.where(col(Supporter.ticket) == ticket.id)) or 0)
 
 
 def tier_of(category: str) -> int:

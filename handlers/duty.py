@@ -35,8 +35,11 @@ QUESTION = re.compile(r"[?？吗么]$|[?？]|了没|到了没|发我|查一下|�
 NOT_YET = re.compile(
     r"(?:没|未|不|别|无法|难|快|明天|后天|下午|晚上|下周|等|才|准备|打算|争取|尽快|马上就?)[^\s,，。;；!！]{0,5}$"
 )
-IDLE = 0.85
+IDLE = 0.65  # of what workers write about their work nothing in the training data sounds so idle
 FOUND = 0.6
+# Of report and chatter alone, since nearly all that workers write to the bot is work. At 0.003 97% of the shortest
+# reports of the training data are finds, and 4% of the shortest chatter (12% without).
+TOLD = 0.003
 
 
 def said_command(text: str) -> str | None:
@@ -98,9 +101,15 @@ def _carry_out(ctx: Context, chosen: Ticket, command: str | None, *, clear: bool
 
 
 def _find(ctx: Context) -> Matter | None:
-    """What she found on patrol: a kind of matter is plain from her words, and none of her tickets fits."""
-    matter = ctx.understanding.matters[0]
-    return matter if matter.categories[0][1] >= FOUND else None
+    """What she found on patrol: a kind of matter is plain from her words, and none of her tickets fits.
+
+    Of 你好 the kinds are asked in vain, and one of them may seem plain all the same: so the words must not be such as
+    people only chat in.
+    """
+    u, matter = ctx.understanding, ctx.understanding.matters[0]
+    report, chatter = u.p("report"), u.p("chatter")
+    idle = report < TOLD * (report + chatter) and not ctx.is_urgent(matter)
+    return None if idle or matter.categories[0][1] < FOUND else matter
 
 
 def _tell(ctx: Context, name: str, ticket: Ticket | None = None, **values: object) -> None:

@@ -16,6 +16,7 @@ from handlers.place import Placement, locate
 from handlers.router import Router
 from handlers.workflow import Actor, may, move, record
 from models.ticket import OPEN, Status, Supporter, Ticket
+from models.whois import hers
 
 feedback = Router("feedback")
 # First what sounds unhappy and is not, then every way of being unhappy; only then praise.
@@ -149,11 +150,10 @@ def _to_rate(ctx: Context) -> Ticket | None:
     named = next((c.ticket for c in ranked if c.named), None)
     if named is not None:
         return named
-    m = ctx.message
     mine = (
         sa.select(Ticket)
         .join(Supporter, col(Supporter.ticket) == col(Ticket.id))
-        .where(col(Supporter.channel) == m.channel, col(Supporter.sender) == m.sender)
+        .where(hers(col(Supporter.channel), col(Supporter.sender), ctx.addresses))
         .where(col(Ticket.status).not_in([Status.WITHDRAWN, Status.DISMISSED, Status.MERGED]))
         .limit(1)
     )

@@ -71,7 +71,7 @@ def without_words(ctx: Context) -> str:
     if ticket is not None and ticket.status not in (Status.WITHDRAWN, Status.CLOSED):
         attach(ctx, ticket, "detail", placement if m.kind == Kind.LOCATION else Placement(None, None))
         return "detail"
-    if m.kind == Kind.VOICE and not (ctx.hears and any(media.path for media in m.media)):
+    if m.kind == Kind.VOICE and not (ctx.hears and any(media.path or media.platform_id for media in m.media)):
         ask_to_type(ctx, m, direct=ctx.direct)
     return HELD
 
@@ -86,7 +86,7 @@ def taken_back(ctx: Context) -> str | None:
         return None
     keep(ctx, ticket, ctx.message, "withdraw")
     others = ctx.supporters(ticket) - (1 if ctx.supports(ticket) else 0)
-    if ticket.reporter == ctx.message.sender and others == 0:
+    if ctx.reported(ticket) and others == 0:
         _withdraw(ctx, ticket, say=True)
         return "withdraw"
     ctx.leave(ticket)  # she is out of it, the others are not
@@ -272,7 +272,7 @@ def _belongs(ctx: Context, best: Linked, placement: Placement, media: list[Incom
         ctx.say("corrected" if role == "correct" else "placed", ticket)
     elif people and not ticket.sensitive and ticket.status in OPEN and _may_speak(ctx) and _worth_saying(ctx, people):
         ctx.say("joined", ticket, people=people)
-    elif ctx.to_bot and not ctx.direct:
+    elif ctx.to_bot and (not ctx.direct or ctx.message.channel != ticket.channel):
         ctx.say("status" if QUESTION.search(ctx.message.text) else "noted", ticket)
     return role
 

@@ -150,7 +150,9 @@ def attach(ctx: Context, ticket: Ticket, role: str, placement: Placement) -> Att
     if not keep(ctx, ticket, m, role):
         return None
     ticket.last_message_at = max(ticket.last_message_at, m.sent_at)
-    own = m.sender == ticket.reporter and m.channel == ticket.channel
+    own = ctx.reported(ticket)
+    if own and m.channel != ticket.channel and role in MADE_OF:
+        ctx.support(ticket, m.channel, m.chat, m.sender)  # she hears of it here, too
     joined = role in ("join", "relay", "report") and not own and ctx.support(ticket, m.channel, m.chat, m.sender)
     moved = settle_place(ctx, ticket, role, placement)
     if m.words and role in ("detail", "join", "relay"):

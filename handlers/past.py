@@ -1,4 +1,4 @@
-"""What the database knows about messages before they are understood: three queries for a whole batch."""
+"""What the database knows about messages before they are understood: a few queries for a whole batch."""
 
 import json
 from collections.abc import Sequence
@@ -16,6 +16,7 @@ from models.inbox import Inbox
 from models.message import Incoming
 from models.outbox import Outbox
 from models.ticket import TicketMessage
+from models.whois import who_are
 from nlu.timeline import BEFORE_MESSAGES, FORGET, MEDIA, PHOTO_MINUTES, after
 from nlu.types import Context, Utterance
 
@@ -51,6 +52,7 @@ def recall(session: Session, town: Town, rows: Sequence[Inbox]) -> list[tuple[Kn
     ours = _our_lines(session, messages)
     latest, photos, said = _recent(session, chats, start)
     questions = _questions(session, chats, start)
+    people = who_are(session, {(m.channel, m.sender) for m in messages}, town.people)
     out = []
     for row, m in zip(rows, messages, strict=True):
         who = (m.channel, m.chat, m.sender)
@@ -58,9 +60,10 @@ def recall(session: Session, town: Town, rows: Sequence[Inbox]) -> list[tuple[Kn
         photo = _minutes(photos.get(who), m.sent_at)
         question = questions.get(who)
         about = ours.get((m.conversation, m.quote or ""))
-        roles = [duty.role.value for duty in town.duties.get(town.identities.get((m.channel, m.sender), ""), ())]
+        sender = people[m.channel, m.sender]
+        roles = [duty.role.value for duty in town.duties.get(sender.person.code, ())] if sender.person else []
         context = Context(
-            direct=m.direct or ((m.channel, m.chat) in town.chats and town.kind(m.channel, m.chat) == ChatKind.DIRECT),
+            direct=m.direct or town.kind(m.channel, m.chat) == ChatKind.DIRECT,
             mentioned="bot" in m.mentions,
             role=roles[0] if roles else "resident",
             kind=m.kind.value,
@@ -83,7 +86,7 @@ def recall(session: Session, town: Town, rows: Sequence[Inbox]) -> list[tuple[Kn
         words = "\n".join(filter(None, [m.words, pointed.words if pointed else ""]))
         heard = Utterance(words, context)
         lately = _lately(m, said.get((m.channel, m.chat), ())) if context.direct else ()
-        out.append((Known(row, m, question, photo is not None, about, pointed, heard, lately), heard))
+        out.append((Known(row, m, question, photo is not None, about, pointed, heard, lately, sender), heard))
     return out
 
 

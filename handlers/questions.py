@@ -1,10 +1,7 @@
-"""Questions to the bot: answered from config/faq.yaml, or handed to a human; and what is said about oneself."""
+"""Questions to the bot: answered from config/faq.yaml, or handed to a human."""
 
 import re
 from dataclasses import dataclass
-
-import sqlalchemy as sa
-from sqlmodel import col
 
 from config.tables import TableError, mapping, once
 from handlers import dispatch
@@ -16,7 +13,6 @@ from handlers.progress import stands
 from handlers.router import Router
 from handlers.texts import say, word
 from models.person import LEVELS_OF_STAFF, Role
-from models.ticket import Supporter, Ticket
 from nlu.normalize import normalize
 
 questions = Router("questions")
@@ -26,7 +22,6 @@ CERTAIN = 0.6
 ASIDE = 0.85
 # Words that the bot itself teaches people to say: they work whatever the heads think.
 HUMAN = re.compile(r"^(?:转|找|要|叫)?(?:个|一个)?(?:人工|真人)(?:客服|服务)?[。！!]*$|^转人工")
-ABOUT_ME = re.compile(r"(?:查询|查看|查一下|删除|删掉|清除|注销)我的(?:信息|资料|数据|记录)")
 MENTION = re.compile(r"@\S+\s?")
 SURELY_TALK = 0.8
 THANKS = re.compile(r"谢谢|感谢|辛苦|好的|收到|麻烦了|多谢|嗯嗯")
@@ -133,22 +128,6 @@ def wants_human(ctx: Context) -> str:
     return "human"
 
 
-@taught.on(lambda ctx: intent("privacy")(ctx) or bool(ABOUT_ME.search(plain(ctx))), direct)
-def about_me(ctx: Context) -> str:
-    """查询/删除我的信息: what is kept is shown; a deletion is done by staff, who check who asks."""
-    m = ctx.message
-    if "删" in m.text or "注销" in m.text:
-        hand_over(ctx, "privacy_delete")
-        return "privacy"
-    count = ctx.session.scalar(
-        sa.select(sa.func.count(sa.distinct(col(Ticket.id))))
-        .join(Supporter, col(Supporter.ticket) == col(Ticket.id))
-        .where(col(Supporter.channel) == m.channel, col(Supporter.sender) == m.sender)
-    )
-    ctx.say("privacy_shown", count=count or 0)
-    return "privacy"
-
-
 @questions.on(intent("work"), direct, lambda ctx: not ctx.is_worker)
 def passes_on(ctx: Context) -> str | None:
     """A leader or resident tells the bot how a matter goes: its worker gets the words."""
@@ -190,7 +169,7 @@ def _mentions(ctx: Context) -> bool:
 
 def _home_grid(ctx: Context) -> str | None:
     home = ctx.town.places.get(ctx.person.home or "") if ctx.person else None
-    return home.grid if home else None
+    return home.grid if home else ctx.person.grid if ctx.person else None
 
 
 def hand_over(ctx: Context, name: str) -> None:
@@ -201,7 +180,7 @@ def hand_over(ctx: Context, name: str) -> None:
     for role in LEVELS_OF_STAFF:
         staff = dispatch.staff_above(ctx.town, grid, role, ctx.now)
         if staff:
-            who = ctx.person.name if ctx.person else ctx.message.sender_name or word("somebody")
+            who = (ctx.person.name if ctx.person else "") or ctx.message.sender_name or word("somebody")
             text = say("alert_relay", who=who, where=where, words=ctx.words)
             ctx.alert(staff[0].person, None, text, "question")
             return

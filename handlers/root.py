@@ -1,17 +1,25 @@
 """The order in which handlers are asked about a message."""
 
+from handlers.aboutme import aboutme
+from handlers.arrival import arrival
+from handlers.binding import binding
 from handlers.context import Context
 from handlers.corrections import corrections
 from handlers.duty import duty
 from handlers.feedback import feedback
 from handlers.intake import intake
 from handlers.matters import SILENT
+from handlers.orders import orders
+from handlers.patrol import patrol
 from handlers.progress import progress
 from handlers.questions import questions, taught
 from handlers.router import Router
 
 root = Router("root")
-for router in (taught, corrections, duty, progress, feedback, intake, questions):
+everything = (
+    orders, arrival, patrol, aboutme, binding, taught, corrections, duty, progress, feedback, intake, questions,
+)  # fmt: skip
+for router in everything:
     root.include(router)
 
 

@@ -14,7 +14,7 @@ from sqlmodel import Session, col
 from models.chat import Chat, ChatKind
 from models.grid import Grid, Place, Route
 from models.mark import TOWN, value
-from models.person import Duty, Identity, Person, Role
+from models.person import Duty, Identity, Origin, Person, Role
 from nlu import grammar
 from nlu.gazetteer import STOP, Gazetteer
 from nlu.normalize import normalize
@@ -218,10 +218,14 @@ class Town:
         """The code of somebody's direct chat: as the town pack has it, else as the channel makes it of the user id."""
         return self._direct.get((channel, person)) or (f"d-{user}" if channel == WEB else user)
 
-    def kind(self, channel: str, chat: str) -> ChatKind:
-        """Group or direct; a chat that the deployment does not know is somebody's direct chat."""
-        known = self.chats.get((channel, chat))
-        return known.kind if known else ChatKind.DIRECT
+    def kind(self, channel: str, chat: str, sender: str = "") -> ChatKind:
+        """Group or direct. sender: who wrote there. A chat that the deployment does not know is direct only where the
+        channel names it after her; a bot can be taken into groups that nobody has listed, and others read along there.
+        """
+        if (known := self.chats.get((channel, chat))) is not None:
+            return known.kind
+        own = f"d-{sender}" if channel == WEB else sender
+        return ChatKind.DIRECT if sender and chat == own else ChatKind.GROUP
 
     def addresses(self, person: str) -> list[Identity]:
         """The channels on which somebody can be reached, in the order they were linked."""
@@ -229,11 +233,17 @@ class Town:
 
 
 def load(session: Session) -> Town:
-    """Read the whole town. A district of 10,000 grids and 20,000 people takes about a second."""
+    """Read the whole town. A district of 10,000 grids and 20,000 people takes about a second.
+
+    People who made themselves known (绑定, 扫码) are not in it: they are looked up when they write (`models.whois`).
+    """
     grids = {grid.code: grid for grid in session.scalars(sa.select(Grid))}
     places = {place.code: place for place in session.scalars(sa.select(Place))}
-    people = {person.code: person for person in session.scalars(sa.select(Person))}
-    identities = list(session.scalars(sa.select(Identity).order_by(col(Identity.id))))
+    registered = sa.select(Person).where(col(Person.origin) == Origin.REGISTER, col(Person.erased_at).is_(None))
+    people = {person.code: person for person in session.scalars(registered)}
+    known = sa.select(Identity).join(Person, col(Person.code) == col(Identity.person))
+    known = known.where(col(Person.origin) == Origin.REGISTER)
+    identities = list(session.scalars(known.order_by(col(Identity.id))))
     town = Town(
         version=value(session, TOWN),
         grids=grids,
@@ -248,6 +258,10 @@ def load(session: Session) -> Town:
     for duty in session.scalars(sa.select(Duty).order_by(col(Duty.id))):
         town.duties.setdefault(duty.person, []).append(duty)
         town._in_grid.setdefault(duty.grid, []).append(duty)
+    for person in list(people.values()):
+        if (now := _now(people, person)) is not person:  # histories still name her by her old code
+            people[person.code] = now
+            town.duties[person.code] = town.duties.setdefault(now.code, [])
     for row in identities:
         town._addresses.setdefault(row.person, []).append(row)
     for chat in town.chats.values():
@@ -263,6 +277,16 @@ def load(session: Session) -> Town:
         town._tree_codes = [code for _, code in bounded]
     session.expunge_all()
     return town
+
+
+def _now(people: dict[str, Person], person: Person) -> Person:
+    """Who somebody turned out to be."""
+    for _ in range(16):
+        found = people.get(person.merged_into or "")
+        if found is None:
+            break
+        person = found
+    return person
 
 
 def index_numbers(town: Town) -> None:

@@ -29,6 +29,7 @@ class Inbox(QueueRow, table=True):
         *queue_indexes("inbox"),
         sa.Index("ix_inbox_message", "channel", "chat", "message"),
         sa.Index("ix_inbox_recent", "channel", "chat", "sent_at"),
+        sa.Index("ix_inbox_sender", "channel", "sender"),
         sa.Index(
             "ix_inbox_voice", "received_at",
             sqlite_where=sa.text("kind = 'voice'"), postgresql_where=sa.text("kind = 'voice'"),

@@ -31,8 +31,17 @@ STAFF = frozenset(LEVELS_OF_STAFF)
 LOOKS_ALIKE = str.maketrans("OIL", "011")
 
 
+class Origin(StrEnum):
+    """Where we know somebody from: the community's register (the town pack), or because she made herself known."""
+
+    REGISTER = "register"
+    SELF = "self"
+
+
 class Person(SQLModel, table=True):
-    """Somebody the deployment knows. `home` is a place code and never leaves the direct chat."""
+    """Somebody the deployment knows. `home` is a place code and never leaves the direct chat; `grid`: where she lives,
+    when only the grid is known. `merged_into`: the person that she turned out to be; her row stays, because the town
+    pack may name her again. `erased_at`: she had her data deleted, and no import brings them back."""
 
     id: int | None = Field(default=None, primary_key=True)
     code: str = Field(unique=True, max_length=64)
@@ -40,6 +49,13 @@ class Person(SQLModel, table=True):
     home: str | None = Field(default=None, foreign_key="place.code", max_length=64)
     away_until: datetime | None = None
     deputy: str | None = Field(default=None, foreign_key="person.code", max_length=64)
+    origin: Origin = Field(
+        default=Origin.REGISTER, sa_type=choice(Origin), sa_column_kwargs={"default": Origin.REGISTER}
+    )
+    # No foreign keys: SQLite could add them only by writing the whole table anew, which others refer to.
+    grid: str | None = Field(default=None, max_length=64)
+    merged_into: str | None = Field(default=None, index=True, max_length=64)
+    erased_at: datetime | None = None
 
 
 class Duty(SQLModel, table=True):
@@ -54,8 +70,17 @@ class Duty(SQLModel, table=True):
     department: str = Field(default="", max_length=128)
 
 
+class Link(StrEnum):
+    """How a user id came to a person: the town pack, a member of staff, a one-time code (绑定), a QR scene (扫码)."""
+
+    PACK = "pack"
+    STAFF = "staff"
+    CODE = "code"
+    SCENE = "scene"
+
+
 class Identity(SQLModel, table=True):
-    """A person's user id on one channel."""
+    """A person's user id on one channel. `how` and `since`: how it came to her, `Link.PACK` for the town pack's."""
 
     __table_args__ = (sa.UniqueConstraint("channel", "user"),)
 
@@ -63,6 +88,8 @@ class Identity(SQLModel, table=True):
     person: str = Field(foreign_key="person.code", index=True, max_length=64)
     channel: str = Field(max_length=32)
     user: str = Field(max_length=128)
+    how: Link = Field(default=Link.PACK, sa_type=choice(Link), sa_column_kwargs={"default": Link.PACK})
+    since: datetime | None = None
 
 
 class NoSuchPerson(Exception):

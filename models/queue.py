@@ -122,6 +122,11 @@ def finish_many(session: Session, table: type[Row], done: Sequence[tuple[Row, st
             raise LeaseLost(f"{table.__name__}: one of {len(ids)} rows")
 
 
+def note(session: Session, table: type[Row], row: Row, *, payload: str) -> None:
+    """Keep what is done of `row` so far; it stays ours. Raises LeaseLost when it is no longer."""
+    _fenced(session, table, row, payload=payload)
+
+
 def retry(session: Session, table: type[Row], row: Row, *, at: datetime, error: str) -> None:
     """Give `row` back, to be claimed again from `at` on."""
     _fenced(session, table, row, visible_at=at, lease=None, error=error[:500])

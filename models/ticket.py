@@ -90,6 +90,7 @@ class TicketMessage(SQLModel, table=True):
         sa.UniqueConstraint("ticket", "channel", "chat", "message"),
         sa.Index("ix_ticketmessage_message", "channel", "chat", "message"),
         sa.Index("ix_ticketmessage_recent", "channel", "chat", "sent_at"),
+        sa.Index("ix_ticketmessage_sender", "channel", "sender"),
     )
 
     id: int | None = Field(default=None, primary_key=True, sa_type=BigId)

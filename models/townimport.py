@@ -5,7 +5,7 @@ Routes and duties are the pack's alone: what it no longer names is removed, so t
 left. Grids, places, people, identities and chats stay, because tickets and residents' registrations refer to them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,9 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from models.alias import confirmed, with_learned
+from models.person import Link
 from models.tables import metadata
-from models.townpack import Pack
+from models.townpack import Pack, PersonRow
 
 # In the order of writing: each after those it refers to.
 TABLES = ("grid", "place", "person", "duty", "identity", "chat", "route")
@@ -51,7 +52,9 @@ def import_pack(session: Session, pack: Pack) -> Summary:
     """Make the tables say what the pack says.
 
     A person's `away_until` and `deputy` belong to the running service and are not touched, and so do the nicknames that
-    staff confirmed: a place has those of the pack and these. A pack without boundaries
+    staff confirmed: a place has those of the pack and these. Who was merged into another person stays her: the pack's
+    duties and user ids of the one are the other's. Who had her data deleted stays out, and what staff or a one-time
+    code said of a user id stands. A pack without boundaries
     leaves those in the database as they are; one that has some decides about all of its grids.
     Raises sqlalchemy.exc.IntegrityError if the pack was not checked by `read_pack`.
     """
@@ -59,10 +62,15 @@ def import_pack(session: Session, pack: Pack) -> Summary:
     town = _Import(session)
     town.write("grid", ("code",), _grids(session, pack))
     town.write("place", ("code",), _places(session, pack))
-    town.write("person", ("code",), [{"code": row.code, "name": row.name, "home": row.home} for row in pack.people])
-    town.write("duty", ("person", "role", "grid", "department"), _duties(pack), remove=True)
-    town.write("identity", ("channel", "user"), _identities(pack))
-    town.write("chat", ("channel", "code"), [vars(row) for row in pack.chats])
+    now, settled = _people_now(session), _settled(session)
+    people = [row for row in pack.people if now.get(row.code, row.code) is not None]
+    town.write("person", ("code",), [{"code": row.code, "name": row.name, "home": row.home} for row in people])
+    town.write("duty", ("person", "role", "grid", "department"), _duties(people, now), remove=True)
+    found = [row for row in _identities(people, now) if (row["channel"], row["user"]) not in settled]
+    town.write("identity", ("channel", "user"), found)
+    chats = [row for row in pack.chats if now.get(row.person or "", row.person) is not None or row.person is None]
+    rows = [vars(row) | {"person": now.get(row.person or "", row.person)} for row in chats]
+    town.write("chat", ("channel", "code"), rows)
     town.write("route", ("category", "grid"), [vars(row) for row in pack.routes], remove=True)
     session.expire_all()  # objects that the caller holds would not know
     return town.summary
@@ -81,18 +89,43 @@ def _places(session: Session, pack: Pack) -> list[dict[str, Any]]:
     return [vars(row) | {"aliases": with_learned(row.aliases, learned.get(row.code, ()))} for row in pack.places]
 
 
-def _duties(pack: Pack) -> list[dict[str, Any]]:
-    return [
-        {"person": person.code, "role": role, "grid": grid, "department": department}
-        for person in pack.people
+def _people_now(session: Session) -> dict[str, str | None]:
+    """Code to the code of who she turned out to be, or None for who had her data deleted; only those."""
+    person = metadata.tables["person"]
+    changed = sa.select(person.c.code, person.c.merged_into, person.c.erased_at).where(
+        person.c.merged_into.is_not(None) | person.c.erased_at.is_not(None)
+    )
+    found = {code: (into, erased) for code, into, erased in session.execute(changed)}
+    now: dict[str, str | None] = {}
+    for first in found:
+        code: str | None = first
+        while code in found:
+            into, erased = found[code]
+            code = None if erased else into
+        now[first] = code
+    return now
+
+
+def _settled(session: Session) -> set[tuple[str, str]]:
+    """User ids of which somebody said whose they are."""
+    identity = metadata.tables["identity"]
+    said = sa.select(identity.c.channel, identity.c.user).where(identity.c.how != Link.PACK)
+    return {(channel, user) for channel, user in session.execute(said)}
+
+
+def _duties(people: Sequence[PersonRow], now: Mapping[str, str | None]) -> list[dict[str, Any]]:
+    rows = {
+        (now.get(person.code) or person.code, role, grid, department): None
+        for person in people
         for role, grid, department in person.duties
-    ]
+    }
+    return [dict(zip(("person", "role", "grid", "department"), row, strict=True)) for row in rows]
 
 
-def _identities(pack: Pack) -> list[dict[str, Any]]:
+def _identities(people: Sequence[PersonRow], now: Mapping[str, str | None]) -> list[dict[str, Any]]:
     return [
-        {"person": person.code, "channel": channel, "user": user}
-        for person in pack.people
+        {"person": now.get(person.code) or person.code, "channel": channel, "user": user}
+        for person in people
         for channel, user in person.identities
     ]
 

@@ -1,57 +1,68 @@
-"""Calls to a platform's API: one token for all, few and bounded tries, and errors that tell no secret.
-
-Source: 获取稳定版接口调用凭据 (stable_token), 全局返回码说明.
-"""
+"""Calls to a platform's API: one token for all, few and bounded tries. Judged in `bot.channels.replies`."""
 
 import asyncio
 import json
-import re
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from http import HTTPStatus
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 import structlog
 
+from bot.channels import replies
 from bot.channels.base import SendFailed, Uncertain
+from bot.channels.credentials import Credential
+from bot.channels.replies import TOKEN_REFUSED, Again, Answer, ApiError, Download
+from bot.channels.tokens import EARLY, Token, TokenKeeper
 from models.base import Clock, utc_now
+from models.database import Database
 
 log = structlog.get_logger(__name__)
 
-BUSY = -1
-TOKEN_REFUSED = frozenset({40001, 40014, 42001})
-RATE_LIMITED = frozenset({45009, 45011})
-EARLY = timedelta(minutes=5)
-# The platform allows 20 forced refreshes a day; one in 75 minutes can never use them up.
-FORCE_EVERY = timedelta(minutes=75)
-GRUDGE = timedelta(seconds=5)  # so long a failed token fetch stands for all who wait, instead of one time-out each
 BACKOFF = (0.5, 2.0)
+DOWNLOAD_BYTES = 20 * 1024 * 1024
 
-_SECRET = re.compile(
-    r"((?:access_?token|app_?secret|corp_?secret|secret|key|response_code)[\"']?\s*[=:]\s*[\"']?)[^&\s\"',}]+",
-    re.IGNORECASE,
-)
+LONG = 16  # characters; in a query that is a code or a token, and no `type=image`
+T = TypeVar("T")
 
-
-class ApiError(SendFailed):
-    """The platform said no. code: its errcode."""
-
-    def __init__(self, code: int, reason: str, *, final: bool = False, after: float | None = None) -> None:
-        super().__init__(reason, final=final, after=after)
-        self.code = code
-
-
-class _Again(SendFailed):
-    """The platform is busy and took nothing: worth another try."""
+__all__ = ["ApiClient", "ApiError", "Download", "File"]
 
 
 @dataclass(frozen=True)
-class _Token:
-    value: str
-    until: datetime
+class File:
+    """Something to be uploaded, in the form field `field`."""
+
+    name: str
+    data: bytes = field(repr=False)
+    mime: str = "application/octet-stream"
+    field: str = "media"
+
+
+@dataclass(frozen=True)
+class _Request:
+    method: str
+    path: str
+    params: Mapping[str, str] | None = field(default=None, repr=False)
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    file: File | None = None
+    final: Collection[int] = ()
+    cap: int = 0  # more than 0: the answer is a file
+
+    def data(self) -> bytes | aiohttp.FormData | None:
+        if self.file is not None:
+            form = aiohttp.FormData(quote_fields=False)  # the platform reads file names in UTF-8, not in per cents
+            form.add_field(self.file.field, self.file.data, filename=self.file.name, content_type=self.file.mime)
+            return form
+        return None if self.body is None else json.dumps(self.body, ensure_ascii=False).encode()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Content-Type": "application/json; charset=utf-8"} if self.body is not None else {}
+
+
+Judge = Callable[[replies.Reply], T]
 
 
 class ApiClient:
@@ -63,26 +74,23 @@ class ApiClient:
     def __init__(
         self,
         base: str,
-        app_id: str,
-        secret: str,
+        credential: Credential,
         *,
+        db: Database | None = None,
         clock: Clock = utc_now,
         backoff: Sequence[float] = BACKOFF,
         connect_seconds: float = 3.0,
         total_seconds: float = 8.0,
     ) -> None:
-        """base: `https://api.weixin.qq.com`. backoff: seconds before the second, third, … try of a busy platform."""
+        """base: `https://api.weixin.qq.com`. db: where processes share the token; None shares with nobody. backoff:
+        seconds before the second, third, … try of a busy platform."""
         self._base = base.rstrip("/")
-        self._app_id = app_id
-        self._secret = secret
+        self._credential = credential
         self._clock = clock
         self._backoff = tuple(backoff)
         self._timeout = aiohttp.ClientTimeout(total=total_seconds, connect=connect_seconds)
         self._session: aiohttp.ClientSession | None = None
-        self._token: _Token | None = None
-        self._lock = asyncio.Lock()
-        self._forced_at: datetime | None = None
-        self._failure: tuple[SendFailed, datetime] | None = None
+        self.tokens = TokenKeeper(credential, self._base, self._fetch, clock=clock, db=db)
 
     async def start(self) -> None:
         """Open the session; nothing is called yet."""
@@ -102,49 +110,61 @@ class ApiClient:
             await self._session.close()
             self._session = None
 
-    async def call(self, path: str, body: dict[str, Any], *, final: Collection[int] = ()) -> dict[str, Any]:
-        """POST `body` to `path` with the token; returns the answer. final: errcodes that no other try can help."""
-        token = await self._current(refused=None)
+    async def call(
+        self, path: str, body: Mapping[str, Any], *, final: Collection[int] = (),
+        params: Mapping[str, str] | None = None,
+    ) -> Answer:  # fmt: skip
+        """POST `body` to `path` with the token; returns the answer. final: errcodes that no other try can help.
+
+        params: more of the query; what stands in it is never told in an error.
+        """
+        return await self._with_token(_Request("POST", path, params, body, final=final), replies.answer)
+
+    async def get(
+        self, path: str, params: Mapping[str, str] | None = None, *, final: Collection[int] = ()
+    ) -> Answer:  # fmt: skip
+        """GET `path`. Raises SendFailed only: asking changes nothing."""
         try:
-            return await self._patiently(path, body, token, final)
+            return await self._with_token(_Request("GET", path, params, final=final), replies.answer)
+        except Uncertain as error:
+            raise SendFailed(str(error)) from None
+
+    async def upload(self, path: str, file: File, *, params: Mapping[str, str] | None = None) -> Answer:
+        """POST `file` as a form; returns the answer (`media_id`). Raises SendFailed only: twice does no harm."""
+        try:
+            return await self._with_token(_Request("POST", path, params, file=file), replies.answer)
+        except Uncertain as error:
+            raise SendFailed(str(error)) from None
+
+    async def download(
+        self, path: str, params: Mapping[str, str] | None = None, *, cap: int = DOWNLOAD_BYTES
+    ) -> Download:  # fmt: skip
+        """GET a file of at most `cap` bytes (`/cgi-bin/media/get`). Raises SendFailed only."""
+        try:
+            return await self._with_token(_Request("GET", path, params, cap=cap), replies.file)
+        except Uncertain as error:
+            raise SendFailed(str(error)) from None
+
+    # --- one call -----------------------------------------------------------------------------------------------
+
+    async def _with_token(self, request: _Request, judge: Judge[T]) -> T:
+        token = await self.tokens.current()
+        try:
+            return await self._patiently(request, token, judge)
         except ApiError as error:
-            if error.code not in TOKEN_REFUSED:
+            if error.code not in TOKEN_REFUSED or self._credential.fixed is not None:
                 raise
-        return await self._patiently(path, body, await self._current(refused=token), final)
+        return await self._patiently(request, await self.tokens.current(refused=token), judge)
 
-    async def _current(self, refused: str | None) -> str:
-        """The token; fetched by one for all. refused: the token the platform no longer takes."""
-        async with self._lock:
-            now = self._clock()
-            held = self._token
-            if held is not None and held.value != refused and now < held.until:
-                return held.value
-            if self._failure is not None and now < self._failure[1]:
-                raise SendFailed(str(self._failure[0]), after=self._failure[0].after)
-            try:
-                token = await self._fetch(force=False)
-                if token.value == refused and self._may_force(now):
-                    self._forced_at = now
-                    token = await self._fetch(force=True)
-            except SendFailed as error:
-                self._failure = (error, now + GRUDGE)
-                raise
-            self._token, self._failure = token, None
-            return token.value
-
-    def _may_force(self, now: datetime) -> bool:
-        return self._forced_at is None or now - self._forced_at >= FORCE_EVERY
-
-    async def _fetch(self, *, force: bool) -> _Token:
-        body = {
-            "grant_type": "client_credential",
-            "appid": self._app_id,
-            "secret": self._secret,
-            "force_refresh": force,
-        }
+    async def _fetch(self, force: bool) -> Token:
+        credential = self._credential
+        body = None if credential.body is None else dict(credential.body)
+        if body is not None and credential.forces:
+            body["force_refresh"] = force
+        request = _Request("GET" if body is None else "POST", credential.path, credential.params, body)
         asked_at = self._clock()
         try:
-            answer = await self._patiently("/cgi-bin/stable_token", body, None, ())
+            answer = await self._patiently(request, "", replies.answer)
         except Uncertain as error:
             raise SendFailed(f"no token: {error}") from None  # the message itself has not left yet
         except ApiError as error:
@@ -154,64 +174,61 @@ class ApiClient:
             raise SendFailed("no token: the platform's answer holds none", after=60)
         life = timedelta(seconds=seconds)
         log.info("api.token_fetched", forced=force, seconds=seconds)
-        return _Token(value, asked_at + (life - EARLY if life > EARLY else life / 2))
+        return Token(value, asked_at + (life - EARLY if life > EARLY else life / 2))
 
-    async def _patiently(
-        self, path: str, body: dict[str, Any], token: str | None, final: Collection[int]
-    ) -> dict[str, Any]:
+    async def _patiently(self, request: _Request, token: str, judge: Judge[T]) -> T:
         for pause in self._backoff:
             try:
-                return await self._post(path, body, token, final)
-            except _Again as error:
-                log.warning("api.busy", path=path, reason=str(error))
+                return judge(await self._exchange(request, token))
+            except Again as error:
+                log.warning("api.busy", path=request.path, reason=str(error))
                 await asyncio.sleep(pause)
-        return await self._post(path, body, token, final)
+        return judge(await self._exchange(request, token))
 
-    async def _post(self, path: str, body: dict[str, Any], token: str | None, final: Collection[int]) -> dict[str, Any]:
+    async def _exchange(self, request: _Request, token: str) -> replies.Reply:
         if self._session is None:
             raise SendFailed("the channel is not started")
+        params = dict(request.params or {})
+        if token and self._credential.query:
+            params[self._credential.query] = token
         state = SimpleNamespace(sent=False)
         # Causes are cut off everywhere below: aiohttp's errors hold the address, and the address holds the token.
         try:
-            async with self._session.post(
-                self._base + path,
-                params={"access_token": token} if token else None,
-                data=json.dumps(body, ensure_ascii=False).encode(),
-                headers={"Content-Type": "application/json; charset=utf-8"},
+            async with self._session.request(
+                request.method,
+                self._base + request.path,
+                params=params,
+                data=request.data(),
+                headers=request.headers,
                 allow_redirects=False,
                 trace_request_ctx=state,
             ) as response:
-                status, raw = response.status, await response.read()
+                raw = await _read(response, request.cap)
+                file = response.content_disposition
+                name = (file.filename or "") if file is not None else ""
+                return replies.Reply(
+                    request.path, response.status, raw, response.content_type, name, request.final,
+                    self._secrets(request, token),
+                )  # fmt: skip
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            reason = f"{path}: {type(error).__name__}"
+            reason = f"{request.path}: {type(error).__name__}"
             raise (Uncertain(reason) if state.sent else SendFailed(reason)) from None
-        return self._judge(path, status, raw, token, final)
 
-    def _judge(self, path: str, status: int, raw: bytes, token: str | None, final: Collection[int]) -> dict[str, Any]:
-        if status == HTTPStatus.GATEWAY_TIMEOUT:
-            raise Uncertain(f"{path}: HTTP 504")  # a gateway waited in vain: the platform may well have taken it
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            raise _Again(f"{path}: HTTP {status}", after=30)
-        if status != HTTPStatus.OK:
-            raise SendFailed(f"{path}: HTTP {status}", after=60)
-        try:
-            answer = json.loads(raw)
-            code = int(answer.get("errcode", 0))
-        except (ValueError, TypeError, AttributeError, RecursionError):
-            raise Uncertain(f"{path}: the answer is no JSON object") from None
-        if code == 0:
-            return dict(answer)
-        reason = f"{path}: errcode {code}: {self._scrub(str(answer.get('errmsg', '')), token)}"
-        if code == BUSY:
-            raise _Again(reason, after=30)
-        after = 60.0 if code in RATE_LIMITED or code in TOKEN_REFUSED else None
-        raise ApiError(code, reason, final=code in final, after=after)
+    def _secrets(self, request: _Request, token: str) -> tuple[str, ...]:
+        told = [value for value in (request.params or {}).values() if len(value) >= LONG]
+        return tuple(filter(None, (self._credential.secret, token, self.tokens.value, *told)))
 
-    def _scrub(self, text: str, token: str | None) -> str:
-        held = self._token.value if self._token else None
-        for secret in filter(None, (self._secret, token, held)):
-            text = text.replace(secret, "***")
-        return _SECRET.sub(r"\1***", text)[:200]
+
+async def _read(response: aiohttp.ClientResponse, cap: int) -> bytes:
+    """The whole answer; of a file no more than `cap` bytes. Raises SendFailed for one that is larger."""
+    if not cap:
+        return await response.read()
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(64 * 1024):
+        body += chunk
+        if len(body) > cap:
+            raise SendFailed("the file is too large", final=True)
+    return bytes(body)
 
 
 async def _note_sent(_session: object, context: SimpleNamespace, _params: object) -> None:

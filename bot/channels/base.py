@@ -7,6 +7,7 @@ the platform's letter. Retries, rate limits, order and the outbox live once, in 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -40,11 +41,36 @@ class Uncertain(Exception):
     """The request left, and no answer came: nobody knows whether the message arrived."""
 
 
+class Proof(NamedTuple):
+    """One line of `linsheng doctor --channel`. state: ok, warn or fail. said: what is the case, and what to do."""
+
+    check: str
+    state: str
+    said: str
+
+
 class Channel(ABC):
     """Base of all channels."""
 
     name: str
     can: Capabilities
+
+    @property
+    def ready(self) -> bool:
+        """Whether messages can leave from this process now. While they cannot, their rows wait, and no try is counted;
+        a channel that the platform dials is ready only in the process that has the connection."""
+        return True
+
+    @property
+    def holds(self) -> bool:
+        """Whether this process keeps a connection by which alone the channel's messages leave: it then sends them, even
+        when it handles nothing."""
+        return False
+
+    @property
+    def state(self) -> str:
+        """How its connection is, for /healthz: `up`, `waiting`, `resting` …; "" for a channel that keeps none."""
+        return ""
 
     def routes(self) -> Sequence[web.AbstractRouteDef]:
         """Addresses that the web application serves for this channel."""
@@ -55,6 +81,14 @@ class Channel(ABC):
 
     async def stop(self) -> None:
         """Close it again."""
+
+    async def prove(self, public_url: str) -> Sequence[Proof]:
+        """For `linsheng doctor --channel`, on a channel that is not started: whether the platform takes its
+        credentials, and whether its callback address under `public_url` leads here; see `bot.channels.proofs`.
+
+        Changes nothing, here or there, and never raises for what is wrong outside.
+        """
+        return ()
 
     @abstractmethod
     async def send(self, out: Outgoing, client_id: str) -> str:

@@ -12,7 +12,6 @@ import hmac
 import re
 import struct
 from binascii import Error as Base64Error
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -26,8 +25,6 @@ from wechatpy.exceptions import InvalidAppIdException, WeChatException
 from wechatpy.parser import parse_message
 
 WINDOW = timedelta(minutes=5)
-REPLAY_MEMORY = timedelta(hours=2)  # 企业微信 100719: a nonce does not come again within two hours
-REPLAY_LIMIT = 100_000  # entries; about 25 MB
 DEPTH = 10  # the deepest letter of the platform, a 发送地理位置 menu event, has three levels
 TIMESTAMP_DIGITS = 11  # until the year 5138
 ECHO = re.compile(r"[A-Za-z0-9_+/=.-]{1,128}")
@@ -139,30 +136,6 @@ def check_xml(text: str) -> None:
     parser.EndElementHandler = closed
     with refusing():
         parser.Parse(text.encode(), True)
-
-
-class Replays:
-    """Which (timestamp, nonce) carried which message, for two hours and at most `limit` entries, the oldest go first.
-
-    The same pair with the same message is the platform trying again. With another message it is a forgery or a fault.
-    """
-
-    def __init__(self, limit: int = REPLAY_LIMIT) -> None:
-        self._limit = limit
-        self._seen: OrderedDict[tuple[str, str], tuple[str, datetime]] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._seen)
-
-    def check(self, timestamp: str, nonce: str, message: str, now: datetime) -> None:
-        """Remembers the pair, or raises Refused when it belongs to another message. message: the platform's id."""
-        while self._seen and next(iter(self._seen.values()))[1] < now - REPLAY_MEMORY:
-            self._seen.popitem(last=False)
-        known, _ = self._seen.setdefault((timestamp, nonce), (message, now))
-        if known != message:
-            raise Refused("replay")
-        if len(self._seen) > self._limit:
-            self._seen.popitem(last=False)
 
 
 class Vault:

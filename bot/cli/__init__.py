@@ -8,7 +8,24 @@ from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from bot import logs
-from bot.cli import alias, history, inbox, nlu, outbox, person, review, run, state, ticket, town
+from bot.cli import (
+    alias,
+    archive,
+    history,
+    inbox,
+    kf,
+    nlu,
+    outbox,
+    patrol,
+    person,
+    platform,
+    review,
+    run,
+    state,
+    ticket,
+    town,
+    wechat,
+)
 from bot.cli.desk import Busy
 from bot.cli.opened import NotReady
 from bot.replay import BadTranscript
@@ -20,13 +37,14 @@ from handlers.workflow import NotAllowed
 from models.database import BadAddress
 from models.person import BadLeave, NoSuchPerson
 from models.townpack import BadPack
+from models.whois import BadLink
 from nlu.corpus import BadData
 from nlu.store import NotPossible
 
 # What is wrong outside of the program; each says so itself.
 OUTSIDE = (
     SettingsError, TableError, BadAddress, NotReady, BadTranscript, BadData, NotTrained, NoSuchPerson, BadLeave,
-    BadCorrection, NotYours, NotAllowed, Busy, NotPossible,
+    BadLink, BadCorrection, NotYours, NotAllowed, Busy, NotPossible,
 )  # fmt: skip
 app = typer.Typer(
     name="linsheng",
@@ -41,6 +59,8 @@ app.command()(run.look)
 app.command()(history.replay)
 app.command()(nlu.train)
 app.command()(state.doctor)
+app.command()(platform.platform)
+app.command()(patrol.patrol)
 app.add_typer(town.app, name="town")
 app.add_typer(person.app, name="person")
 app.add_typer(ticket.app, name="ticket")
@@ -49,6 +69,9 @@ app.add_typer(review.app, name="review")
 app.add_typer(nlu.app, name="nlu")
 app.add_typer(inbox.app, name="inbox")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(wechat.app, name="wechat")
+app.add_typer(archive.app, name="archive")
+app.add_typer(kf.app, name="kf")
 
 
 def _version(wanted: bool) -> None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 import typer
 from sqlmodel import Session, col
 
-from bot.cli import show
+from bot.cli import show, who
 from bot.cli.opened import database, looked_at
 from config.settings import load_settings
 from handlers.workdays import WorkCalendar
@@ -19,6 +19,7 @@ from models.person import BadLeave, Duty, Identity, Person
 from models.ticket import OPEN, Ticket
 
 app = typer.Typer(no_args_is_help=True, help="See what somebody is in charge of; say that she is away, or back.")
+who.register(app)
 Code = Annotated[str, typer.Argument(help="Her code, as in people.csv.")]
 
 

@@ -12,8 +12,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer, unused_port
 from structlog.testing import capture_logs
 
-from bot.channels.api import ApiClient, ApiError, _Token
+from bot.channels.api import ApiClient, ApiError
 from bot.channels.base import SendFailed, Uncertain
+from bot.channels.credentials import stable_token
+from bot.channels.tokens import Token
 
 SECRET = "s3cr3t-of-the-account"  # noqa: S105  invented
 SEND = "/cgi-bin/message/custom/send"
@@ -84,7 +86,8 @@ async def api(platform: Platform) -> AsyncIterator[ApiClient]:
     app.router.add_post(SEND, platform.send)
     async with TestServer(app) as server:
         client = ApiClient(
-            str(server.make_url("")), "wx1", SECRET, clock=lambda: platform.now, backoff=(0, 0), total_seconds=0.3
+            str(server.make_url("")), stable_token("wx1", SECRET), clock=lambda: platform.now, backoff=(0, 0),
+            total_seconds=0.6,
         )
         await client.start()
         yield client
@@ -227,9 +230,9 @@ async def test_a_failed_fetch_stands_for_all_who_wait(api: ApiClient, platform: 
 
 
 async def test_where_nobody_listens_nothing_was_sent() -> None:
-    api = ApiClient(f"http://127.0.0.1:{unused_port()}", "wx1", SECRET)
+    api = ApiClient(f"http://127.0.0.1:{unused_port()}", stable_token("wx1", SECRET))
     await api.start()
-    api._token = _Token("t", datetime.max.replace(tzinfo=UTC))
+    api.tokens._held = Token("t", datetime.max.replace(tzinfo=UTC))
     with pytest.raises(SendFailed, match="ClientConnectorError"):
         await send(api)
     await api.stop()
@@ -237,7 +240,7 @@ async def test_where_nobody_listens_nothing_was_sent() -> None:
 
 async def test_a_client_that_is_not_started_says_so() -> None:
     with pytest.raises(SendFailed, match="not started"):
-        await send(ApiClient("http://127.0.0.1:1", "wx1", SECRET))
+        await send(ApiClient("http://127.0.0.1:1", stable_token("wx1", SECRET)))
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])

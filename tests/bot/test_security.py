@@ -9,10 +9,10 @@ import pytest
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpClient
 
+from bot.channels.replays import Replays
 from bot.channels.security import (
     READ_SECONDS,
     Refused,
-    Replays,
     Vault,
     check_signature,
     check_time,
@@ -154,22 +154,22 @@ def test_signed_rubbish_is_refused_and_nothing_else() -> None:
             vault.decrypt(rubbish, query, NOW)
 
 
-def test_a_replay_is_the_same_pair_with_another_message() -> None:
-    replays = Replays()
-    replays.check("1", "n", "m1", NOW)
-    replays.check("1", "n", "m1", NOW + timedelta(seconds=5))  # the platform again
-    replays.check("1", "other", "m2", NOW)
+async def test_a_replay_is_the_same_pair_with_another_message() -> None:
+    replays = Replays("x")
+    await replays.check("1", "n", "m1", NOW)
+    await replays.check("1", "n", "m1", NOW + timedelta(seconds=5))  # the platform again
+    await replays.check("1", "other", "m2", NOW)
     with pytest.raises(Refused, match="replay"):
-        replays.check("1", "n", "m2", NOW + timedelta(minutes=119))
-    replays.check("1", "n", "m2", NOW + timedelta(hours=2, seconds=1))
+        await replays.check("1", "n", "m2", NOW + timedelta(minutes=119))
+    await replays.check("1", "n", "m2", NOW + timedelta(hours=2, seconds=1))
 
 
-def test_the_memory_for_replays_is_bounded() -> None:
-    replays = Replays(limit=10)
+async def test_the_memory_for_replays_is_bounded() -> None:
+    replays = Replays("x", limit=10)
     for nonce in range(1_000):
-        replays.check("1", str(nonce), "m", NOW)
+        await replays.check("1", str(nonce), "m", NOW)
     assert len(replays) == 10
-    replays.check("1", "later", "m", NOW + timedelta(hours=3))
+    await replays.check("1", "later", "m", NOW + timedelta(hours=3))
     assert len(replays) == 1
 
 

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from bot.channels.coordinates import wgs84_from_gcj02
 from bot.channels.security import Vault, signature_of
 from bot.channels.wechat_mp import PATH, OfficialAccount
-from bot.ingest import Busy, Ingest
+from bot.ingest import Busy, Ingest, Once
 from config.settings import OfficialAccountSettings
 from models.base import metadata
 from models.database import Database
@@ -38,7 +38,7 @@ class Recorder(Ingest):
         self.kept: list[Incoming] = []
         self.error: Exception | None = None
 
-    async def accept(self, message: Incoming) -> None:
+    async def accept(self, message: Incoming, once: Once | None = None) -> None:
         if self.error is not None:
             raise self.error
         self.kept.append(message)
@@ -170,7 +170,6 @@ async def test_a_link(post: Sender, inbox: Recorder) -> None:
 @pytest.mark.parametrize(
     "letter",
     [
-        xml("event", None, Event="subscribe", EventKey="qrscene_7", Ticket="t"),
         xml("event", None, Event="unsubscribe", EventKey=""),
         xml("event", None, Event="SCAN", EventKey="7"),
         xml("event", None, Event="CLICK", EventKey="report"),

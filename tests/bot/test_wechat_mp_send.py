@@ -7,7 +7,7 @@ import pytest
 
 from bot.channels.api import ApiClient, ApiError
 from bot.channels.base import SendFailed, Uncertain
-from bot.channels.plain import split
+from bot.channels.render import split
 from bot.channels.wechat_mp import OfficialAccount
 from bot.ingest import Ingest
 from config.settings import OfficialAccountSettings
@@ -27,7 +27,7 @@ class Api(ApiClient):
         self.script: list[Exception | None] = []
         self.final: set[int] = set()
 
-    async def call(self, path: str, body: dict[str, Any], *, final: Any = ()) -> dict[str, Any]:
+    async def call(self, path: str, body: Any, *, final: Any = (), params: Any = None) -> dict[str, Any]:
         assert path == "/cgi-bin/message/custom/send"
         self.final = set(final)
         self.letters.append(body)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from bot.channels.plain import plain, split
+from bot.channels.render import plain, split
 from bot.channels.wechat_mp import NAME, PARTS, TEXT_BYTES
 from handlers.texts import say
 from models import outbox

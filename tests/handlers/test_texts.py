@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent.parent
 REPLIES: dict[str, Any] = mapping("replies.yaml")
 SENTENCES = {name: text for name, text in REPLIES.items() if name not in texts.PARTS}
 # Sentences that never stand in a group: to workers and staff, in direct chats.
-NOT_IN_GROUPS = ("alert_", "worker_", "privacy_")
+NOT_IN_GROUPS = ("alert_", "worker_", "privacy_", "bind_")
 # As long as such things are in life.
 VALUES = {
     "who": "春芽",
@@ -23,7 +23,10 @@ VALUES = {
     "number": "LS00042", "place": "桂雨名苑西区地下车库", "category": "公共设施/楼道灯", "options": "1栋、2栋、3栋",
     "people": 12, "before": "LS00007", "department": "街道城建办", "level": "社区", "status": "网格员正在处理",
     "count": 3, "workers": "网格员小顾", "leaders": "秀英姐", "due": "今天18:00", "words": "还是没人来修",
-    "worker": "网格员小顾", "into": "LS00007",
+    "worker": "网格员小顾", "into": "LS00007", "keeper": "柳岸社区", "days": 90, "called": "春**",
+    "home": "柳岸花园6幢", "phones": "138****5678", "channels": "公众号、企业微信机器人", "messages": 12,
+    "pictures": 3, "minutes": 10,
+    "code": "1234 5678", "channel": "企业微信机器人", "time": "08:00",
 }  # fmt: skip
 
 

@@ -54,7 +54,11 @@ def test_people(shared_town: Town) -> None:
     assert shared_town.direct_chat("web", "W01", "w01") == "d-w01"
     assert shared_town.direct_chat("wechat_mp", "W01", "openid") == "openid"
     assert shared_town.kind("web", "g-QX-01") == "group"
-    assert shared_town.kind("web", "who knows") == "direct"
+    # A chat that nobody has listed is a group, unless it is named after whoever writes there.
+    assert shared_town.kind("web", "who knows") == "group"
+    assert shared_town.kind("web", "d-w01", "w01") == "direct"
+    assert shared_town.kind("wechat_mp", "openid", "openid") == "direct"
+    assert shared_town.kind("wecom_bot", "wrk-unlisted", "u05") == "group"
 
 
 def test_places_are_found_by_where_they_are(shared_town: Town) -> None:

@@ -1,6 +1,6 @@
 """What is not for everybody. Names, phones and rooms in groups are checked after every scenario of this folder."""
 
-from tests.scenario.chat import Scene
+from tests.scenario.chat import Room, Scene
 
 HELD_BACK = "6幢楼上那户又在打老婆 孩子一直哭 别说是我讲的"
 
@@ -74,11 +74,25 @@ def test_phone_and_room_reach_the_worker_only(chat: Scene) -> None:
     assert "13812345678" in card.words
 
 
-def test_what_is_kept_about_me(chat: Scene) -> None:
-    chat.at("2026-03-02 19:46").group("柳岸花园南区").says("春芽", "6幢楼道灯不亮了")
-    private = chat.direct("春芽")
-    private.writes("查询我的信息")
-    assert "您反映的 1 件事" in private.bot_said[-1]
-    private.writes("删除我的信息")
-    assert "已收到删除申请" in private.bot_said[-1]
-    assert chat.alerts("柳岸社区余书记")[-1].text == "【需人工】春芽（私信）：删除我的信息"
+def test_a_group_that_nobody_has_listed_hears_no_news_of_it(chat: Scene) -> None:
+    """A bot can be taken into any group; one that chats.csv does not name is no less a group."""
+    unlisted = Room(chat, "wecom_bot", "wrk-unlisted", direct=False)
+    unlisted.says("外面的人", HELD_BACK)
+    assert chat.ticket().sensitive
+    before = unlisted.bot_said
+    chat.presses("网格员小顾", "accept", chat.ticket())
+    chat.presses("网格员小顾", "done", chat.ticket())
+
+    assert chat.ticket().status == "resolved"
+    assert unlisted.bot_said == before
+    assert not [line for line in before if "LS" in line]
+
+
+def test_news_of_it_reach_a_direct_chat_that_nobody_has_listed(chat: Scene) -> None:
+    own = Room(chat, "wecom_bot", "x-外面的人", direct=True)
+    own.says("外面的人", HELD_BACK)
+    before = len(own.bot_said)
+    chat.presses("网格员小顾", "accept", chat.ticket())
+
+    assert chat.ticket().sensitive
+    assert len(own.bot_said) == before + 1

@@ -215,3 +215,38 @@ def test_what_she_finds_on_her_round(chat: Scene) -> None:
 
     ticket = chat.ticket()
     assert (ticket.category, ticket.place, ticket.reporters) == ("facility.manhole", "柳岸花园5幢", ["网格员小顾"])
+
+
+IDLE_WORDS = ["你好", "您好", "早上好", "大家好", "谢谢", "嗯嗯", "hi", "喂", "今天天气不错", "我在巡逻", "晚安"]
+
+
+@pytest.mark.parametrize("words", IDLE_WORDS)
+@pytest.mark.parametrize("who", ["网格员小顾", "柳岸社区余书记"])
+def test_what_is_said_idly_is_no_find(chat: Scene, who: str, words: str) -> None:
+    chat.at("2026-03-02 15:00").direct(who).writes(words)
+    assert chat.tickets() == []
+    assert chat.alerts() == []
+
+
+@pytest.mark.parametrize("words", ["你好", "大家好", "谢谢", "新年快乐"])
+def test_a_greeting_is_no_note_either(chat: Scene, words: str) -> None:
+    chat.at("2026-03-02 14:00").group("柳岸花园南区").says("春芽", "6幢2单元楼道灯不亮了")
+    before = chat.ticket().events
+    chat.direct("网格员小顾").writes(words)
+    assert (chat.ticket().events, chat.tickets()) == (before, [chat.ticket()])
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        ("路边井盖没了 赶快来人", "facility.manhole"),
+        ("3幢路灯不亮了", "facility.lighting"),
+        ("楼道里堆满了纸箱 消防通道堵死了", "safety"),
+        ("井盖没了", "facility.manhole"),
+        ("下水道堵了 污水横流", "facility.drainage"),
+        ("着火了", "safety.fire"),
+    ],
+)
+def test_finds_in_few_words_are_still_finds(chat: Scene, words: str, kind: str) -> None:
+    chat.at("2026-03-02 15:00").direct("网格员小顾").writes(words)
+    assert chat.ticket().category.startswith(kind)

@@ -1,0 +1,126 @@
+"""Our messages as the platforms' texts: cut by bytes, cards as lines, and nobody's words as anything but words.
+
+Sizes: WeCom 90236 (text 2048 B), 91770 (robot markdown 4096 B), 101031 (bot markdown 20480 B); bytes are UTF-8.
+"""
+
+import re
+
+from bot.channels.base import cut
+from handlers.texts import say, word
+from models.message import Card, Outgoing
+
+TEXT_BYTES, ROBOT_BYTES, BOT_BYTES = 2_048, 4_096, 20_480
+ENDS = ("\n", "。！？!?；;…", "，,、 ")  # where a text may be parted, best first
+WORDS_BYTES = 2_400  # of a resident's words on a card, so that the link below them is never cut away
+PARTS = 3
+
+_TAG = re.compile(r"<(?=[A-Za-z/@!])")
+# Marks that turn the direction of writing, or that nobody sees: a link can be dressed up with them.
+_UNSEEN = re.compile("[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_MARKDOWN = str.maketrans("<>[]`*_\\", "＜＞［］｀＊＿＼")
+_HEADING = re.compile(r"^(\s*)#", re.MULTILINE)
+_MENTION = re.compile(r"@(?=all\b|everyone\b|所有人|全体)", re.IGNORECASE)
+_MOBILE = re.compile(r"(?<![0-9])(1[3-9][0-9])[- ]?[0-9]{4}[- ]?([0-9]{4})(?![0-9])")
+_CITIZEN = re.compile(r"(?<![0-9])([0-9]{3})[0-9]{13}([0-9][0-9Xx])(?![0-9])")
+_FLAT = re.compile(r"(?<![0-9])[0-9]{3,4}(?=室|房)")
+
+
+def harmless(text: str) -> str:
+    """For plain text: WeChat makes links of `<a href>`, WeCom mentions of `<@user>` and `@all`; words become
+    neither."""
+    return _MENTION.sub("＠", _TAG.sub("＜", _UNSEEN.sub("", text)))
+
+
+def escape(text: str) -> str:
+    """For markdown: whatever it holds is shown as it was written. No platform page promises that a backslash protects,
+    so the marks become their full-width twins."""
+    return _HEADING.sub(r"\1＃", harmless(text).translate(_MARKDOWN))
+
+
+def masked(text: str) -> str:
+    """Without what does not belong into a group: mobile and ID numbers, the number of a flat. PIPL 25, 28."""
+    text = _CITIZEN.sub(r"\1*************\2", _MOBILE.sub(r"\1****\2", text))
+    return _FLAT.sub("***", text)
+
+
+def text(out: Outgoing, max_bytes: int = TEXT_BYTES, *, most: int = PARTS, group: bool = False) -> list[str]:
+    """The message as plain texts, at most `most`: a card becomes lines, its buttons words to type. group: mask."""
+    return split(_shown(plain(out), group), max_bytes, most)
+
+
+def markdown(out: Outgoing, max_bytes: int = BOT_BYTES, *, most: int = 1, group: bool = False) -> list[str]:
+    """The message as markdown, in at most `most` parts: our own marks around escaped words. group: mask."""
+    lines = []
+    if out.text and (out.card is None or out.text != out.card.title):
+        lines.append(escape(_shown(out.text, group)))
+    if out.card is not None:
+        lines += _marked(out.card, out.ticket, group)
+    return split("\n".join(filter(None, lines)), max_bytes, most)
+
+
+def _marked(card: Card, ticket: int | None, group: bool) -> list[str]:
+    lines = [f"**{escape(_shown(card.title, group))}**"]
+    lines += [f"{escape(name)}：{escape(_shown(value, group))}" for name, value in card.facts]
+    words = escape(cut(_shown(card.words, group), WORDS_BYTES)).strip()
+    lines += [f"> {line}" for line in words.splitlines() if line]
+    lines.append(typed(card, ticket))
+    lines.append(f"[{word('open_task')}]({card.link})" if _safe(card.link) else "")
+    return lines
+
+
+def _safe(link: str) -> bool:
+    """Our own address, as it is made; nothing in it can end the mark around it."""
+    return re.fullmatch(r"https?://[^\s()<>\[\]\"']+", link) is not None
+
+
+def _shown(words: str, group: bool) -> str:
+    return masked(words) if group else words
+
+
+def typed(card: Card, ticket: int | None) -> str:
+    """A card's buttons as words to type, with the ticket's number behind them; "" without buttons."""
+    number = "" if ticket is None else f" {ticket}"
+    if not card.buttons:
+        return ""
+    return say("card_typed", options="、".join(f"“{button.text}{number}”" for button in card.buttons))
+
+
+def plain(out: Outgoing) -> str:
+    """The message as one text, however long: a card becomes lines, its buttons words to type."""
+    lines = []
+    card = out.card
+    if out.text and (card is None or out.text != card.title):
+        lines.append(out.text)
+    if card is not None:
+        lines.append(card.title)
+        lines += [f"{name}：{value}" for name, value in card.facts]
+        lines.append(cut(card.words, WORDS_BYTES))
+        lines.append(typed(card, out.ticket))
+        lines.append(card.link)
+    return harmless("\n".join(filter(None, lines)))
+
+
+def split(words: str, max_bytes: int, most: int) -> list[str]:
+    """`words` in at most `most` parts of `max_bytes` UTF-8 bytes, parted at lines or sentences where it can be.
+
+    What does not fit into the last part is cut away, with an ellipsis. No part is empty.
+    """
+    parts: list[str] = []
+    rest = words.strip()
+    while rest and len(parts) < most - 1 and len(rest.encode()) > max_bytes:
+        head = rest.encode()[:max_bytes].decode(errors="ignore")
+        end = _seam(head)
+        parts.append(rest[:end].rstrip())
+        rest = rest[end:].lstrip()
+    if rest:
+        parts.append(cut(rest, max_bytes))
+    return parts
+
+
+def _seam(head: str) -> int:
+    """Behind the last good place to part in the second half of `head`, else its end."""
+    for marks in ENDS:
+        best = max(head.rfind(mark) for mark in marks) + 1
+        if best > len(head) // 2:
+            return best
+    return len(head)

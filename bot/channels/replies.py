@@ -1,0 +1,109 @@
+"""What a platform answered, judged: an answer, a file, or why not; and no error tells a secret.
+
+Source: 全局返回码说明 (公众号, 企业微信 90313).
+"""
+
+import json
+import re
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+
+from bot.channels.base import SendFailed, Uncertain
+
+log = structlog.get_logger(__name__)
+
+BUSY = -1
+TOKEN_REFUSED = frozenset({40001, 40014, 42001})
+RATE_LIMITED = frozenset({45009, 45011, 45033, 846607})
+NOT_LISTED = frozenset({40164, 60020})  # our address is not on the account's list: an operator must act
+
+_SECRET = re.compile(
+    r"((?:access_?token|app_?secret|corp_?secret|secret|key|response_code)[\"']?\s*[=:]\s*[\"']?)[^&\s\"',}]+",
+    re.IGNORECASE,
+)
+Answer = dict[str, Any]
+
+
+class ApiError(SendFailed):
+    """The platform said no. code: its errcode."""
+
+    def __init__(self, code: int, reason: str, *, final: bool = False, after: float | None = None) -> None:
+        super().__init__(reason, final=final, after=after)
+        self.code = code
+
+
+class Again(SendFailed):
+    """The platform is busy and took nothing: worth another try."""
+
+
+@dataclass(frozen=True)
+class Download:
+    """What came: bytes, or only an address where they are (videos of the Official Account)."""
+
+    data: bytes = field(repr=False)
+    name: str = ""
+    mime: str = ""
+    url: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back. final: errcodes that no other try can help. secrets: what no error may tell."""
+
+    path: str
+    status: int
+    raw: bytes = field(repr=False)
+    mime: str = ""
+    name: str = ""
+    final: Collection[int] = ()
+    secrets: Collection[str] = field(default=(), repr=False)
+
+    def scrubbed(self, text: str) -> str:
+        """`text` without secrets, and no longer than a log line."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return _SECRET.sub(r"\1***", text)[:200]
+
+
+def answer(reply: Reply) -> Answer:
+    """The JSON object in it. Raises Again, ApiError, SendFailed; Uncertain where nobody can say what happened."""
+    path = reply.path
+    _check_status(path, reply.status)
+    try:
+        found = json.loads(reply.raw)
+        code = int(found.get("errcode", 0))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise Uncertain(f"{path}: the answer is no JSON object") from None
+    if code == 0:
+        return dict(found)
+    reason = f"{path}: errcode {code}: {reply.scrubbed(str(found.get('errmsg', '')))}"
+    if code == BUSY:
+        raise Again(reason, after=30)
+    if code in NOT_LISTED:
+        log.error("api.address_not_listed", path=path, code=code)
+    after = 60.0 if code in RATE_LIMITED | TOKEN_REFUSED | NOT_LISTED else None
+    raise ApiError(code, reason, final=code in reply.final, after=after)
+
+
+def file(reply: Reply) -> Download:
+    """The file in it. Raises as `answer` does."""
+    # Errors come as JSON, some of them under text/plain; a file never begins like that.
+    if reply.mime in ("application/json", "text/plain") and reply.raw.lstrip()[:1] == b"{":
+        if isinstance(url := answer(reply).get("video_url"), str):
+            return Download(b"", url=url)
+        raise SendFailed(f"{reply.path}: there is no file in the answer", final=True)
+    _check_status(reply.path, reply.status)
+    return Download(reply.raw, reply.name, reply.mime)
+
+
+def _check_status(path: str, status: int) -> None:
+    if status == HTTPStatus.GATEWAY_TIMEOUT:
+        raise Uncertain(f"{path}: HTTP 504")  # a gateway waited in vain: the platform may well have taken it
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Again(f"{path}: HTTP {status}", after=30)
+    if status != HTTPStatus.OK:
+        raise SendFailed(f"{path}: HTTP {status}", after=60)

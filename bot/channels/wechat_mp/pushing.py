@@ -1,0 +1,158 @@
+"""What leaves: customer messages (客服消息) while the platform takes them, a notice when it does not any more.
+
+Platform pages: 客服接口-发消息, 模板消息, 订阅通知, 全局返回码说明.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
+
+import structlog
+from sqlmodel import Session
+
+from bot.channels.api import ApiClient, ApiError
+from bot.channels.base import SendFailed
+from bot.channels.render import TEXT_BYTES, text
+from bot.channels.wechat_mp import ledger, notices
+from config.settings import OfficialAccountSettings
+from models import quota
+from models.base import Clock
+from models.database import Database
+from models.message import Outgoing
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+PARTS = 3  # of the five messages that one question entitles to, two stay for what happens later
+KEPT = 2
+UNFINISHED = 1_000  # messages of several parts that are remembered between two tries
+
+CLOSED = frozenset({45015, 45047})  # the 48 hours are over; the five are used up
+# 48002 the user refuses messages, 40003 no such openid, 43004 not a follower, 45002 too long.
+FINAL = CLOSED | {48002, 40003, 43004, 45002}
+DISAGREED = 43101
+# 47003 a field's value, 40037 no such template: no other try can help, an operator must look.
+NOTICE_FINAL = frozenset({DISAGREED, 43004, 40003, 47003, 40037})
+
+
+class Closed(SendFailed):
+    """By our own count the platform takes nothing more for this user now."""
+
+    def __init__(self) -> None:
+        super().__init__("the user's messages are used up or too long ago", final=True)
+
+
+class Pushing:
+    """The account's way out."""
+
+    def __init__(
+        self, settings: OfficialAccountSettings, api: ApiClient, *, clock: Clock, zone: ZoneInfo, db: Database | None
+    ) -> None:  # fmt: skip
+        """db: where the ledger is; None counts nothing, and the platform says when it is enough."""
+        self._settings = settings
+        self._api = api
+        self._clock = clock
+        self._zone = zone
+        self._db = db
+        self._unsent: OrderedDict[str, list[str]] = OrderedDict()  # client id: the parts still to be sent
+
+    async def send(self, out: Outgoing, client_id: str) -> str:
+        """As one to three texts, or as a notice; returns the notice's id, or "".
+
+        When a later part fails for now, the next try goes on with that part. Raises SendFailed or Uncertain; of a
+        message in parts one uncertain part makes the whole uncertain.
+        """
+        left = await self._run(partial(ledger.refresh, user=out.chat, now=self._clock()))
+        rest = [] if out.repeat else self._unsent.pop(client_id, [])
+        begun = bool(rest)
+        parts = rest or text(out, TEXT_BYTES, most=PARTS if left is None else max(1, min(PARTS, left - KEPT)))
+        if not parts:
+            raise SendFailed("the message is empty", final=True)
+        for index, part in enumerate(parts):
+            try:
+                await self._text(out.chat, part, counted=left is not None)
+            except SendFailed as error:
+                if not (index or begun) and self._shut(error) and self._has_notice:
+                    return await self._notice(out, client_id)
+                if (index or begun) and not error.final:
+                    self._remember(client_id, parts[index:])
+                raise
+        return ""
+
+    def _remember(self, client_id: str, parts: list[str]) -> None:
+        self._unsent[client_id] = parts
+        if len(self._unsent) > UNFINISHED:
+            self._unsent.popitem(last=False)
+
+    @staticmethod
+    def _shut(error: SendFailed) -> bool:
+        return isinstance(error, Closed) or (isinstance(error, ApiError) and error.code in CLOSED)
+
+    async def _text(self, user: str, content: str, *, counted: bool) -> None:
+        key = ledger.key(user)
+        kind = await self._run(partial(quota.spend, key=key, now=self._clock())) if counted else ""
+        if counted and not kind:
+            raise Closed
+        letter = {"touser": user, "msgtype": "text", "text": {"content": content}}
+        try:
+            await self._api.call("/cgi-bin/message/custom/send", letter, final=FINAL)
+        except SendFailed as error:  # an Uncertain one stays counted: it may have arrived
+            if self._shut(error):
+                await self._run(partial(quota.exhaust, key=key))
+            elif kind:
+                await self._run(partial(quota.refund, key=key, kind=kind))
+            raise
+
+    # --- notices ------------------------------------------------------------------------------------------------
+
+    @property
+    def _has_notice(self) -> bool:
+        return bool(self._settings.template_id or self._settings.subscription_id)
+
+    async def _notice(self, out: Outgoing, client_id: str) -> str:
+        """A subscription notice where she agreed to one, else a template. Returns the platform's id of it."""
+        given = self._settings
+        if given.subscription_id:
+            key = ledger.notice_key(out.chat, given.subscription_id)
+            kind = await self._run(partial(quota.spend, key=key, now=self._clock()))
+            if kind:
+                return await self._subscription(out, key, kind)
+        if not given.template_id:
+            raise Closed
+        body = self._body(out, given.template_id, given.template_fields) | {
+            "client_msg_id": notices.repeat_id(client_id)
+        }
+        if out.card is not None and out.card.link:
+            body["url"] = out.card.link
+        return await self._called("/cgi-bin/message/template/send", body)
+
+    async def _subscription(self, out: Outgoing, key: str, kind: str) -> str:
+        given = self._settings
+        body = self._body(out, given.subscription_id, given.subscription_fields)
+        if out.card is not None and out.card.link:
+            body["page"] = out.card.link
+        try:
+            told = await self._called("/cgi-bin/message/subscribe/bizsend", body)
+        except SendFailed as error:
+            if isinstance(error, ApiError) and error.code == DISAGREED:
+                await self._run(partial(quota.exhaust, key=key))
+            else:
+                await self._run(partial(quota.refund, key=key, kind=kind))
+            raise
+        if given.subscription_long_term:
+            await self._run(partial(quota.refund, key=key, kind=kind))
+        return told
+
+    def _body(self, out: Outgoing, template: str, fields: dict[str, str]) -> dict[str, Any]:
+        local = self._clock().astimezone(self._zone)
+        return {"touser": out.chat, "template_id": template, "data": notices.values(fields, out, local)}
+
+    async def _called(self, path: str, body: dict[str, Any]) -> str:
+        answer = await self._api.call(path, body, final=NOTICE_FINAL)
+        log.info("notice.sent", path=path)
+        return str(answer.get("msgid", ""))
+
+    async def _run(self, work: Callable[[Session], T]) -> T | None:
+        return None if self._db is None else await self._db.run(work)

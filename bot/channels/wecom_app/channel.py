@@ -1,0 +1,207 @@
+"""The app as a channel: staff hear of matters by cards, press them, and write to it.
+
+Groups it has none (page 90235: 暂不支持接收群聊消息); rooms for urgent matters are its own (`rooms`).
+"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import structlog
+from aiohttp import web
+
+from bot.channels import media, proofs
+from bot.channels.api import ApiClient
+from bot.channels.base import Capabilities, Channel, Proof, SendFailed
+from bot.channels.credentials import gettoken
+from bot.channels.known import Known
+from bot.channels.replays import Replays
+from bot.channels.sealed import Seal
+from bot.channels.wecom_app import faces
+from bot.channels.wecom_app.codes import Codes
+from bot.channels.wecom_app.door import PATH, Door
+from bot.channels.wecom_app.faces import Change
+from bot.channels.wecom_app.letters import NAME, Letter
+from bot.channels.wecom_app.pushing import BYTES, Pushing
+from bot.channels.wecom_app.rooms import Rooms
+from bot.channels.wecom_app.updating import CODE_LIFE, Updating
+from bot.channels.wecom_bot.figures import clicks
+from bot.channels.wecom_bot.pressed import ticket_of
+from bot.ingest import Ingest
+from config.wecom_app import WecomAppSettings
+from handlers.desk import Linker, no_link
+from handlers.workdays import WorkCalendar
+from models import fetching, inbox
+from models.base import Clock, utc_now
+from models.database import Database
+from models.message import Incoming, Media, Outgoing
+from models.person import STAFF, WORKERS
+
+log = structlog.get_logger(__name__)
+PRESSED_SECONDS = 3.5  # of the platform's five, for the handlers to decide about a press
+LOOK_SECONDS = 0.05  # between two looks whether they have
+FORGET_EVERY = 1_800  # looks at the cards between two removals of old rows
+
+__all__ = ["PATH", "WecomApp"]
+
+
+class WecomApp(Channel):
+    """One app of one corporation."""
+
+    name = NAME
+
+    def __init__(
+        self, settings: WecomAppSettings, db: Database, ingest: Ingest, *, zone: ZoneInfo, clock: Clock = utc_now,
+        body_bytes: int = 64 * 1024, link: Linker = no_link,
+    ) -> None:  # fmt: skip
+        """zone: of the deadlines that are told. link: of a task card to its page. Raises ValueError naming the settings
+        that are missing."""
+        secret, token, aes_key = settings.secret, settings.token, settings.aes_key
+        if not (settings.corp_id and settings.agent_id and secret and token and aes_key):
+            raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
+        self.can = Capabilities(groups=False, cards=True, dedups=False, max_bytes=BYTES, rate=settings.rate)
+        self._settings = settings
+        self._db = db
+        self._ingest = ingest
+        self._clock = clock
+        self._known = Known(db)
+        self._codes = Codes(secret.get_secret_value())
+        credential = gettoken(settings.corp_id, secret.get_secret_value())
+        self._api = ApiClient(settings.api_base, credential, db=db, clock=clock)
+        self._zone = zone
+        self._link = link
+        self._rooms: Rooms | None = None
+        self._pushing: Pushing | None = None
+        self._updating = Updating(settings, db, self._api, self._codes, clock)
+        seal = Seal(token.get_secret_value(), aes_key.get_secret_value(), settings.corp_id)
+        self._door = Door(
+            seal, Replays(NAME, db), self.keep, clock, corp_id=settings.corp_id, agent_id=settings.agent_id,
+            body_bytes=body_bytes,
+        )  # fmt: skip
+        self._watch: asyncio.Task[None] | None = None
+
+    def routes(self) -> Sequence[web.AbstractRouteDef]:
+        """The callback address."""
+        return self._door.routes()
+
+    async def start(self) -> None:
+        """Open the client, and begin to compare cards with tickets. Raises TableError for wrong working days."""
+        calendar = await self._db.call(WorkCalendar.configured, self._zone)
+        self._rooms = Rooms(self._db, self._api, calendar, self._settings.corp_id or "", self._clock)
+        self._pushing = Pushing(
+            self._settings, self._db, self._api, self._codes, rooms=self._rooms, calendar=calendar, link=self._link,
+            clock=self._clock,
+        )  # fmt: skip
+        await self._api.start()
+        self._watch = asyncio.create_task(self._watching(), name=NAME)
+
+    async def stop(self) -> None:
+        """End both. What has not been looked at yet is looked at by whoever starts next."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait({self._watch})
+            self._watch = None
+        await self._api.stop()
+
+    async def send(self, out: Outgoing, client_id: str) -> str:
+        """See `Pushing.send`."""
+        if self._pushing is None:
+            raise SendFailed("the channel is not started")
+        return await self._pushing.send(out, client_id)
+
+    async def fetch(self, wanted: Media, folder: Path) -> Media:
+        """A file that the platform keeps for three days (90254 获取临时素材), on our disk. Raises NotFetched."""
+        try:
+            found = await self._api.download("/cgi-bin/media/get", {"media_id": wanted.platform_id}, cap=media.CAP)
+        except SendFailed as error:
+            again = not error.final and error.after is not None
+            raise media.NotFetched(str(error), again=again) from None
+        kept = await asyncio.to_thread(media.keep, folder, found.data, found.name)
+        return kept.model_copy(update={"platform_id": wanted.platform_id, "url": wanted.url})
+
+    async def prove(self, public_url: str) -> list[Proof]:
+        """A token, and the address check of 接收消息."""
+        given = self._settings
+        corp_id, secret, token, aes_key = given.corp_id, given.secret, given.token, given.aes_key
+        if not (corp_id and secret and token and aes_key):
+            return []
+        credential = gettoken(corp_id, secret.get_secret_value())
+        greeting = proofs.sealed_greeting(token.get_secret_value(), aes_key.get_secret_value(), corp_id, self._clock())
+        return [
+            await proofs.token(given.api_base, credential, self._clock),
+            await proofs.callback(public_url, PATH, greeting, within=1.0),
+        ]
+
+    # --- what came in -----------------------------------------------------------------------------------------------
+
+    async def keep(self, letter: Letter) -> Change | None:
+        """Store what a letter says; of a press, wait for what the handlers make of it and give the card's new look.
+
+        Raises Busy, or what the database raises: it must not be acknowledged then.
+        """
+        if letter.place is not None:
+            await self._keep_place(letter.place)
+        if (incoming := letter.incoming) is None:
+            return None
+        number = ticket_of(incoming.action or "")
+        if incoming.action is not None and number is None:
+            return None  # a grey button, or nobody's key
+        if fetching.wanted(incoming):
+            # Before the message: a message kept is a file remembered, whenever the process ends.
+            await self._db.run(lambda session: fetching.put(session, [incoming], self._clock()))
+        await self._ingest.accept(incoming)
+        return None if number is None else await self._pressed(letter, incoming, number)
+
+    async def _keep_place(self, place: Incoming) -> None:
+        """Where a gridworker is on her round (巡查打卡). Anybody else's place is not kept (PIPL 6)."""
+        if not self._settings.patrol:
+            return
+        town = await self._db.run(self._known.town)
+        who = town.person(NAME, place.sender)
+        if who is not None and town.roles(who.code) & (WORKERS | STAFF):
+            await self._ingest.accept(place)
+
+    async def _pressed(self, letter: Letter, incoming: Incoming, number: int) -> Change | None:
+        """Whatever the handlers decide late is brought to the card by `Updating`."""
+        outcome = await self._decided(incoming)
+        clicks.labels(NAME, outcome or "late").inc()
+        if outcome is None:
+            return None
+        now = self._clock()
+        return await self._db.run(
+            lambda session: faces.pressed(
+                session, letter, number, self._codes, self._settings, now=now, until=now + CODE_LIFE
+            )
+        )
+
+    async def _decided(self, incoming: Incoming) -> str | None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PRESSED_SECONDS
+        while loop.time() < until:
+            row = await self._db.run(lambda session: inbox.find(session, NAME, incoming.chat, incoming.id))
+            if row is not None and row.finished_at is not None:
+                return row.outcome
+            await asyncio.sleep(LOOK_SECONDS)
+        log.warning("card.late", channel=NAME, message=incoming.id)
+        return None
+
+    # --- what happens meanwhile -------------------------------------------------------------------------------------
+
+    async def look(self) -> None:
+        """Bring the cards on the screens up to date, and the rooms, where they are switched on."""
+        await self._updating.step()
+        if self._settings.rooms and self._rooms is not None:
+            await self._rooms.look()
+
+    async def _watching(self) -> None:
+        looks = 0
+        while True:
+            try:
+                await self.look()
+                if looks % FORGET_EVERY == 0:
+                    await self._updating.forget()
+            except Exception as error:  # the database is away: nothing is missed, the tickets stay
+                log.warning("wecom_app.not_looked", error=type(error).__name__)
+            looks += 1
+            await asyncio.sleep(self._settings.poll_seconds)

@@ -1,0 +1,136 @@
+"""What a card that was sent says now: how it was made, and what has become of its ticket."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from bot.channels import cards
+from bot.channels.render import harmless
+from bot.channels.wecom_app.codes import Codes
+from bot.channels.wecom_app.letters import CHOSEN, NAME, Letter
+from bot.channels.wecom_bot.pressed import AGAIN, ENDS, accepted, card_key
+from config.wecom_app import WecomAppSettings
+from handlers.texts import word
+from models import appcard, outbox
+from models.appcard import AppCard
+from models.message import Outgoing
+from models.outbox import Outbox
+from models.ticket import Status, Ticket
+
+QUESTION = "do"  # the question_key of a vote
+LIVE, ACCEPTED, PASSED_ON = "", "card_accepted", "card_passed_on"
+
+
+@dataclass(frozen=True)
+class Change:
+    """What to show instead. card: another face; None: the buttons turn grey and say `words`."""
+
+    words: str
+    card: dict[str, Any] | None = None
+
+
+def made(out: Outgoing, key: str, settings: WecomAppSettings) -> dict[str, Any] | None:
+    """The template card of a message; None where it goes as text. Raises cards.BadCard.
+
+    A doubtful matter is a vote (投票选择型): judged by a choice and 提交, so that no slip of the thumb dismisses it.
+    """
+    ours = out.card
+    if ours is None:
+        return None
+    if not (settings.votes and any(one.action.startswith("dismiss:") for one in ours.buttons)):
+        return cards.card(out, key)
+    card = cards.vote(
+        out, key, question=QUESTION, options=[(one.action, one.text) for one in ours.buttons],
+        submit=(f"{CHOSEN}:{out.ticket}", word("submit")),
+    )  # fmt: skip
+    hint = " ".join(harmless(ours.words or out.text).split())
+    card["main_title"]["desc"] = hint if len(hint) <= cards.DESC else hint[: cards.DESC - 1] + "…"
+    return cards.checked(card)
+
+
+def label_of(ticket: Ticket, person: str, *, before: str) -> str:
+    """What a card of this person says of its ticket. before: the worker when the card was last looked at.
+
+    Staff who were told of an urgent matter keep their buttons until somebody has accepted it.
+    """
+    if (end := ENDS.get(ticket.status)) is not None:
+        return end
+    hers = ticket.worker == person
+    if not hers and (ticket.status == Status.ACCEPTED or before == person):
+        return PASSED_ON
+    return ACCEPTED if hers and ticket.status == Status.ACCEPTED else LIVE
+
+
+def change(out: Outgoing, key: str, label: str, settings: WecomAppSettings) -> Change | None:
+    """How a card comes to say `label`; None where it says so already by being as it was sent."""
+    if label == LIVE:
+        return None
+    first = made(out, key, settings)
+    if label != ACCEPTED or first is None or first["card_type"] != "button_interaction":
+        return Change(word(label))
+    return Change(word(label), cards.card(accepted(out), key))
+
+
+def sent_as(session: Session, ticket: int, user: str, task: str) -> tuple[Outgoing, str] | None:
+    """The message that a card is, and the key its task id is made of; None for one that we never sent her."""
+    rows = sa.select(Outbox).where(
+        col(Outbox.ticket) == ticket, col(Outbox.channel) == NAME, col(Outbox.conversation) == f"{NAME}:{user}"
+    )
+    for row in session.scalars(rows.order_by(sa.desc(col(Outbox.id))).limit(50)):
+        out = outbox.read(row)
+        for key in (row.dedup_key, row.dedup_key + AGAIN):
+            if out.card is not None and cards.task_id(out, key) == task:
+                return out, key
+    return None
+
+
+def remember(
+    session: Session, out: Outgoing, client_id: str, answer: dict[str, Any], codes: Codes, *, now: datetime,
+    until: datetime,
+) -> None:  # fmt: skip
+    """Note a card that has just been sent. answer: the platform's. until: of its code."""
+    key = card_key(out, client_id)
+    message = str(answer.get("msgid") or "")[:128]
+    if (row := appcard.of_key(session, key)) is not None:  # she was faster than this note
+        row.message = row.message or message
+        session.add(row)
+    elif (ticket := session.get(Ticket, out.ticket)) is not None:
+        row = _row(out, key, now)
+        # No status: the ticket may have moved while the card was on its way, so it is compared in any case.
+        row.message, row.worker = message, ticket.worker or ""
+        if code := str(answer.get("response_code") or ""):
+            row.code, row.code_until = codes.seal(code), until
+        session.add(row)
+
+
+def _row(out: Outgoing, key: str, now: datetime) -> AppCard:
+    return AppCard(
+        key=key, ticket=out.ticket or 0, person=out.to_person or "", user=out.chat, task=cards.task_id(out, key),
+        status="", look_at=now, sent_at=now,
+    )  # fmt: skip
+
+
+def pressed(
+    session: Session, letter: Letter, ticket: int, codes: Codes, settings: WecomAppSettings, *, now: datetime,
+    until: datetime,
+) -> Change | None:  # fmt: skip
+    """The clicker's card after her press was decided on, and its new code noted. None for a card that we never sent
+    her: whoever got hold of its key learns nothing. until: of the press's code."""
+    if letter.click is None:
+        return None
+    found = sent_as(session, ticket, letter.user, letter.click.task)
+    about = session.get(Ticket, ticket, populate_existing=True)
+    if found is None or about is None:
+        return None
+    out, key = found
+    row = appcard.find(session, letter.user, letter.click.task) or _row(out, key, now)
+    row.label = label_of(about, row.person, before=row.worker) or row.label
+    row.status, row.worker = about.status.value, about.worker or ""
+    if letter.click.response_code:
+        row.code, row.code_until = codes.seal(letter.click.response_code), until
+    session.add(row)
+    session.flush()
+    return change(out, key, row.label, settings)

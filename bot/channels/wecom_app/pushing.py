@@ -1,0 +1,177 @@
+"""What leaves by the app: texts, task cards, lines in rooms. Platform pages 90236 发送应用消息, 90313 全局返回码.
+
+A message that the platform took and gave to nobody is no message: whom it was for is found out, and it goes on.
+"""
+
+import hashlib
+from collections import OrderedDict
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm.exc import StaleDataError
+from sqlmodel import Session
+
+from bot import metrics
+from bot.channels import cards, render
+from bot.channels.api import ApiClient, ApiError
+from bot.channels.base import SendFailed
+from bot.channels.known import Known
+from bot.channels.wecom_app import faces
+from bot.channels.wecom_app.codes import Codes
+from bot.channels.wecom_app.letters import NAME
+from bot.channels.wecom_app.rooms import PREFIX, Rooms
+from bot.channels.wecom_app.updating import CODE_LIFE
+from bot.channels.wecom_bot.pressed import card_key
+from config.wecom_app import WecomAppSettings
+from handlers.desk import Desk, Linker
+from handlers.unreached import not_reached
+from handlers.workdays import WorkCalendar
+from models import outbox, quota
+from models.base import Clock
+from models.database import Database
+from models.message import Outgoing
+
+log = structlog.get_logger(__name__)
+SEND = "/cgi-bin/message/send"
+BYTES = 2_048
+UNKNOWN = frozenset({81013, 60111})  # nobody of those named is there, or may see the app
+BAD_CARD = frozenset({40058, 42045})
+FINAL = UNKNOWN | BAD_CARD | {40008, 44004, 45002}
+SAME = 1_800  # seconds within which the platform drops the very same card; its task id makes each another one
+MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
+TRIES = 4
+UNFINISHED = 1_000  # messages of several parts that are remembered between two tries
+
+
+class Pushing:
+    """The app's way out."""
+
+    def __init__(
+        self, settings: WecomAppSettings, db: Database, api: ApiClient, codes: Codes, *, rooms: Rooms,
+        calendar: WorkCalendar, link: Linker, clock: Clock,
+    ) -> None:  # fmt: skip
+        """link: of a task card to its page, for whoever takes over."""
+        self._settings = settings
+        self._db = db
+        self._api = api
+        self._codes = codes
+        self._rooms = rooms
+        self._known = Known(db)
+        self._calendar = calendar
+        self._link = link
+        self._clock = clock
+        self._unsent: OrderedDict[str, list[str]] = OrderedDict()  # client id: the parts still to be sent
+
+    async def send(self, out: Outgoing, client_id: str) -> str:
+        """Returns the platform's msgid. Raises SendFailed, final where the platform knows nobody of that name; what
+        then has to happen is committed before."""
+        if out.chat.startswith(PREFIX):
+            return await self._rooms.send(out)
+        try:
+            if (card := self._card(out, client_id)) is not None:
+                try:
+                    return await self._send_card(out, client_id, card)
+                except ApiError as error:
+                    if error.code not in BAD_CARD:
+                        raise
+                    # No callback address, or a shape that this platform does not know: the words still arrive.
+                    log.warning("card.refused", channel=NAME, reason=str(error))
+            return await self._send_text(out, client_id)
+        except ApiError as error:
+            if error.code in UNKNOWN:
+                raise await self._lost(out, client_id) from None
+            raise
+
+    def _card(self, out: Outgoing, client_id: str) -> dict[str, Any] | None:
+        try:
+            return faces.made(out, card_key(out, client_id), self._settings)
+        except cards.BadCard as error:
+            log.warning("card.not_made", channel=NAME, reason=str(error))
+            return None
+
+    async def _send_card(self, out: Outgoing, client_id: str, card: dict[str, Any]) -> str:
+        same = {"enable_duplicate_check": 1, "duplicate_check_interval": SAME}
+        answer = await self._letter(out, {"msgtype": "template_card", "template_card": card} | same)
+        await self._check(out, client_id, answer)
+        now = self._clock()
+        note = partial(
+            faces.remember, out=out, client_id=client_id, answer=answer, codes=self._codes, now=now,
+            until=now + CODE_LIFE,
+        )  # fmt: skip
+        try:
+            await self._db.run(note)
+        except SQLAlchemyError as error:
+            # It has arrived, and must not leave again; a press on it still works, and brings a new code.
+            log.error("card.not_noted", channel=NAME, error=type(error).__name__)
+        return str(answer.get("msgid", ""))
+
+    async def _send_text(self, out: Outgoing, client_id: str) -> str:
+        rest = [] if out.repeat else self._unsent.pop(client_id, [])
+        parts = rest or render.text(out, BYTES)
+        if not parts:
+            raise SendFailed("the message is empty", final=True)
+        first = ""
+        for index, part in enumerate(parts):
+            try:
+                answer = await self._letter(out, {"msgtype": "text", "text": {"content": part}})
+            except SendFailed as error:
+                if (index or rest) and not error.final:
+                    self._unsent[client_id] = parts[index:]
+                    if len(self._unsent) > UNFINISHED:
+                        self._unsent.popitem(last=False)
+                raise
+            await self._check(out, client_id, answer)
+            first = first or str(answer.get("msgid", ""))
+        return first
+
+    async def _letter(self, out: Outgoing, body: dict[str, Any]) -> dict[str, Any]:
+        if pause := await self._db.run(partial(self._take, user=out.chat)):
+            raise SendFailed("this member's messages are used up for now", after=pause)
+        head = {"touser": out.chat, "agentid": self._settings.agent_id, "safe": 0, "enable_id_trans": 0}
+        return await self._api.call(SEND, head | body, final=FINAL)
+
+    def _take(self, session: Session, user: str) -> float:
+        """Seconds to wait before this member can be written to: the platform would drop it without a word."""
+        now = self._clock()
+        # The ledger need not know who it is.
+        key = f"{NAME}:member:{hashlib.sha256(user.encode()).hexdigest()[:32]}"
+        for name, limit, per in (("h", self._settings.per_hour, HOUR), ("m", self._settings.per_minute, MINUTE)):
+            if not quota.take(session, f"{key}:{name}", limit=limit, per=per, now=now):
+                free = quota.free_at(session, f"{key}:{name}", limit=limit, per=per, now=now)
+                return max(1.0, (free - now).total_seconds())
+        return 0.0
+
+    # --- nobody there -----------------------------------------------------------------------------------------------
+
+    async def _check(self, out: Outgoing, client_id: str, answer: dict[str, Any]) -> None:
+        """errcode 0 and yet not delivered: `invaliduser` (lower-cased), or no licence for the app."""
+        missed = "|".join(str(answer.get(name) or "") for name in ("invaliduser", "unlicenseduser"))
+        if out.chat.lower() in missed.lower().split("|"):
+            raise await self._lost(out, client_id)
+
+    async def _lost(self, out: Outgoing, client_id: str) -> SendFailed:
+        """What follows is decided and committed; its messages have keys of their own, so that it is decided once."""
+        outcome = await self._follow_up(out, client_id)
+        metrics.sent.labels(NAME, "no_such_member").inc()
+        log.error("member.not_reached", channel=NAME, ticket=out.ticket, follows=outcome)
+        return SendFailed("the platform has no such member, or she cannot see the app", final=True)
+
+    async def _follow_up(self, out: Outgoing, client_id: str) -> str:
+        def work(session: Session) -> str:
+            now = self._clock()
+            town = self._known.town(session)
+            desk = Desk(session, town, now, self._calendar, f"unreached:{client_id}", self._link)
+            outcome = not_reached(desk, out)
+            session.flush()
+            outbox.put(session, desk.take(), now)
+            return outcome
+
+        for _ in range(TRIES):
+            try:
+                return await self._db.run(work)
+            except StaleDataError:
+                log.info("member.conflict", ticket=out.ticket)
+        return await self._db.run(work)

@@ -1,0 +1,144 @@
+"""A room (应用群聊) for each urgent matter: its worker and the community's staff, told step by step what happens.
+
+Read off the tickets' histories like the duty groups' notices (`bot.channels.group_robot.notices`): a line's key in the
+outbox is made of ticket and event, so any number of processes may look. No room for a sensitive matter. Names, phones,
+flats and residents' words are never told. Platform pages 90244 to 90248: 2 to 2,000 members, no template cards.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from datetime import timedelta
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from bot.channels import render
+from bot.channels.api import ApiClient, ApiError
+from bot.channels.base import SendFailed
+from bot.channels.known import Known
+from bot.channels.wecom_app.letters import NAME
+from handlers import dispatch
+from handlers.desk import Desk
+from handlers.texts import say
+from handlers.workdays import WorkCalendar
+from models import outbox
+from models.base import Clock
+from models.database import Database
+from models.message import Outgoing, Purpose
+from models.person import Role
+from models.ticket import Ticket, TicketEvent
+
+PREFIX = "room:"  # of a chat in the outbox; a user id holds no colon
+FRESH = timedelta(days=1)
+OVERLAP = 500  # ids below the newest one seen that are looked at again: a transaction may commit after a later one
+NO_SUCH_ROOM, ROOM_IS_THERE = 86001, 86003
+NAME_CHARS = 50
+LINES = {
+    "opened": "room_urgent", "urgent": "room_urgent", "accepted": "room_accepted", "arrived": "room_arrived",
+    "resolved": "room_resolved", "escalated": "room_escalated", "withdrawn": "room_over", "dismissed": "room_over",
+}  # fmt: skip
+
+
+class Rooms:
+    """Puts what happens into the outbox, and sends it into rooms that it opens."""
+
+    def __init__(self, db: Database, api: ApiClient, calendar: WorkCalendar, corp_id: str, clock: Clock) -> None:
+        self._db = db
+        self._api = api
+        self._known = Known(db)
+        self._calendar = calendar
+        self._corp_id = corp_id
+        self._clock = clock
+        self._seen: int | None = None
+
+    # --- what happens -----------------------------------------------------------------------------------------------
+
+    async def look(self) -> int:
+        """Look once. Returns how many lines were new."""
+        added, newest = await self._db.run(self._new)
+        self._seen = newest  # only now: what was rolled back is looked at again
+        return added
+
+    def _new(self, session: Session) -> tuple[int, int | None]:
+        now = self._clock()
+        events = sa.select(TicketEvent).where(col(TicketEvent.what).in_(LINES), col(TicketEvent.at) > now - FRESH)
+        if self._seen is not None:
+            events = events.where(col(TicketEvent.id) > self._seen - OVERLAP)
+        found = session.scalars(events.order_by(col(TicketEvent.id))).all()
+        urgent = sa.select(Ticket).where(
+            col(Ticket.id).in_({event.ticket for event in found}), col(Ticket.urgent).is_(True),
+            col(Ticket.sensitive).is_(False),
+        )  # fmt: skip
+        tickets = {row.id: row for row in session.scalars(urgent)}
+        lines = [one for event in found if event.ticket in tickets
+                 for one in self._told(session, event, tickets[event.ticket])]  # fmt: skip
+        return outbox.put(session, lines, now), max(self._seen or 0, found[-1].id or 0) if found else self._seen
+
+    def _told(self, session: Session, event: TicketEvent, ticket: Ticket) -> Iterator[tuple[str, Outgoing]]:
+        name = LINES[event.what]
+        if len(self._members(session, ticket)) < 2:
+            return
+        which = "" if name == "room_urgent" else f":{event.id}"  # a matter is urgent once, however often it is said
+        text = say(name, **self._facts(session, ticket))
+        yield (
+            f"{NAME}:{name}:{ticket.id}{which}",
+            Outgoing(channel=NAME, chat=f"{PREFIX}{ticket.id}", text=text, purpose=Purpose.ALERT, ticket=ticket.id,
+                     why="urgent"),
+        )  # fmt: skip
+
+    def _facts(self, session: Session, ticket: Ticket) -> dict[str, object]:
+        desk = Desk(session, self._known.town(session), self._clock(), self._calendar, "")
+        # A home that only the register knows is not told, so `public`.
+        return desk.public(ticket) | {"due": desk.due_text(ticket)}
+
+    def _members(self, session: Session, ticket: Ticket) -> list[str]:
+        """User ids of those who work on it: its worker first, then the community's staff."""
+        town = self._known.town(session)
+        staff = dispatch.staff_above(town, ticket.grid, Role.COMMUNITY, self._clock())
+        people = [person for person in (ticket.worker, *(one.person for one in staff)) if person]
+        users = [one.user for person in people for one in town.addresses(person)[:1] if one.channel == NAME]
+        return list(dict.fromkeys(users))
+
+    # --- into the room ----------------------------------------------------------------------------------------------
+
+    async def send(self, out: Outgoing) -> str:
+        """One line into the ticket's room, which is opened or filled up first. Raises SendFailed, Uncertain."""
+        name, users = await self._db.run(lambda session: self._about(session, out.ticket))
+        if len(users) < 2:
+            raise SendFailed("there is no room for this ticket", final=True)
+        room = self._room(out.ticket or 0)
+        await self._open(room, name, users)
+        content = render.text(out, most=1, group=True)
+        if not content:
+            raise SendFailed("the message is empty", final=True)
+        letter = {"chatid": room, "msgtype": "text", "text": {"content": content[0]}, "safe": 0}
+        answer = await self._api.call("/cgi-bin/appchat/send", letter)
+        return str(answer.get("msgid", ""))
+
+    def _about(self, session: Session, number: int | None) -> tuple[str, list[str]]:
+        ticket = session.get(Ticket, number) if number is not None else None
+        if ticket is None or ticket.sensitive:  # it may have become so since the line was put
+            return "", []
+        return say("room_name", **self._facts(session, ticket))[:NAME_CHARS], self._members(session, ticket)
+
+    def _room(self, ticket: int) -> str:
+        """The room's id: ours, so that two processes open one room."""
+        return f"LS{hashlib.sha256(f'{self._corp_id}:{ticket}'.encode()).hexdigest()[:24]}"
+
+    async def _open(self, room: str, name: str, users: list[str]) -> None:
+        try:
+            told = await self._api.get("/cgi-bin/appchat/get", {"chatid": room})
+        except ApiError as error:
+            if error.code != NO_SUCH_ROOM:
+                raise
+            try:
+                body = {"chatid": room, "name": name, "owner": users[0], "userlist": users}
+                await self._api.call("/cgi-bin/appchat/create", body)
+            except ApiError as other:
+                if other.code != ROOM_IS_THERE:
+                    raise
+            return
+        info = told.get("chat_info")
+        there = info.get("userlist", []) if isinstance(info, dict) else users
+        if missing := [user for user in users if user not in there]:
+            await self._api.call("/cgi-bin/appchat/update", {"chatid": room, "add_user_list": missing})

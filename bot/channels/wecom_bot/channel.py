@@ -1,0 +1,195 @@
+"""The AI bot as a channel: one of two modes hears, and what the handlers decided goes out by it.
+
+Long connection: any message at any time, into chats that have spoken. Webhook: only as an answer (ADR 0027).
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import structlog
+from aiohttp import web
+
+from bot import metrics
+from bot.channels import proofs
+from bot.channels.base import Capabilities, Channel, Proof, SendFailed, Uncertain
+from bot.channels.replays import Replays
+from bot.channels.sealed import Seal
+from bot.channels.wecom_bot import mailbox, pressed, webhook
+from bot.channels.wecom_bot.fetching import Fetching
+from bot.channels.wecom_bot.figures import clicks, feedback
+from bot.channels.wecom_bot.letters import NAME, Letter, What, quoting
+from bot.channels.wecom_bot.live import Live
+from bot.channels.wecom_bot.replying import Replying
+from bot.channels.wecom_bot.response import Responses, allowed
+from bot.channels.wecom_bot.socket import Pace
+from bot.channels.wecom_bot.webhook import Webhook
+from bot.ingest import Ingest
+from config.settings import WecomBotSettings
+from models.base import Clock, utc_now
+from models.database import Database
+from models.message import Outgoing
+
+log = structlog.get_logger(__name__)
+BYTES = 20_480
+PRESSED_SECONDS = 3.5  # of the platform's five, for the handlers to decide about a press
+LOOK_SECONDS = 0.05  # between two looks whether they have
+REMEMBERED = 2_000  # direct or group, by chat
+
+
+class WecomBot(Channel):
+    """One bot of one deployment, whichever way it is connected."""
+
+    name = NAME
+
+    def __init__(
+        self, settings: WecomBotSettings, db: Database, ingest: Ingest, media: Path, *, clock: Clock = utc_now,
+        body_bytes: int = 64 * 1024, pace: Pace | None = None,
+    ) -> None:  # fmt: skip
+        """media: the folder of pictures. Raises ValueError naming the settings that are missing."""
+        if not settings.enabled:
+            raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
+        self.can = Capabilities(groups=True, cards=True, dedups=False, max_bytes=BYTES, rate=settings.rate)
+        self._settings = settings
+        self._db = db
+        self._ingest = ingest
+        self._clock = clock
+        key = settings.aes_key.get_secret_value() if settings.aes_key and settings.mode == "webhook" else ""
+        self._fetching = Fetching(db, media, clock, hosts=settings.media_hosts, aes_key=key)
+        self._kinds: OrderedDict[str, bool] = OrderedDict()
+        self._responses = Responses(settings.response_url)
+        self.live: Live | None = None
+        self._webhook: Webhook | None = None
+        if settings.mode == "connection":
+            self.live = Live(settings, db, self, clock, pace)
+        elif settings.token is not None:
+            seal = Seal(settings.token.get_secret_value(), key, "")
+            self._replying = Replying(db, self._responses, clock)
+            self._webhook = Webhook(
+                db, seal, Replays(NAME, db), self, clock, bot_id=settings.bot_id or "", name=settings.name,
+                body_bytes=body_bytes, feedback=settings.feedback,
+            )  # fmt: skip
+
+    def routes(self) -> Sequence[web.AbstractRouteDef]:
+        """The callback address; none in the long-connection mode."""
+        return self._webhook.routes() if self._webhook is not None else ()
+
+    @property
+    def ready(self) -> bool:
+        """False as long as this process cannot send: rows then wait for one that can, and are not tried in vain."""
+        return self.live is None or self.live.up
+
+    @property
+    def holds(self) -> bool:
+        """In the long-connection mode, unless another process is meant to have the connection."""
+        return self.live is not None and self._settings.connect
+
+    @property
+    def state(self) -> str:
+        """`standby` where another process of the deployment has the connection; "" in the webhook mode."""
+        return self.live.state if self.live is not None else ""
+
+    async def start(self) -> None:
+        """Open the sessions, take up files that were not fetched, and begin to connect."""
+        await self._responses.start()
+        await self._fetching.resume()
+        if self.live is not None:
+            self.live.start()
+
+    async def stop(self) -> None:
+        """Hang up; what was heard is stored first."""
+        if self.live is not None:
+            await self.live.stop()
+        await self._fetching.stop()
+        await self._responses.stop()
+
+    async def prove(self, public_url: str) -> list[Proof]:
+        """A subscription, unless a process of this deployment has one; in the webhook mode the address check, which is
+        all there is to prove of a token and a key."""
+        if self.live is not None:
+            return [await self._subscribed(self.live)]
+        token, key = self._settings.token, self._settings.aes_key
+        if token is None or key is None:
+            return []
+        greeting = proofs.sealed_greeting(token.get_secret_value(), key.get_secret_value(), "", self._clock())
+        return [await proofs.callback(public_url, webhook.PATH, greeting, within=1.0)]
+
+    async def _subscribed(self, live: Live) -> Proof:
+        where = self._settings.ws_url
+        try:
+            if await live.prove():
+                return Proof("credentials", proofs.OK, f"{where} took the bot's subscription; hung up again")
+        except (SendFailed, Uncertain) as error:
+            return Proof("credentials", proofs.FAIL, f"{where}: {proofs.told(error)} Look at bot_id and secret.")
+        except Exception as error:  # its words hold the address
+            said = f"no connection to {where} ({type(error).__name__}): may this machine reach it?"
+            return Proof("credentials", proofs.FAIL, said)
+        said = "a process of this deployment has the connection; its /healthz says how it is"
+        return Proof("credentials", proofs.OK, said)
+
+    # --- what came in -----------------------------------------------------------------------------------------------
+
+    async def keep(self, letter: Letter) -> None:
+        """Store what a letter says, then fetch its files. Raises Busy, or what the database raises."""
+        if letter.what == What.FEEDBACK:
+            feedback.labels(letter.opinion).inc()
+        incoming = letter.incoming
+        if incoming is None or (letter.what == What.CLICK and pressed.ticket_of(incoming.action or "") is None):
+            return  # a grey button, or nobody's key
+        if letter.response_url and not allowed(letter.response_url, self._settings.response_url):
+            # The message counts; the address is somebody else's idea.
+            metrics.refused.labels(NAME, "response_url").inc()
+            log.warning("callback.response_url", channel=NAME, message=letter.id)
+            rest = {key: value for key, value in incoming.platform.items() if key != "response_url"}
+            incoming = incoming.model_copy(update={"platform": rest})
+        if letter.quoted:
+            find = partial(mailbox.resolve_quote, incoming=incoming, words=letter.quoted, now=self._clock())
+            known = await self._db.run(find)
+            incoming = incoming.model_copy(update={"quote": known}) if known else quoting(incoming, letter.quoted)
+        await self._ingest.accept(incoming)
+        self._remember(letter.chat, not letter.direct)
+        self._fetching.begin(incoming)
+        # Who has just spoken can be spoken to: what could not leave for her is tried at once.
+        await self._db.run(lambda session: mailbox.hurry(session, self._clock(), letter.chat))
+
+    async def pressed(self, letter: Letter) -> dict[str, Any] | None:
+        """Wait for what the handlers make of a press that is stored, and give the card's new face; None where it has
+        none. Whatever they decide late is shown at the next press."""
+        action = (letter.incoming.action if letter.incoming else None) or ""
+        outcome = await self._decided(letter) if pressed.ticket_of(action) is not None else "none"
+        clicks.labels(NAME, outcome or "late").inc()
+        return await self._db.run(lambda session: pressed.face(session, letter))
+
+    async def _decided(self, letter: Letter) -> str | None:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PRESSED_SECONDS
+        while loop.time() < until:
+            outcome = await self._db.run(lambda session: pressed.finished(session, letter))
+            if outcome is not None:
+                return outcome
+            await asyncio.sleep(LOOK_SECONDS)
+        log.warning("card.late", channel=NAME, message=letter.id)
+        return None
+
+    # --- what goes out ----------------------------------------------------------------------------------------------
+
+    async def send(self, out: Outgoing, client_id: str) -> str:
+        """As markdown or a card; see `Channel.send`."""
+        group = await self._is_group(out.chat)
+        if self.live is not None:
+            return await self.live.send(out, client_id, group=group)
+        return await self._replying.send(out, client_id, group=group)
+
+    async def _is_group(self, chat: str) -> bool:
+        if chat not in self._kinds:
+            self._remember(chat, await self._db.run(lambda session: mailbox.is_group(session, chat)))
+        return self._kinds[chat]
+
+    def _remember(self, chat: str, group: bool) -> None:
+        self._kinds[chat] = group
+        self._kinds.move_to_end(chat)
+        if len(self._kinds) > REMEMBERED:
+            self._kinds.popitem(last=False)

@@ -1,0 +1,242 @@
+"""The long-connection mode: one process of the deployment holds the connection, hears by it and sends by it."""
+
+import asyncio
+from collections import OrderedDict
+from datetime import timedelta
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+import structlog
+from sqlmodel import Session
+
+from bot import metrics
+from bot.channels.api import ApiError
+from bot.channels.base import SendFailed, Uncertain
+from bot.channels.security import Refused
+from bot.channels.wecom_bot import mailbox
+from bot.channels.wecom_bot.holder import Holder
+from bot.channels.wecom_bot.letters import NAME, Letter, What, read
+from bot.channels.wecom_bot.replying import letter
+from bot.channels.wecom_bot.socket import Connection, Pace, State
+from bot.channels.wecom_bot.turns import Turns
+from bot.channels.wecom_bot.upload import Kind, upload
+from bot.channels.wecom_bot.webhook import stream, welcome
+from bot.ingest import Busy
+from config.settings import WecomBotSettings
+from models import quota
+from models.base import Clock
+from models.database import Database
+from models.message import Outgoing
+
+log = structlog.get_logger(__name__)
+BAD_TURN = frozenset({846605, 846608})  # this callback can no longer be answered; the chat can be written to
+LIMITS = (("minute", 30, timedelta(minutes=1)), ("hour", 1000, timedelta(hours=1)))  # 101463, per conversation
+TURNS = 5_000  # messages whose request id is remembered; an answer to an older one begins anew
+AGAIN = (0.2, 1.0, 5.0)  # seconds between tries to store what was heard: the platform does not say it twice
+TRIES = 3
+DOWN = "not connected"
+
+
+class Ears(Protocol):
+    """See `webhook.Ears`."""
+
+    async def keep(self, letter: Letter) -> None:
+        """Store it."""
+
+    async def pressed(self, letter: Letter) -> dict[str, Any] | None:
+        """The new face of a card whose press is stored."""
+
+
+class Live:
+    """The connection, who holds it, and what goes over it."""
+
+    def __init__(
+        self, settings: WecomBotSettings, db: Database, ears: Ears, clock: Clock, pace: Pace | None = None
+    ) -> None:  # fmt: skip
+        self._settings = settings
+        self._db = db
+        self._ears = ears
+        self._clock = clock
+        self._bot_id = settings.bot_id or ""
+        secret = settings.secret.get_secret_value() if settings.secret else ""
+        self._connection = Connection(settings.ws_url, self._bot_id, secret, self._hear, pace)
+        self._holder = Holder(db, f"{NAME}:{self._bot_id}")
+        self._order = Turns()
+        self._turns: OrderedDict[str, str] = OrderedDict()  # message id: request id, of this connection
+        self._task: asyncio.Task[None] | None = None
+        self._holding = False
+
+    @property
+    def up(self) -> bool:
+        """This process can send."""
+        return self._connection.state == State.UP
+
+    @property
+    def state(self) -> str:
+        """`standby` where another process of the deployment holds the connection; else how it is."""
+        if self._settings.connect and not self._holding:
+            return "standby"
+        return self._connection.state.value
+
+    def start(self) -> None:
+        """Begin to connect; nothing is waited for."""
+        if self._settings.connect:
+            self._task = asyncio.create_task(self._run(), name=f"{NAME}-connection")
+
+    async def prove(self) -> bool:
+        """True when the platform takes the bot's id and secret; False when another process of the deployment has the
+        connection, which a proof must not take away. Raises as `Connection.prove` does."""
+        if not await self._holder.take():
+            return False
+        try:
+            await self._connection.prove()
+        finally:
+            await self._holder.let_go()
+        return True
+
+    async def stop(self) -> None:
+        """Store what was heard, hang up, and let another process have the connection."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+            self._task = None
+        await self._connection.drain()
+        if self._holding:
+            self._holding = False
+            await self._holder.let_go()
+
+    async def _run(self) -> None:
+        """Hold and connect; again when the hold is lost. Once thrown out, hold on without connecting: the processes
+        beside this one must not take up the quarrel either."""
+        while True:
+            self._holding = await self._taken()
+            if self._holding and await self._held():
+                return
+            await asyncio.sleep(self._settings.standby_seconds)
+
+    async def _taken(self) -> bool:
+        try:
+            return await self._holder.take()
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("connection.no_hold", channel=NAME, error=type(error).__name__)
+            return False
+
+    async def _held(self) -> bool:
+        """Keep the connection as long as it is held. True when it ended for good: somebody else has the bot."""
+        running = asyncio.create_task(self._connection.run(self._on_up))
+        try:
+            while True:
+                await asyncio.wait({running}, timeout=self._settings.standby_seconds)
+                if running.done():
+                    running.result()
+                    return True
+                if not await self._holder.still():
+                    log.warning("connection.hold_lost", channel=NAME)
+                    self._holding = False
+                    return False
+        finally:
+            running.cancel()
+            await asyncio.wait({running})
+
+    async def _on_up(self) -> None:
+        """Connected (again): request ids of the old connection are void, and what waits is sent now."""
+        self._turns.clear()
+
+        def work(session: Session) -> int:
+            now = self._clock()
+            return mailbox.revive(session, DOWN, now) + mailbox.hurry(session, now)
+
+        try:
+            count = await self._db.run(work)
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("connection.not_hurried", channel=NAME, error=type(error).__name__)
+        else:
+            log.info("connection.caught_up", channel=NAME, rows=count)
+
+    # --- what comes in ----------------------------------------------------------------------------------------------
+
+    async def _hear(self, cmd: str, req_id: str, body: dict[str, Any]) -> None:
+        """One callback. Never raises."""
+        try:
+            heard = read(body, bot_id=self._bot_id, now=self._clock(), name=self._settings.name)
+        except Refused as refused:
+            metrics.refused.labels(NAME, refused.why).inc()
+            log.warning("callback.refused", channel=NAME, why=refused.why)
+            return
+        try:
+            async with self._order.of(heard.chat):
+                await self._stored(heard, req_id)
+            await self._answer(heard, req_id)
+        except (ApiError, SendFailed, Uncertain) as error:
+            log.warning("callback.not_answered", channel=NAME, what=heard.what.value, why=str(error))
+        except Exception as error:
+            log.exception("callback.failed", channel=NAME, cmd=cmd[:32], error=type(error).__name__)
+
+    async def _answer(self, heard: Letter, req_id: str) -> None:
+        """What the platform waits five seconds for. A message can be answered later, by whoever decides about it."""
+        if heard.what == What.ENTER:
+            await self._connection.ask("aibot_respond_welcome_msg", welcome(), req_id)
+        elif heard.what == What.CLICK and (shown := await self._ears.pressed(heard)) is not None:
+            answer = {"response_type": "update_template_card", "template_card": shown}
+            await self._connection.ask("aibot_respond_update_msg", answer, req_id)
+
+    async def _stored(self, heard: Letter, req_id: str) -> None:
+        """Store it, however long the database takes to come back: nobody will say it again."""
+        if heard.what == What.MESSAGE:  # before it is stored: the answer may be there in a moment
+            self._turns[heard.id] = req_id
+            if len(self._turns) > TURNS:
+                self._turns.popitem(last=False)
+        tries = 0
+        while True:
+            try:
+                return await self._ears.keep(heard)
+            except Exception as error:
+                log.error("callback.not_kept", channel=NAME, message=heard.id, error=type(error).__name__)
+                if tries >= TRIES and not isinstance(error, (Busy, sa.exc.OperationalError)):
+                    raise  # the letter itself cannot be stored: it must not hold up its chat for ever
+                await asyncio.sleep(AGAIN[min(tries, len(AGAIN) - 1)])
+                tries += 1
+
+    # --- what goes out ----------------------------------------------------------------------------------------------
+
+    async def send(self, out: Outgoing, client_id: str, *, group: bool) -> str:
+        """As an answer to the message that caused it, while that can be answered; else as a message of its own."""
+        if not self.up:
+            raise SendFailed(DOWN, after=5)
+        body = letter(out, client_id, group=group)
+        await self._within_limits(out.chat)
+        req_id = self._turns.pop(out.trigger or "", None) if body["msgtype"] == "markdown" else None
+        if req_id is not None and not out.repeat:
+            content = body["markdown"]["content"]
+            answer = stream(req_id, content, finish=True)
+            if self._settings.feedback:
+                answer["stream"]["feedback"] = {"id": mailbox.tag("answer", out.trigger or "")}
+            try:
+                await self._connection.ask("aibot_respond_msg", answer, req_id)
+            except ApiError as error:
+                if error.code not in BAD_TURN:
+                    raise
+            else:
+                return mailbox.tag("reply", client_id)
+        told = {"chatid": out.chat, "chat_type": 2 if group else 1} | body
+        await self._connection.ask("aibot_send_msg", told)
+        return mailbox.tag("sent", client_id)
+
+    async def _within_limits(self, chat: str) -> None:
+        """Raises SendFailed with the seconds to wait when the conversation's minute or hour is full."""
+        now = self._clock()
+
+        def take(session: Session) -> float:
+            for name, limit, per in LIMITS:
+                key = f"{NAME}:{name}:{chat}"
+                if not quota.take(session, key, limit=limit, per=per, now=now):
+                    free = quota.free_at(session, key, limit=limit, per=per, now=now)
+                    return max(1.0, (free - now).total_seconds())
+            return 0.0
+
+        if (wait := await self._db.run(take)) > 0:
+            raise SendFailed("the conversation's rate is used up", after=wait)
+
+    async def upload(self, kind: Kind, name: str, data: bytes) -> str:
+        """The media id of a file, for `image`, `voice`, `video` and `file` messages. Raises SendFailed."""
+        return await upload(self._connection.ask, lambda: self._connection.come_up(60), kind, name, data)

@@ -1,0 +1,95 @@
+"""One later answer to a message of the webhook mode: a POST to its `response_url`, once, within the hour.
+
+Platform page 101138 主动回复消息. The address comes in a letter and holds a secret: it must be exactly the platform's,
+it is followed nowhere else, and it stands in no error.
+"""
+
+import json
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import aiohttp
+
+from bot.channels.api import ApiError
+from bot.channels.base import SendFailed, Uncertain
+
+SECONDS = 8.0
+BUSY = -1
+
+
+def allowed(url: str, ours: str) -> bool:
+    """Whether a response_url is the platform's: scheme, host, port and path as in `ours`, and a response_code.
+
+    ours: `https://qyapi.weixin.qq.com/cgi-bin/aibot/response`.
+    """
+    try:
+        given, right = urlsplit(url), urlsplit(ours)
+        same = (given.scheme, given.hostname, given.port, given.path) == (
+            right.scheme, right.hostname, right.port, right.path,
+        )  # fmt: skip
+        code = parse_qs(given.query, strict_parsing=True).get("response_code", [])
+    except ValueError:
+        return False
+    plain = not (given.username or given.password or given.fragment)
+    return same and plain and len(code) == 1 and bool(code[0]) and url.isascii() and url.isprintable()
+
+
+class Responses:
+    """Posts answers; nothing is tried twice here."""
+
+    def __init__(self, ours: str) -> None:
+        self._ours = ours
+        self._session: aiohttp.ClientSession | None = None
+
+    async def start(self) -> None:
+        """Open the client session."""
+        trace = aiohttp.TraceConfig()
+        trace.on_request_headers_sent.append(_note_sent)
+        self._session = aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=SECONDS, connect=3.0), cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[trace],
+        )  # fmt: skip
+
+    async def stop(self) -> None:
+        """Close it."""
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def post(self, url: str, body: dict[str, Any]) -> None:
+        """Raises ApiError (the platform did not take it by this address), SendFailed, Uncertain."""
+        if not allowed(url, self._ours):
+            raise ApiError(0, "response: not the platform's address", final=True)
+        if self._session is None:
+            raise SendFailed("the channel is not started")
+        state = SimpleNamespace(sent=False)
+        # Causes are cut off: they hold the address.
+        try:
+            async with self._session.post(url, json=body, allow_redirects=False, trace_request_ctx=state) as response:
+                status, raw = response.status, await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            reason = f"response: {type(error).__name__}"
+            raise (Uncertain(reason) if state.sent else SendFailed(reason)) from None
+        _judge(status, raw)
+
+
+def _judge(status: int, raw: bytes) -> None:
+    if status >= 500:
+        raise Uncertain(f"response: HTTP {status}")  # one call an address: it may be used up
+    if status != 200:
+        raise ApiError(status, f"response: HTTP {status}")
+    try:
+        code = int(json.loads(raw).get("errcode", 0))
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise Uncertain("response: the answer is no JSON object") from None
+    if code == BUSY:
+        raise SendFailed(f"response: errcode {code}", after=5)
+    if code:
+        raise ApiError(code, f"response: errcode {code}")
+
+
+async def _note_sent(_session: object, context: SimpleNamespace, _params: object) -> None:
+    """Runs just before the first byte is written: from here on the platform may have heard us."""
+    if context.trace_request_ctx is not None:
+        context.trace_request_ctx.sent = True

@@ -1,0 +1,41 @@
+"""What a customer may still be sent: five messages within 48 hours of each of hers, on each account (企业微信 94677).
+
+Kept in `models.quota`, granted in the transaction that keeps her message.
+"""
+
+import hashlib
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from bot.channels.wecom_kf.letters import NAME
+from models import quota
+from models.outbox import Outbox
+
+FIVE, WINDOW = 5, timedelta(hours=48)
+
+
+def key(account: str, user: str) -> str:
+    """Of one customer on one account. Whose data are deleted leaves no name in it."""
+    return f"{NAME}:{account}:{hashlib.sha256(user.encode()).hexdigest()[:32]}"
+
+
+def heard(session: Session, account: str, user: str, at: datetime) -> None:
+    """She wrote: whatever was left, it is five again. Told again, or of an earlier message, it changes nothing."""
+    quota.grant(session, key(account, user), count=FIVE, per=WINDOW, at=at)
+
+
+def left(session: Session, account: str, user: str, now: datetime) -> int | None:
+    """How many may leave now; None when we know of nothing, and the platform says when it is enough."""
+    name = key(account, user)
+    return quota.left(session, name, now) if quota.known(session, name) else None
+
+
+def hurry(session: Session, user: str, now: datetime) -> int:
+    """She can be written to again: what waited for that is due now, with all its tries. Returns how many."""
+    waiting = sa.update(Outbox).where(
+        col(Outbox.conversation) == f"{NAME}:{user}", col(Outbox.finished_at).is_(None), col(Outbox.lease).is_(None),
+        col(Outbox.visible_at) > now,
+    )  # fmt: skip
+    return session.connection().execute(waiting.values(visible_at=now, attempts=0)).rowcount

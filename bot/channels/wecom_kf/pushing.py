@@ -1,0 +1,223 @@
+"""What leaves: a greeting by its welcome code, else a message under our own msgid, which makes a repeat harmless.
+
+Platform pages: 企业微信 94677 发送消息, 95122 发送欢迎语等事件响应消息. What the platform takes from nobody but who has
+written lately waits for her next word; an alert does not wait, somebody else must hear of it.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+import structlog
+from pydantic import ValidationError
+from sqlmodel import Session, col
+
+from bot.channels.api import ApiClient, ApiError
+from bot.channels.base import SendFailed, Uncertain
+from bot.channels.wecom_kf import ledger
+from bot.channels.wecom_kf.keeping import BACK_KEY
+from bot.channels.wecom_kf.letters import NAME
+from bot.channels.wecom_kf.menus import Part, parts
+from bot.channels.wecom_kf.servicers import Servicers
+from config.wecom_kf import WecomKfSettings
+from models import inbox, quota
+from models.base import Clock
+from models.database import Database
+from models.inbox import Inbox
+from models.message import Incoming, Outgoing, Purpose
+from models.outbox import Outbox
+from models.ticket import Status, Supporter, Ticket
+
+log = structlog.get_logger(__name__)
+WELCOME = timedelta(seconds=20)
+WAIT = 6 * 3600.0  # seconds until another try, unless she writes before
+MOST = 2  # parts of one message. Always as many, however few are left: each must be cut alike at every try
+UNFINISHED = 1_000  # parts that are remembered between two tries
+WANTS_HUMAN = "human"  # the outcome of a message (`handlers.questions`)
+
+CLOSED = frozenset({95001, 95013})  # the five are used up; the 48 hours are over
+NOT_OURS = 95018  # a servicer has the session, or it is over
+# 40096 no such customer, 95000 no such account, 45002 too long, 44004 empty, 40058 a field is wrong.
+FINAL = frozenset({40096, 95000, 45002, 44004, 40058})
+
+
+class Closed(SendFailed):
+    """By our own count, or by the platform's, she must write before anything more reaches her."""
+
+    def __init__(self, out: Outgoing, reason: str = "the customer's messages are used up or too long ago") -> None:
+        alert = out.purpose == Purpose.ALERT
+        super().__init__(reason, final=alert, after=None if alert else WAIT)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the database says about a message that is to leave. left: None when nothing is counted. back: she wants to
+    be with the bot again; the row that says so may wait behind this one."""
+
+    account: str
+    left: int | None
+    back: bool = False
+    rating: bool = False
+    answers: bool = False
+    human: bool = False
+    welcome: str = field(default="", repr=False)
+
+
+class Pushing:
+    """The accounts' way out."""
+
+    def __init__(self, settings: WecomKfSettings, api: ApiClient, db: Database, clock: Clock) -> None:
+        self._settings = settings
+        self._api = api
+        self._db = db
+        self._clock = clock
+        self._servicers = Servicers(settings, api)
+        self._arrived: OrderedDict[str, None] = OrderedDict()  # parts of messages whose later parts have still to leave
+
+    async def send(self, out: Outgoing, client_id: str) -> str:
+        """In one or two parts; returns the msgid they have in common. Raises SendFailed or Uncertain.
+
+        Tried again, the same parts go out under the same ids: those that arrived before are not shown once more.
+        """
+        plan = await self._db.run(lambda session: self._plan(session, out))
+        name = msgid(client_id)
+        if plan.back:
+            await self._servicers.give_back(plan.account, out.chat)
+        if plan.welcome and await self._greeted(out, name, plan):
+            return name
+        letters = parts(out, name, rating=plan.rating, most=MOST)
+        if not letters:
+            raise SendFailed("the message is empty", final=True)
+        names = [_numbered(name, index) for index in range(len(letters))]
+        for numbered, letter in zip(names, letters, strict=True):
+            if numbered not in self._arrived:
+                await self._part(out, letter, numbered, plan)
+                self._remember(numbered)
+        if plan.human:
+            await self._servicers.take_over(plan.account, out.chat)
+        for numbered in names:
+            self._arrived.pop(numbered, None)
+        return name
+
+    def _remember(self, numbered: str) -> None:
+        """Another process would try it again, and have it counted once more: the platform alone makes it harmless."""
+        self._arrived[numbered] = None
+        if len(self._arrived) > UNFINISHED:
+            self._arrived.popitem(last=False)
+
+    async def _greeted(self, out: Outgoing, name: str, plan: Plan) -> bool:
+        """The one greeting that needs no message of hers. False when the code is too old, or was used."""
+        (letter,) = parts(out, name, rating=False, most=1)
+        body = {"code": plan.welcome, "msgid": _numbered(name, 0), **letter}
+        try:
+            await self._api.call("/cgi-bin/kf/send_msg_on_event", body)
+        except ApiError as error:
+            if error.code in self._settings.repeat_codes:
+                return True
+            if error.after is not None:
+                raise
+            log.warning("kf.not_greeted", code=error.code)
+            return False
+        return True
+
+    async def _part(self, out: Outgoing, letter: Part, name: str, plan: Plan) -> None:
+        counted = plan.left is not None
+        key = ledger.key(plan.account, out.chat)
+        kind = await self._db.run(partial(quota.spend, key=key, now=self._clock())) if counted else ""
+        if counted and not kind:
+            raise Closed(out)
+        body: dict[str, Any] = {"touser": out.chat, "open_kfid": plan.account, "msgid": name, **letter}
+        try:
+            await self._api.call("/cgi-bin/kf/send_msg", body, final=FINAL)
+        except (SendFailed, Uncertain) as error:
+            code = error.code if isinstance(error, ApiError) else 0
+            if code in self._settings.repeat_codes:
+                return  # it arrived at an earlier try, and is counted now
+            if code in CLOSED:
+                await self._db.run(partial(quota.exhaust, key=key))
+                raise Closed(out, str(error)) from None
+            if kind:  # an uncertain one too: it is tried again, and a platform that is away must not use up the five
+                await self._db.run(partial(quota.refund, key=key, kind=kind))
+            if code == NOT_OURS:
+                raise self._with_somebody_else(out, plan, str(error)) from None
+            raise
+
+    @staticmethod
+    def _with_somebody_else(out: Outgoing, plan: Plan, reason: str) -> SendFailed:
+        """A human answers her now: what we would have answered is not said later, what happens meanwhile is."""
+        return SendFailed(reason, final=True) if plan.answers else Closed(out, reason)
+
+    # --- what the database says ---------------------------------------------------------------------------------
+
+    def _plan(self, session: Session, out: Outgoing) -> Plan:
+        now = self._clock()
+        account = self._account(session, out.chat)
+        row = inbox.find(session, NAME, out.chat, out.trigger) if out.trigger else None
+        trigger = _read(row)
+        return Plan(
+            account=account,
+            left=ledger.left(session, account, out.chat, now),
+            back=self._settings.human != "off" and _wants_back(session, out.chat),
+            rating=_to_rate(session, out),
+            answers=trigger is not None,
+            human=trigger is not None and row is not None and row.outcome == WANTS_HUMAN
+            and self._settings.human != "off",
+            welcome=_welcome(trigger, now),
+        )  # fmt: skip
+
+    def _account(self, session: Session, user: str) -> str:
+        """The 客服账号 that she wrote to last."""
+        accounts = self._settings.accounts
+        if len(accounts) == 1:
+            return accounts[0]
+        last = sa.select(Inbox).where(col(Inbox.channel) == NAME, col(Inbox.chat) == user)
+        rows: Sequence[Inbox] = session.scalars(last.order_by(sa.desc(col(Inbox.id))).limit(1)).all()
+        told = next((found.platform.get("open_kfid", "") for found in map(_read, rows) if found), "")
+        return told if told in accounts else accounts[0]
+
+
+def msgid(client_id: str) -> str:
+    """Ours for a message: the same at every try, at most 32 of [0-9a-zA-Z_-] with a part's number behind it."""
+    return f"LS{hashlib.sha256(client_id.encode()).hexdigest()[:26]}"
+
+
+def _numbered(name: str, index: int) -> str:
+    return f"{name}_{index}"
+
+
+def _read(row: Inbox | None) -> Incoming | None:
+    try:
+        return inbox.read(row) if row is not None else None
+    except ValidationError:
+        return None
+
+
+def _welcome(trigger: Incoming | None, now: datetime) -> str:
+    code = trigger.platform.get("welcome_code", "") if trigger is not None else ""
+    return code if trigger is not None and now - trigger.sent_at <= WELCOME else ""
+
+
+def _wants_back(session: Session, user: str) -> bool:
+    rows = sa.select(col(Outbox.id)).where(
+        col(Outbox.conversation) == f"{NAME}:{user}", col(Outbox.finished_at).is_(None),
+        col(Outbox.dedup_key).startswith(BACK_KEY, autoescape=True),
+    )  # fmt: skip
+    return session.scalars(rows.limit(1)).first() is not None
+
+
+def _to_rate(session: Session, out: Outgoing) -> bool:
+    """It speaks of a matter of hers that waits for her rating."""
+    if out.ticket is None or out.card is not None or out.purpose != Purpose.REPLY:
+        return False
+    ticket = session.get(Ticket, out.ticket)
+    if ticket is None or ticket.status != Status.RESOLVED:
+        return False
+    hers = sa.select(col(Supporter.id)).where(
+        col(Supporter.ticket) == ticket.id, col(Supporter.channel) == NAME, col(Supporter.sender) == out.chat
+    )
+    return session.scalars(hers.limit(1)).first() is not None

@@ -1,0 +1,69 @@
+"""`linsheng wechat …`: the Official Account's menu, and QR codes for buildings and grids."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated, TypeVar
+from urllib.parse import quote
+
+import typer
+
+from bot.channels.base import SendFailed, Uncertain
+from bot.channels.wechat_mp import OfficialAccount
+from bot.cli.opened import NotReady, database
+from bot.ingest import Ingest
+from bot.links import secret_of
+from bot.scenes import BadScene, Scenes, there
+from config.settings import Settings, load_settings
+from models.database import Database
+
+app = typer.Typer(no_args_is_help=True, help="The Official Account's menu and QR codes.")
+PICTURE = "https://mp.weixin.qq.com/cgi-bin/showqrcode?ticket="  # 通过ticket换取二维码
+T = TypeVar("T")
+
+
+@app.command("menu")
+def menu() -> None:
+    """Put the menu of config/wechat_menu.yaml there. Phones show it within a day."""
+    settings = load_settings()
+    with database(settings) as db:
+        _asked(settings, db, lambda account: account.publish_menu())
+    typer.echo("the menu is published.")
+
+
+@app.command("qr")
+def qr(
+    scene: Annotated[str, typer.Argument(help="place:CODE of a building, or grid:CODE; codes as in the town pack.")],
+) -> None:
+    """Make a lasting QR code: whoever scans it follows the account, and the bot knows where the code hangs."""
+    settings = load_settings()
+    secret = secret_of(settings)
+    if not secret:
+        raise NotReady("scenes are signed: set LINSHENG_SECRET_KEY.")
+    with database(settings) as db:
+        if not db.tx(lambda session: there(session, scene)):
+            raise NotReady(f"the town has no {scene!r}: it must be place:CODE or grid:CODE.")
+        try:
+            made = Scenes(secret).make(scene)
+        except BadScene as error:
+            raise NotReady(str(error)) from error
+        ticket, address = _asked(settings, db, lambda account: account.qr_code(made))
+    typer.echo(f"picture: {PICTURE}{quote(ticket, safe='')}")
+    typer.echo(f"holds:   {address}")
+
+
+def _asked(settings: Settings, db: Database, ask: Callable[[OfficialAccount], Awaitable[T]]) -> T:
+    if not settings.wechat_mp.enabled:
+        raise NotReady(f"wechat_mp is off; not set: {', '.join(settings.wechat_mp.missing)}.")
+
+    async def run() -> T:
+        account = OfficialAccount(settings.wechat_mp, Ingest(db), db=db)
+        await account.start()
+        try:
+            return await ask(account)
+        finally:
+            await account.stop()
+
+    try:
+        return asyncio.run(run())
+    except (SendFailed, Uncertain) as error:
+        raise NotReady(f"the platform: {error}") from error

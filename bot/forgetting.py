@@ -1,0 +1,114 @@
+"""The rest of a deletion (删除我的信息): files on the disk, rows still under way, tickets that had to end first.
+
+Runs again and again beside the scheduler's other sweeps; whatever process sweeps first does it.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import sqlalchemy as sa
+import structlog
+from sqlmodel import Session, col
+
+from handlers.desk import Desk
+from handlers.erasing import HELD, alerts, settle, unsaid
+from models.binding import forget
+from models.inbox import Inbox
+from models.outbox import Outbox
+from models.privacy import Erasure, Owed, Remnant, RemnantKind
+from models.ticket import Attachment, Ticket
+from models.webchat import WebMessage
+
+log = structlog.get_logger(__name__)
+SOME = 100  # rows of one transaction
+
+
+class Forgetting:
+    """Finishes deletions. tx: runs a function in one transaction. desk: the desk for a key, as the sweeper has it."""
+
+    def __init__(
+        self, tx: Callable[[Callable[[Session], int]], int], desk: Callable[[Session, str], Desk], media: Path
+    ) -> None:  # fmt: skip
+        """media: the folder of pictures and voices."""
+        self._tx = tx
+        self._desk = desk
+        self._media = media
+
+    def run(self) -> int:
+        """Everything that can be done now. Returns how many rows were dealt with."""
+        done = 0
+        for work in (self._tickets, self._remnants):
+            while count := self._tx(work):
+                done += count
+        return done + self._tx(self._close)
+
+    def _tickets(self, session: Session) -> int:
+        ended = (
+            sa.select(Owed)
+            .join(Ticket, col(Ticket.id) == col(Owed.ticket))
+            .where(col(Ticket.status).not_in(HELD))
+            .order_by(col(Owed.id))
+            .limit(SOME)
+            .with_for_update(skip_locked=True, of=Owed)
+        )
+        rows = session.scalars(ended).all()
+        for row in rows:
+            settle(self._desk(session, f"owed:{row.id}"), row)
+        if rows:
+            log.info("privacy.settled", tickets=len(rows))
+        return len(rows)
+
+    def _remnants(self, session: Session) -> int:
+        desk = self._desk(session, "remnants")
+        due = sa.select(Remnant).where(col(Remnant.due_at) <= desk.now).order_by(col(Remnant.id)).limit(SOME)
+        rows = session.scalars(due.with_for_update(skip_locked=True)).all()
+        for row in rows:
+            if row.kind == RemnantKind.FILE:
+                self._file(session, row.value)
+            elif row.kind == RemnantKind.TICKET:
+                alerts(session, int(row.value))
+            else:
+                _last_words(session, row)
+            session.delete(row)
+        session.flush()
+        return len(rows)
+
+    def _file(self, session: Session, path: str) -> None:
+        """Remove a file, unless somebody else sent the same one, or a matter that goes on needs it."""
+        uses = (
+            sa.select(col(Attachment.id)).where(col(Attachment.path) == path),
+            sa.select(col(Inbox.id)).where(col(Inbox.payload).contains(path, autoescape=True)),
+            sa.select(col(WebMessage.id)).where(col(WebMessage.body).contains(path, autoescape=True)),
+        )
+        if any(session.scalars(use.limit(1)).first() is not None for use in uses):
+            return
+        file = (self._media / path).resolve()
+        if file.is_relative_to(self._media.resolve()):
+            file.unlink(missing_ok=True)
+
+    def _close(self, session: Session) -> int:
+        """Deletions of which nothing is left to do; codes that are over."""
+        now = self._desk(session, "erasures").now
+        left = [sa.exists().where(col(table.erasure) == col(Erasure.id)) for table in (Owed, Remnant)]
+        done = sa.update(Erasure).where(col(Erasure.done_at).is_(None), ~sa.or_(*left)).values(done_at=now)
+        forget(session, now)
+        return session.connection().execute(done).rowcount
+
+
+def _last_words(session: Session, row: Remnant) -> None:
+    """What had still to leave or might have come again when she asked: by now it has."""
+    run = session.connection().execute
+    where = f"{row.channel}:{row.chat}"
+    said = (col(Outbox.conversation) == where, col(Outbox.created_at) <= row.before)
+    held = sa.select(col(Owed.ticket)).where(col(Owed.channel) == row.channel, col(Owed.user) == row.value)
+    mine = sa.or_(col(Outbox.ticket).is_(None), col(Outbox.ticket).not_in(held))
+    run(sa.delete(Outbox).where(*said, mine, col(Outbox.finished_at).is_not(None)))
+    heard = (
+        col(Inbox.channel) == row.channel, col(Inbox.sender) == row.value, col(Inbox.received_at) <= row.before,
+        col(Inbox.finished_at).is_not(None),
+    )  # fmt: skip
+    going = session.scalars(held).all()
+    unsaid(session, session.scalars(sa.select(col(Inbox.dedup_key)).where(*heard)).all(), going)
+    run(sa.delete(Inbox).where(*heard))
+    if row.channel == "web":
+        run(sa.delete(WebMessage).where(col(WebMessage.chat) == row.chat, col(WebMessage.at) <= row.before))

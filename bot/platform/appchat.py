@@ -1,0 +1,72 @@
+"""Rooms that a self-built app makes (应用推送群). Sources: 企业微信 90244, 90245, 90247, 90248."""
+
+import re
+import secrets
+from datetime import timedelta
+
+from bot.platform.api import WECOM, Api
+from bot.platform.codes import fine, mapping, need
+from bot.platform.corp_api import shown
+from bot.platform.corp_app import CHANNEL, CorpApp
+from bot.platform.crypto import random_word
+from bot.platform.limits import Rate
+from bot.platform.world import Body, Bubble
+
+CHAT_ID = re.compile(r"[0-9a-zA-Z]{1,32}")
+KINDS = {"text", "markdown", "textcard", "image", "voice", "video", "file", "news"}
+
+
+class AppChat:
+    """Registers `appchat/*`. Only internal members may be in such a room."""
+
+    def __init__(self, app: CorpApp, api: Api) -> None:
+        self._app = app
+        self._owners: dict[str, str] = {}
+        self._day = Rate(1000, timedelta(days=1))
+        api.post(f"{WECOM}:app", "appchat/create", self._create)
+        api.post(f"{WECOM}:app", "appchat/update", self._update)
+        api.get(f"{WECOM}:app", "appchat/get", self._get)
+        api.post(f"{WECOM}:app", "appchat/send", self._send)
+
+    def _create(self, body: Body) -> Body:
+        members = [str(user) for user in body.get("userlist") or []]
+        need(2 <= len(set(members)) <= 2000, 40058, "userlist takes 2 to 2000")
+        need(not set(members) & self._app.strangers, 60111)
+        chat = str(body.get("chatid") or random_word(20))
+        need(CHAT_ID.fullmatch(chat), 86001)
+        need(chat not in self._owners, 86003)
+        owner = str(body.get("owner") or members[0])
+        need(owner in members, 60111, "owner")
+        self._day.take("", self._app.clock())
+        self._app.world.group(CHANNEL, str(body.get("name") or "群聊")[:50], members, chat)
+        self._owners[chat] = owner
+        return fine(chatid=chat)
+
+    def _update(self, body: Body) -> Body:
+        chat = self._known(body)
+        group = self._app.world.groups[chat]
+        group.name = str(body.get("name") or group.name)[:50]
+        gone = set(body.get("del_user_list") or [])
+        group.members = [user for user in group.members if user not in gone]
+        group.members += [user for user in body.get("add_user_list") or [] if user not in group.members]
+        return fine()
+
+    def _get(self, body: Body) -> Body:
+        chat = self._known(body)
+        group = self._app.world.groups[chat]
+        return fine(
+            chat_info={"chatid": chat, "name": group.name, "owner": self._owners[chat], "userlist": group.members}
+        )
+
+    def _send(self, body: Body) -> Body:
+        chat, kind = self._known(body), str(body.get("msgtype"))
+        need(kind in KINDS, 40008, kind)
+        text = shown(self._app, kind, mapping(body.get(kind), 40008, kind))
+        bubble = Bubble(secrets.token_urlsafe(24), self._app.clock(), CHANNEL, chat, kind=kind, text=text, body=body)
+        self._app.world.show(bubble)
+        return fine(msgid=bubble.id)
+
+    def _known(self, body: Body) -> str:
+        chat = str(body.get("chatid") or "")
+        need(chat in self._owners, 86001)
+        return chat

@@ -1,0 +1,45 @@
+"""What goes into the bot's environment so that it talks to this platform."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bot.platform.server import Platform
+
+PREFIX = "LINSHENG_"
+# Where a bot's web application listens for each account, and the way to the account.
+CALLBACKS = {"wecom_bot": "bot", "wechat_mp": "mp", "wecom_app": "app", "wecom_kf": "kf"}
+
+
+def environment(p: "Platform") -> dict[str, str]:
+    """Settings of the channels, as environment variables. The bot dials in; the webhook mode is a switch away."""
+    values = {
+        "WECHAT_MP__APP_ID": p.mp.app_id,
+        "WECHAT_MP__APP_SECRET": p.mp.secret,
+        "WECHAT_MP__TOKEN": p.mp.token,
+        "WECHAT_MP__AES_KEY": p.mp.aes_key,
+        "WECHAT_MP__API_BASE": p.base,
+        "WECOM_BOT__BOT_ID": p.bot.id,
+        "WECOM_BOT__SECRET": p.bot.secret,
+        "WECOM_BOT__TOKEN": p.bot.token,
+        "WECOM_BOT__AES_KEY": p.bot.aes_key,
+        "WECOM_BOT__NAME": p.bot.name,
+        "WECOM_BOT__WS_URL": p.ws_url,
+        "WECOM_BOT__RESPONSE_URL": f"{p.base}/cgi-bin/aibot/response",
+        "WECOM_BOT__MEDIA_HOSTS": f'["{p.base}"]',
+    }
+    return {f"{PREFIX}{name}": value for name, value in values.items()}
+
+
+def facts(p: "Platform") -> dict[str, dict[str, str]]:
+    """What an admin's page would show of each account."""
+    corp = {"corp_id": p.app.corp_id}
+    return {
+        "wecom_bot": {"bot_id": p.bot.id, "secret": p.bot.secret, "token": p.bot.token, "aes_key": p.bot.aes_key},
+        "wechat_mp": {"app_id": p.mp.app_id, "secret": p.mp.secret, "token": p.mp.token, "aes_key": p.mp.aes_key},
+        "wecom_app": corp
+        | {"agent_id": str(p.app.agent_id), "secret": p.app.secret, "token": p.app.token, "aes_key": p.app.aes_key},
+        "wecom_kf": corp
+        | {"open_kfid": p.kf.open_kfid, "secret": p.kf.secret, "token": p.kf.token, "aes_key": p.kf.aes_key},
+        "resident_report": corp | {"secret": p.report.secret},
+        "group_robot": {"url": p.robot.url},
+    }

@@ -1,0 +1,132 @@
+"""What a 微信客服 app may call. Sources: the kf pages on sync_msg, send_msg, send_msg_on_event, service_state and
+add_contact_way.
+
+Assumed, where the pages are silent: a msgid that was used already is 95011; without a token sync_msg takes 5 calls a
+minute; a message while a human servicer is in charge is 95018.
+"""
+
+import re
+import secrets
+from datetime import timedelta
+
+from bot.platform.api import WECOM, Api
+from bot.platform.codes import PlatformError, fine, mapping, need, number
+from bot.platform.kf import ASSISTANT, CHANNEL, HUMAN, UNTREATED, CustomerService
+from bot.platform.limits import Rate
+from bot.platform.world import Body, Bubble
+
+TEXT_BYTES = 2048
+MESSAGE_ID = re.compile(r"[0-9a-zA-Z_\-]{1,32}")
+PAGE = 1000
+
+
+class KfApi:
+    """Registers `kf/*`. empty_pages: so many answers are first empty with has_more=1, which is legal."""
+
+    def __init__(self, account: CustomerService, api: Api) -> None:
+        self.empty_pages = 0
+        self._account = account
+        self._used: set[str] = set()
+        self._bare = Rate(5, timedelta(minutes=1))
+        for path, endpoint in (
+            ("sync_msg", self._sync),
+            ("send_msg", self._send),
+            ("send_msg_on_event", self._on_event),
+            ("service_state/get", self._state),
+            ("service_state/trans", self._trans),
+            ("add_contact_way", self._contact),
+        ):
+            api.post(f"{WECOM}:kf", f"kf/{path}", endpoint)
+
+    def _sync(self, body: Body) -> Body:
+        need(body.get("open_kfid") == self._account.open_kfid, 95000)
+        limit = min(number(body.get("limit", PAGE), "limit"), PAGE)
+        now = self._account.clock()
+        if token := body.get("token"):
+            until = self._account.tokens.get(str(token))
+            need(until is not None and now < until, 95007)
+        else:
+            self._bare.take("", now)
+        cursor = str(body.get("cursor") or "c0")
+        need(re.fullmatch(r"c\d{1,9}", cursor), 40058, "cursor")
+        begin = int(cursor[1:])
+        if self.empty_pages:
+            self.empty_pages -= 1
+            return fine(next_cursor=cursor, has_more=1, msg_list=[])
+        page = self._account.messages[begin : begin + limit]
+        end = begin + len(page)
+        return fine(next_cursor=f"c{end}", has_more=int(end < len(self._account.messages)), msg_list=page)
+
+    def _send(self, body: Body) -> Body:
+        need(body.get("open_kfid") == self._account.open_kfid, 95000)
+        user = str(body.get("touser") or "")
+        need(user, 40096)
+        kind = str(body.get("msgtype"))
+        text = self._words(kind, mapping(body.get(kind), 40008, kind))
+        message = self._new_id(body)
+        state, _ = self._account.states.get(user, (UNTREATED, ""))
+        need(state in (UNTREATED, ASSISTANT), 95018)
+        self._account.window.spend(user, self._account.clock())
+        return self._post(user, kind, text, body, message)
+
+    def _on_event(self, body: Body) -> Body:
+        kind = str(body.get("msgtype"))
+        need(kind in ("text", "msgmenu"), 40008, kind)
+        text = self._words(kind, mapping(body.get(kind), 40008, kind))
+        message = self._new_id(body)
+        return self._post(self._account.welcome_to(str(body.get("code") or "")), kind, text, body, message)
+
+    def _new_id(self, body: Body) -> str:
+        message = str(body.get("msgid") or secrets.token_hex(16))
+        need(MESSAGE_ID.fullmatch(message), 40058, "msgid")
+        need(message not in self._used, 95011)
+        return message
+
+    def _post(self, user: str, kind: str, text: str, body: Body, message: str) -> Body:
+        self._used.add(message)
+        self._account.world.show(Bubble(message, self._account.clock(), CHANNEL, user, kind=kind, text=text, body=body))
+        return fine(msgid=message)
+
+    def _words(self, kind: str, inner: Body) -> str:
+        if kind == "text":
+            content = str(inner.get("content") or "")
+            need(content, 44004)
+            need(len(content.encode()) <= TEXT_BYTES, 45002)
+            return content
+        if kind == "msgmenu":
+            items = inner.get("list") or []
+            need(items, 40058, "list")
+            lines = [str(inner.get("head_content") or "")]
+            for item in items:
+                inside = mapping(item.get(item.get("type")), 40058, "list")
+                need(item["type"] != "click" or inside.get("id"), 40058, "click.id")
+                lines.append(f"· {inside.get('content', '')}")
+            return "\n".join([*lines, str(inner.get("tail_content") or "")]).strip()
+        if kind == "location":
+            return f"[位置]{inner['name']}"
+        need(kind in ("image", "voice", "video", "file"), 40008, kind)
+        return f"[{self._account.media.get(str(inner.get('media_id', ''))).name}]"
+
+    def _state(self, body: Body) -> Body:
+        state, servicer = self._account.states.get(self._customer(body), (UNTREATED, ""))
+        return fine(service_state=state, servicer_userid=servicer)
+
+    def _trans(self, body: Body) -> Body:
+        user, state = self._customer(body), number(body.get("service_state"), "service_state")
+        servicer = str(body.get("servicer_userid") or "")
+        need(0 <= state <= 4 and (state != HUMAN or servicer), 40058, "service_state")
+        self._account.states[user] = (state, servicer if state == HUMAN else "")
+        return fine(msg_code=secrets.token_hex(16))
+
+    def _contact(self, body: Body) -> Body:
+        need(body.get("open_kfid") == self._account.open_kfid, 95000)
+        url = f"https://work.weixin.qq.com/kf/kfc{secrets.token_hex(8)}"
+        self._account.links[url] = str(body.get("scene") or "")
+        return fine(url=url)
+
+    def _customer(self, body: Body) -> str:
+        need(body.get("open_kfid") == self._account.open_kfid, 95000)
+        user = str(body.get("external_userid") or "")
+        if user not in self._account.states:
+            raise PlatformError(40096)
+        return user

@@ -1,0 +1,223 @@
+"""The page on which one is anybody: what each user sees, words to type, buttons to press, faults to switch.
+
+It is for one person on this machine. A request from another page in the same browser is refused: it cannot set the
+header, and a name that somebody points at 127.0.0.1 is not the host we serve.
+"""
+
+import base64
+import binascii
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from bot.platform.aibot import CHANNEL as BOT
+from bot.platform.cards import keys_of, menus_of
+from bot.platform.corp_app import CHANNEL as APP
+from bot.platform.handed import CALLBACKS, facts
+from bot.platform.kf import CHANNEL as KF
+from bot.platform.official import CHANNEL as MP
+from bot.platform.world import Body, Bubble
+
+if TYPE_CHECKING:
+    from bot.platform.server import Platform
+
+STATIC = Path(__file__).parent / "static"
+HEADER = "X-Platform"
+WAIT = 25.0  # seconds that a page waits for news
+SHOWN = 500  # bubbles
+POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
+
+
+class Page:
+    """Routes of the page."""
+
+    def __init__(self, platform: "Platform") -> None:
+        self._p = platform
+        self._acts: dict[str, Callable[[Body], Awaitable[object]]] = {
+            "say": self._say,
+            "photo": self._photo,
+            "pin": self._pin,
+            "click": self._click,
+            "choose": self._choose,
+            "group": self._group,
+            "arrive": self._arrive,
+            "callback": self._callback,
+            "fault": self._fault,
+        }
+
+    def routes(self) -> list[web.AbstractRouteDef]:
+        """The page, its files, its news, its deeds."""
+        return [
+            web.get("/", self._index),
+            web.static("/page/static", STATIC),
+            web.get("/page/news", self._news),
+            web.post("/page/act", self._act),
+        ]
+
+    async def _index(self, _request: web.Request) -> web.FileResponse:
+        return web.FileResponse(STATIC / "page.html", headers={"Content-Security-Policy": POLICY})
+
+    async def _news(self, request: web.Request) -> web.Response:
+        """Everything, once something is newer than `after`, or after a while."""
+        self._guard(request)
+        after = request.query.get("after", "")
+        if after == str(self._p.world.version):
+            version = self._p.world.version
+            try:
+                await self._p.until(lambda: self._p.world.version != version, WAIT)
+            except TimeoutError:
+                return web.Response(status=204)
+        return web.json_response(self._state())
+
+    async def _act(self, request: web.Request) -> web.Response:
+        self._guard(request)
+        body = await request.json()
+        act = self._acts.get(str(body.get("do")))
+        if act is None:
+            return web.json_response({"error": "没有这个动作"}, status=400)
+        try:
+            await act(body)
+        except (ValueError, KeyError, TypeError, binascii.Error) as error:
+            return web.json_response({"error": str(error)}, status=400)
+        finally:
+            self._p.world.touch()
+        return web.json_response({})
+
+    def _guard(self, request: web.Request) -> None:
+        if request.headers.get(HEADER) != "1" or request.host != self._p.base.removeprefix("http://"):
+            raise web.HTTPForbidden
+
+    # --- what is seen -----------------------------------------------------------------------------------------------
+
+    def _state(self) -> Body:
+        world = self._p.world
+        pushes = [
+            {"url": push.url, "statuses": push.statuses, "done": push.done} for push in self._p.pushes[-20:][::-1]
+        ]
+        return {
+            "version": world.version,
+            "bot": self._p.bot.name,
+            "connected": self._p.bot.connected,
+            "groups": [vars(group) for group in world.groups.values()],
+            "bubbles": [self._told(number, bubble) for number, bubble in enumerate(world.bubbles)][-SHOWN:],
+            "pushes": pushes,
+            "calls": [{"path": call.path, "code": call.code} for call in self._p.calls[-20:][::-1]],
+            "complaints": self._p.complaints[-20:],
+            "callbacks": {name: getattr(self._p, account).callback for name, account in CALLBACKS.items()},
+            "accounts": facts(self._p),
+            "down": self._p.faults.down,
+            "untrusted": self._p.faults.untrusted,
+        }
+
+    def _told(self, number: int, bubble: Bubble) -> Body:
+        faces = {user: _face(card) for user, card in bubble.views.items()}
+        menu = bubble.body.get("msgmenu", {}).get("list", []) if bubble.kind == "msgmenu" else []
+        return {
+            "number": number, "at": bubble.at.isoformat(), "channel": bubble.channel, "chat": bubble.chat,
+            "by": bubble.by, "kind": bubble.kind, "text": bubble.text, "quote": bubble.quote,
+            "finished": bubble.finished, "recalled": bubble.recalled,
+            "card": _face(bubble.card) if bubble.card else None, "faces": faces,
+            "menu": [[item["click"]["id"], item["click"]["content"]] for item in menu if item.get("type") == "click"],
+        }  # fmt: skip
+
+    # --- what is done -----------------------------------------------------------------------------------------------
+
+    async def _say(self, body: Body) -> None:
+        user, text = _named(body), str(body["text"])
+        quoted = self._bubble(body["quote"]) if body.get("quote") is not None else None
+        if body["channel"] == BOT:
+            await self._p.bot.say(body.get("chat") or None, user, text, quote=quoted)
+        else:
+            await self._account(body).say(user, text)
+
+    async def _photo(self, body: Body) -> None:
+        data = base64.b64decode(body["data"], validate=True)
+        if body["channel"] == BOT:
+            await self._p.bot.photo(body.get("chat") or None, _named(body), data, str(body.get("text") or ""))
+        else:
+            await self._account(body).photo(_named(body), data)
+
+    async def _pin(self, body: Body) -> None:
+        if body["channel"] == BOT:
+            raise ValueError("智能机器人收不到位置")
+        await self._account(body).location(
+            _named(body), float(body["lat"]), float(body["lon"]), str(body.get("name") or "")
+        )
+
+    async def _click(self, body: Body) -> None:
+        await self._p.click(self._bubble(body["number"]), _named(body), str(body["key"]), chosen=body.get("chosen"))
+
+    async def _choose(self, body: Body) -> None:
+        await self._p.kf.choose(self._bubble(body["number"]), _named(body), str(body["key"]))
+
+    async def _group(self, body: Body) -> None:
+        members = [str(user).strip() for user in body["members"] if str(user).strip()]
+        if not members or not str(body["name"]).strip():
+            raise ValueError("群要有名字和成员")
+        self._p.group(str(body["name"]).strip(), *members)
+
+    async def _arrive(self, body: Body) -> None:
+        """She opens the chat: follows, scans, or enters. scene: what the QR code carries."""
+        user, scene = _named(body), str(body.get("scene") or "")
+        if body["channel"] == MP:
+            await (self._p.mp.scan(user, scene) if scene else self._p.mp.follow(user))
+        elif body["channel"] == KF:
+            await self._p.kf.enter(user, f"https://work.weixin.qq.com/kf/page?scene_param={scene}")
+        elif body["channel"] == APP:
+            await self._p.app.event(user, "enter_agent", EventKey="")
+        else:
+            await self._p.bot.enter(user)
+
+    async def _callback(self, body: Body) -> None:
+        """Enter an address on the admin's page; it must answer the check."""
+        account = getattr(self._p, CALLBACKS[str(body["channel"])])
+        before, account.callback = account.callback, str(body["url"]).strip()
+        if account.callback and not await account.verify():
+            account.callback = before
+            raise ValueError("回调地址验证失败：没有在规定时间内原样返回")
+
+    async def _fault(self, body: Body) -> None:
+        kind = str(body["kind"])
+        if kind == "down":
+            await self._p.down()
+        elif kind == "up":
+            self._p.up()
+            self._p.faults.clear()
+        elif kind == "revoke":
+            self._p.tokens.revoke()
+        elif kind == "untrusted":
+            self._p.faults.untrusted = True
+        elif kind == "freeze":
+            self._p.bot.freeze()
+        elif kind == "cut":
+            await self._p.bot.cut()
+        elif kind == "again" and self._p.pushes:
+            await self._p.again(self._p.pushes[-1])
+
+    def _account(self, body: Body) -> Any:
+        return getattr(self._p, CALLBACKS[str(body["channel"])])
+
+    def _bubble(self, number: Any) -> Bubble:
+        return self._p.world.bubbles[int(number)]
+
+
+def _named(body: Body) -> str:
+    user = str(body.get("user") or "").strip()
+    if not user:
+        raise ValueError("先选一个人")
+    return user
+
+
+def _face(card: Body) -> Body:
+    title, quote = card.get("main_title") or {}, card.get("quote_area") or {}
+    return {
+        "title": title.get("title", ""), "desc": title.get("desc", ""), "sub": card.get("sub_title_text", ""),
+        "quote": quote.get("quote_text", ""), "disabled": bool(card.get("disabled")),
+        "rows": [[row.get("keyname", ""), row.get("value", "")] for row in card.get("horizontal_content_list", [])],
+        "buttons": [] if card.get("disabled") else [[key, words] for key, words in keys_of(card).items()],
+        "faded": [button["text"] for button in card.get("button_list", []) if card.get("disabled")][:1],
+        "menus": {question: sorted(options) for question, options in menus_of(card).items()},
+        "url": (card.get("card_action") or {}).get("url", ""),
+    }  # fmt: skip

@@ -1,0 +1,57 @@
+"""Settings of 微信客服 (WeChat customer service), under LINSHENG_WECOM_KF__."""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field, SecretStr, field_validator
+
+NEEDED = ("corp_id", "secret", "token", "aes_key", "accounts")
+
+
+class WecomKfSettings(BaseModel):
+    """微信客服. The channel is on when the five settings without a default are set.
+
+    accounts: open_kfid of the 客服账号 that the bot answers for; proactive messages to somebody who is on none of them
+    yet go by the first. human: where somebody goes who wants a human: to one of `servicers` (企业微信 user ids of
+    接待人员), to the queue (待接入池), or nowhere (the staff are alerted all the same).
+    """
+
+    corp_id: str | None = None
+    secret: SecretStr | None = None
+    token: SecretStr | None = None
+    aes_key: SecretStr | None = None
+    accounts: tuple[str, ...] = ()
+    human: Literal["off", "queue", "servicer"] = "off"
+    servicers: tuple[str, ...] = ()
+    api_base: str = "https://qyapi.weixin.qq.com"
+    rate: float = Field(default=20.0, gt=0, description="messages a second towards the platform")
+    poll_seconds: float = Field(default=2.0, gt=0, le=60, description="between two looks whether a callback was told")
+    # Callbacks may have been lost while no process was there. Without a callback's token the platform limits sync_msg.
+    sweep_seconds: float = Field(default=600.0, ge=60, description="then it is asked without a callback too")
+    # No page says with which code the platform answers a msgid that it has seen: a repeat, so the message is there.
+    repeat_codes: frozenset[int] = frozenset({95011})
+
+    @field_validator("aes_key")
+    @classmethod
+    def _length(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) != 43:
+            raise ValueError("an EncodingAESKey has 43 characters")
+        return value
+
+    @field_validator("accounts")
+    @classmethod
+    def _ids(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(0 < len(one) <= 64 and one.isascii() and one.isprintable() for one in value):
+            raise ValueError("each is an open_kfid, such as wkAJ2GCAAAZSfhHCt7IFSvLKtMPxyJTw")
+        return value
+
+    @property
+    def missing(self) -> list[str]:
+        """Names of the settings that are not there yet."""
+        return [name for name in NEEDED if not getattr(self, name)] + (
+            ["servicers"] if self.human == "servicer" and not self.servicers else []
+        )
+
+    @property
+    def enabled(self) -> bool:
+        """All that the channel needs is there."""
+        return not self.missing

@@ -1,0 +1,148 @@
+"""Orders of 居民上报: a matter for certain, told by way of a product that answers the resident itself.
+
+The product's workers go on with their order there, and that moves its ticket here: the platform has checked who they
+are, and it is the platform that says so. What a channel hands over stands in `Incoming.platform`, which nobody can
+write into from outside: `order` is `new` (with `grid`, `grid_name`, `urgent`), `more` (files of it) or `step` (with
+`step`, `by`, `to`). Platform pages 93513-93519.
+"""
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from handlers import dispatch
+from handlers.assembly import in_window, rank, same_matter
+from handlers.context import Context
+from handlers.dispatch import Assigned
+from handlers.feedback import give_back
+from handlers.matters import attach, keep, open_ticket
+from handlers.place import locate
+from handlers.router import Router
+from handlers.standing import standing
+from handlers.suggest import suggest
+from handlers.texts import word
+from handlers.town import Town
+from handlers.workflow import Actor, may, move, record
+from models.chat import Chat, ChatKind
+from models.ticket import Status, Ticket, TicketMessage
+
+orders = Router("orders")
+ORDER, NEW, STEP = "order", "new", "step"
+KNOWN = "known"  # and no silence, of which a share is looked at to learn from
+STAFF = ("resident_report", "wecom_app", "wecom_bot")  # one corporation: a worker has the same user id on all of them
+ENDS = {"accepted": Status.ACCEPTED, "done": Status.RESOLVED, "refused": Status.DISMISSED}
+NEWS = {"accepted": "accepted", "done": "resolved", "refused": "dismissed"}
+
+
+@orders.on(lambda ctx: ctx.message.platform.get(ORDER) == NEW)
+def ordered(ctx: Context) -> str:
+    """What a resident reported: a ticket, or one more who tells of a matter that is there. Nobody is answered."""
+    if _ticket(ctx) is not None or _told_before(ctx):
+        return KNOWN  # read again, long after the inbox has forgotten it
+    m = ctx.message
+    # A direct chat, in the order's grid: what was told there is nobody else's business.
+    grid = grid_of(ctx.town, m.platform.get("grid", ""), m.platform.get("grid_name", ""))
+    ctx.chat = Chat(channel=m.channel, code=m.chat, kind=ChatKind.DIRECT, grid=grid)
+    matter = ctx.understanding.matters[0]
+    placement = locate(ctx.town, ctx.where())
+    ranked = rank(ctx, matter, placement)
+    found = same_matter(ctx, matter, ranked)
+    if found is None:
+        urgent = "urgent" in m.platform or ctx.is_urgent(matter)
+        sensitive = ctx.is_sensitive(matter)
+        ticket = open_ticket(ctx, matter, placement, [], quiet=False, urgent=urgent, sensitive=sensitive)
+        suggest(ctx, ticket, [linked for linked in ranked if in_window(ctx.decisions, ctx, linked.ticket)])
+        return "report"
+    ticket = found.ticket
+    if ticket.status == Status.RESOLVED and ticket.resolved_at is not None and m.sent_at > ticket.resolved_at:
+        give_back(ctx, ticket, placement)
+        return "refuse"
+    attach(ctx, ticket, "join", placement)
+    ticket.quiet = False  # two say so
+    ctx.session.add(ticket)
+    return "join"
+
+
+@orders.on(lambda ctx: ctx.message.platform.get(ORDER) == "more")
+def more(ctx: Context) -> str:
+    """Files of an order that came as a message of their own."""
+    ticket = _ticket(ctx)
+    return KNOWN if ticket is None or not keep(ctx, ticket, ctx.message, "detail") else "detail"
+
+
+@orders.on(lambda ctx: ctx.message.platform.get(ORDER) == STEP)
+def stepped(ctx: Context) -> str:
+    """A step of the product's workers: a line of the ticket's history, and its next status where that may follow.
+
+    Of a ticket that the order only joined it is a note: others told of that matter, and it is not the product's to end.
+    """
+    told, step = ctx.message, ctx.message.platform.get(STEP, "")
+    first = _ticket(ctx)
+    if first is None or not keep(ctx, first, told, "step"):
+        return KNOWN
+    ticket = standing(ctx.session, first)
+    by = told.platform.get("by", "")
+    person = _person(ctx, by)
+    who = person or f"{told.channel}:{by or 'staff'}"
+    own = (ticket.channel, ticket.chat) == (told.channel, told.chat)
+    to = ENDS.get(step)
+    if own and to is not None and may(ticket, to, Actor.WORKER):
+        move(ctx.session, ticket, to, Actor.WORKER, who, ctx.now, note=told.text)
+        # Who takes it in the product and is nobody's here cannot be reminded of it: then it stays with ours.
+        if ticket.worker != person and (person is not None or to != Status.ACCEPTED):
+            ctx.alert_worker(ticket, "alert_taken", "by way of the order")
+        ticket.worker = person or ticket.worker
+        ticket.quiet = False
+        ctx.session.add(ticket)
+        ctx.tell_supporters(ticket, NEWS[step])
+        return "work"
+    note = f"{word('channel_resident_report')}{word(f'order_{step}')} {told.text}".strip()
+    record(ctx.session, ticket, "note", who, ctx.now, note)
+    if own and step in ("assigned", "passed"):
+        _hand_on(ctx, ticket, _person(ctx, told.platform.get("to", "")))
+    return "work"
+
+
+def _hand_on(ctx: Context, ticket: Ticket, to: str | None) -> None:
+    """The product gave it to one of ours who may act on it."""
+    if to is None or to == ticket.worker or not may(ticket, Status.ASSIGNED, Actor.SYSTEM):
+        return
+    if dispatch.may_act(ctx.town, to, ticket.grid, ticket.worker, ticket.category):
+        ctx.alert_worker(ticket, "alert_taken", "handed on")
+        ctx.assign(ticket, Assigned(to, "order"), name="alert_transferred")
+
+
+def _ticket(ctx: Context) -> Ticket | None:
+    """The ticket that the order became, or joined."""
+    m = ctx.message
+    mine = sa.select(col(TicketMessage.ticket)).where(
+        col(TicketMessage.channel) == m.channel, col(TicketMessage.chat) == m.chat,
+        col(TicketMessage.role).in_(("report", "join", "refuse")),
+    )  # fmt: skip
+    found = ctx.session.scalars(mine.order_by(col(TicketMessage.id)).limit(1)).first()
+    return ctx.session.get(Ticket, found) if found is not None else None
+
+
+def _told_before(ctx: Context) -> bool:
+    """Its ticket is there, and the one who told of it had her data deleted: only the message's id is left."""
+    m = ctx.message
+    same = sa.select(col(TicketMessage.id)).where(
+        col(TicketMessage.channel) == m.channel, col(TicketMessage.message) == m.id
+    )
+    return ctx.session.scalars(same.limit(1)).first() is not None
+
+
+def grid_of(town: Town, code: str, name: str) -> str | None:
+    """The town's grid for one of the product's: by its code, else by a name that only one grid has."""
+    if code in town.grids:
+        return code
+    named = [grid.code for grid in town.grids.values() if name and grid.name == name]
+    return named[0] if len(named) == 1 else None
+
+
+def _person(ctx: Context, user: str) -> str | None:
+    """Whose user id of the corporation that is, if she has a duty here."""
+    for channel in STAFF if user else ():
+        person = ctx.town.identities.get((channel, user))
+        if person is not None and ctx.town.duties.get(person):
+            return person
+    return None

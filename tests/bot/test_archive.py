@@ -1,0 +1,444 @@
+"""The message archive: what its records say, that nothing is read twice or lost, and where the answers go."""
+
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlmodel import Session, col
+from structlog.testing import capture_logs
+
+from bot.channels.archive import NAME, Archive
+from bot.channels.archive import reader as reading
+from bot.channels.archive.reader import Reader, Tally, TooLarge
+from bot.channels.archive.records import read
+from bot.channels.base import SendFailed
+from bot.channels.security import Refused
+from bot.sender import Sender
+from config.side_channels import ArchiveSettings
+from models import inbox, outbox
+from models.chat import Chat, ChatKind
+from models.database import Database
+from models.inbox import Inbox
+from models.mark import TOWN, Mark, bump
+from models.message import Incoming, Kind, Outgoing
+from models.outbox import DEAD, SENT, Outbox
+from models.person import Identity, Person
+from tests.conftest import START, HandClock
+from tests.onebot.fake import so
+
+ROOM = "wrAQ01"
+MS = int(START.timestamp() * 1000)
+
+
+def record(number: int = 1, text: str = "3栋楼道灯坏了", **more: Any) -> dict[str, Any]:
+    """What DecryptData gives (91774)."""
+    told = {
+        "msgid": f"CAQQ{number}_external", "action": "send", "from": "wm-chunya", "tolist": ["wm-2"], "roomid": ROOM,
+        "msgtime": MS + number * 1000, "msgtype": "text", "text": {"content": text},
+    }  # fmt: skip
+    return told | more
+
+
+def line(told: object) -> bytes:
+    return json.dumps(told, ensure_ascii=False).encode() + b"\n"
+
+
+def lines(first: int, last: int) -> bytes:
+    return b"".join(line(record(number, f"第{number}句")) for number in range(first, last + 1))
+
+
+def name_room(db: Database, code: str = ROOM, grid: str | None = None) -> None:
+    def write(session: Session) -> None:
+        session.add(Chat(channel=NAME, code=code, kind=ChatKind.GROUP, grid=grid, name="柳岸花园南区邻里群"))
+        bump(session, TOWN)
+
+    db.tx(write)
+
+
+def kept(db: Database) -> list[Incoming]:
+    rows = db.tx(lambda session: session.scalars(sa.select(Inbox).order_by(col(Inbox.id))).all())
+    return [inbox.read(row) for row in rows]
+
+
+def texts(db: Database) -> list[str]:
+    return [message.text for message in kept(db)]
+
+
+@pytest.fixture
+def reader(db: Database, clock: HandClock) -> Reader:
+    name_room(db)
+    return Reader(db, clock, batch=3)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "2026-03-02.jsonl"
+
+
+# ---- what a record says
+
+
+def test_a_text() -> None:
+    message = read(record())
+    assert message is not None
+    assert (message.id, message.channel, message.chat, message.sender) == ("CAQQ1_external", NAME, ROOM, "wm-chunya")
+    assert (message.text, message.kind, message.direct, message.to_bot) == ("3栋楼道灯坏了", Kind.TEXT, False, False)
+    assert message.sent_at == START + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "expected"),
+    [
+        ("image", {"sdkfileid": "f" * 900, "md5sum": "x"}, {"kind": Kind.IMAGE, "platform": {"sdkfileid": "f" * 900}}),
+        ("voice", {"sdkfileid": "f", "play_length": 3}, {"kind": Kind.VOICE}),
+        ("video", {"sdkfileid": "f"}, {"kind": Kind.VIDEO}),
+        ("file", {"sdkfileid": "f", "filename": "a.pdf"}, {"kind": Kind.FILE}),
+        ("link", {"title": "停水通知", "description": "", "link_url": "https://a"}, {"text": "停水通知\nhttps://a"}),
+        ("location", {"longitude": 121.4737, "latitude": 31.2304, "title": "南区", "address": "1号"},
+         {"kind": Kind.LOCATION, "label": "南区 1号"}),
+        ("mixed", {"item": [{"type": "text", "content": '{"content":"灯坏了"}'}, {"type": "image", "content": "{}"}]},
+         {"text": "灯坏了", "kind": Kind.TEXT}),
+        ("chatrecord",
+         {"title": "群聊", "item": [
+             {"type": "ChatRecordText", "msgtime": 1772409600, "content": '{"content":"楼上漏水"}'},
+             {"type": "ChatRecordImage", "msgtime": 1772409600, "content": "{}"}]},
+         {"kind": Kind.CARD, "words": "楼上漏水"}),
+    ],
+)  # fmt: skip
+def test_other_kinds(kind: str, body: dict[str, Any], expected: dict[str, Any]) -> None:
+    message = read(record() | {"msgtype": kind, kind: body})
+    assert message is not None
+    assert {name: getattr(message, name) for name in expected} == expected
+
+
+def test_a_recall() -> None:
+    message = read(record(2, action="recall", msgtype="revoke", revoke={"pre_msgid": "CAQQ1_external"}))
+    assert message is not None
+    assert (message.kind, message.recalls, message.sender) == (Kind.RECALL, "CAQQ1_external", "wm-chunya")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        record(roomid=""),
+        {"msgid": "1", "action": "switch", "time": MS, "user": "x"},
+        record() | {"from": "wbRobot"},
+        record(text=" "),
+        record(msgtype="agree", agree={"userid": "x"}),
+        record(msgtype="emotion", emotion={"type": 1}),
+    ],
+)
+def test_what_is_none_of_our_business(told: dict[str, Any]) -> None:
+    assert read(told) is None
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        record(msgtime="soon"),
+        record(msgtime=10**18),
+        record(msgid=""),
+        record(msgid="x" * 129),
+        record() | {"from": ""},
+        record(msgtype="location", location={"longitude": "east"}),
+        record(msgtype="chatrecord", chatrecord={"item": [{"type": "ChatRecordText", "content": "{"}]}),
+        record(action="recall", msgtype="revoke", revoke={}),
+        {"roomid": ROOM},
+        [],
+        7,
+    ],
+)
+def test_what_is_malformed(told: Any) -> None:
+    with pytest.raises(Refused):
+        read(told)
+
+
+# ---- a file
+
+
+def test_in_order_once_and_on_from_where_it_ended(reader: Reader, db: Database, file: Path) -> None:
+    file.write_bytes(lines(1, 7))
+    assert reader.path(file) == Tally(new=7)
+    assert reader.path(file) == Tally()
+    with file.open("ab") as opened:
+        opened.write(lines(8, 9))
+    assert reader.path(file) == Tally(new=2)
+    assert texts(db) == [f"第{number}句" for number in range(1, 10)]
+
+
+def test_a_line_without_its_end_waits(reader: Reader, db: Database, file: Path) -> None:
+    whole = lines(1, 2)
+    file.write_bytes(whole[:-1])
+    first = reader.path(file)
+    assert (first.new, first.left) == (1, len(line(record(2, "第2句"))) - 1)
+    file.write_bytes(whole)
+    assert reader.path(file) == Tally(new=1)
+    assert texts(db) == ["第1句", "第2句"]
+
+
+def test_a_first_line_without_its_end_waits(reader: Reader, db: Database, file: Path) -> None:
+    file.write_bytes(lines(1, 1)[:-1])
+    assert reader.path(file).new == 0
+    file.write_bytes(lines(1, 2))
+    assert reader.path(file) == Tally(new=2)
+
+
+def test_broken_lines_stop_nothing_and_are_named_without_their_words(
+    reader: Reader, db: Database, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "LINE_BYTES", 400)
+    bad = [
+        b"{\n", b"\xff\xfe\n", b"[" * 300 + b"\n", line({"roomid": ROOM, "text": "秘密"}),
+        line(record(9, "秘密" * 200)), b"\n",
+    ]  # fmt: skip
+    file.write_bytes(lines(1, 1) + b"".join(bad) + lines(2, 2))
+    with capture_logs() as logs:
+        tally = reader.path(file)
+    assert (tally.new, tally.broken) == (2, 5)
+    assert texts(db) == ["第1句", "第2句"]
+    refused = [entry for entry in logs if entry["event"] == "archive.refused"]
+    assert next(entry["byte"] for entry in refused) == len(lines(1, 1))
+    assert "秘密" not in str(logs)
+
+
+def test_nul_and_a_byte_order_mark(reader: Reader, db: Database, file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbf" + line(record(1, "灯\x00坏了")))
+    assert reader.path(file) == Tally(new=1)
+    assert texts(db) == ["灯坏了"]
+
+
+def test_a_renamed_and_an_exported_again_file_tell_nothing_twice(reader: Reader, db: Database, file: Path) -> None:
+    file.write_bytes(lines(1, 4))
+    reader.path(file)
+    assert reader.path(file.rename(file.with_name("other.jsonl"))) == Tally(known=4)
+    file.write_bytes(lines(3, 6))
+    assert reader.path(file) == Tally(new=2, known=2)
+    assert len(texts(db)) == 6
+
+
+def test_a_file_that_was_replaced_is_read_anew(reader: Reader, db: Database, file: Path) -> None:
+    file.write_bytes(lines(1, 5))
+    reader.path(file)
+    file.write_bytes(lines(1, 1) + lines(7, 7))
+    assert reader.path(file) == Tally(new=1, known=1)
+    file.write_bytes(lines(1, 1) + line(record(8, "八" * 50)) + lines(9, 12))
+    assert reader.path(file).new == 5
+    assert len(texts(db)) == 11
+
+
+def test_a_crash_in_the_middle_loses_and_doubles_nothing(
+    reader: Reader, db: Database, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_bytes(lines(1, 8))
+    real, turns = reading._advance, iter((False, True))
+
+    def dies(session: Session, part: Any) -> None:
+        real(session, part)
+        session.flush()
+        if next(turns, False):
+            raise KeyboardInterrupt  # after the rows and the cursor were written, before the commit
+
+    monkeypatch.setattr(reading, "_advance", dies)
+    with pytest.raises(KeyboardInterrupt):
+        reader.path(file)
+    assert len(texts(db)) == 3
+    monkeypatch.setattr(reading, "_advance", real)
+    assert reader.path(file) == Tally(new=5)
+    assert texts(db) == [f"第{number}句" for number in range(1, 9)]
+
+
+def test_several_readers_of_one_file(reader: Reader, db: Database, clock: HandClock, file: Path) -> None:
+    file.write_bytes(lines(1, 60))
+    tallies: list[Tally] = []
+
+    def run() -> None:
+        tallies.append(Reader(db, clock, batch=2).path(file))
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(tally.new for tally in tallies) == 60
+    assert sum(tally.known for tally in tallies) == 0
+    assert texts(db) == [f"第{number}句" for number in range(1, 61)]
+
+
+def test_other_rooms_and_old_records_are_left_alone(reader: Reader, db: Database, file: Path, clock: HandClock) -> None:
+    clock.forward(days=7, seconds=5)
+    fresh = record(2, msgtime=MS + 86_400_000)
+    file.write_bytes(line(record(1)) + line(fresh) + line(fresh | {"roomid": "wrElse", "msgid": "x"}))
+    assert reader.path(file) == Tally(new=1, old=1, elsewhere=1)
+    assert [message.chat for message in kept(db)] == [ROOM]
+
+
+def test_a_folder_by_name(reader: Reader, db: Database, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "b.jsonl").write_bytes(lines(3, 4))
+    (folder / "a.jsonl").write_bytes(lines(1, 2))
+    (folder / "a.jsonl.part").write_bytes(lines(5, 6))
+    (folder / "c.jsonl").mkdir()
+    assert reader.path(folder) == Tally(new=4)
+    assert texts(db) == ["第1句", "第2句", "第3句", "第4句"]
+
+
+def test_a_file_too_large_for_a_cursor(reader: Reader, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "FILE_BYTES", 100)
+    file.write_bytes(lines(1, 2))
+    with pytest.raises(TooLarge, match="split"):
+        reader.path(file)
+
+
+def test_cursors_fit_their_column(reader: Reader, db: Database, file: Path) -> None:
+    file.write_bytes(lines(1, 1))
+    reader.path(file)
+    names = db.tx(lambda session: session.scalars(sa.select(col(Mark.name))).all())
+    assert max(map(len, names)) <= 32
+
+
+# ---- watching
+
+
+async def test_the_folder_is_watched(db: Database, clock: HandClock, tmp_path: Path) -> None:
+    name_room(db)
+    woken: list[int] = []
+    settings = ArchiveSettings.model_validate({"folder": tmp_path})
+    channel = Archive(settings, db, clock, wake=lambda: woken.append(1))
+    (tmp_path / "a.jsonl").write_bytes(lines(1, 2))
+    assert [await channel.look(tmp_path), await channel.look(tmp_path)] == [2, 0]
+    with (tmp_path / "a.jsonl").open("ab") as opened:
+        opened.write(lines(3, 3))
+    await channel.start()
+    await so(lambda: bool(woken))
+    await channel.stop()
+    assert texts(db) == ["第1句", "第2句", "第3句"]
+
+
+async def test_a_folder_that_is_away_is_looked_for_again(sqlite_db: Database, clock: HandClock, tmp_path: Path) -> None:
+    name_room(sqlite_db)
+    settings = ArchiveSettings.model_validate({"folder": tmp_path / "later", "poll_seconds": 0.01})
+    woken: list[int] = []
+    channel = Archive(settings, sqlite_db, clock, wake=lambda: woken.append(1))
+    await channel.start()
+    (tmp_path / "later").mkdir()
+    (tmp_path / "later" / "a.jsonl").write_bytes(lines(1, 1))
+    await so(lambda: bool(woken))
+    await channel.stop()
+    assert texts(sqlite_db) == ["第1句"]
+
+
+# ---- answers
+
+
+def town_room(db: Database) -> None:
+    name_room(db, grid="QX-01-01-01")
+
+
+def out(text: str = "收到，已登记 LS00001", *, chat: str = ROOM, **more: Any) -> Outgoing:
+    return Outgoing(channel=NAME, chat=chat, text=text, trigger="CAQQ1_external", **more)
+
+
+def waiting(db: Database, channel: str) -> list[Outgoing]:
+    theirs = sa.select(Outbox).where(col(Outbox.channel) == channel).order_by(col(Outbox.id))
+    rows = db.tx(lambda session: session.scalars(theirs).all())
+    return [outbox.read(row) for row in rows]
+
+
+def channel(db: Database, clock: HandClock, **more: object) -> Archive:
+    return Archive(ArchiveSettings.model_validate({"on": True, **more}), db, clock)
+
+
+async def test_an_answer_goes_to_the_leader_of_the_group(town_db: Database, clock: HandClock) -> None:
+    town_room(town_db)
+    archive = channel(town_db, clock)
+    for _ in range(2):  # a second try of the same row
+        assert await archive.send(out(ticket=1), "k1") == ""
+    (carried,) = waiting(town_db, "web")
+    assert carried.chat == "d-l01"
+    assert carried.text == "请帮忙转到“柳岸花园南区邻里群”：\n收到，已登记 LS00001"
+    assert (carried.ticket, carried.trigger) == (1, None)
+
+
+async def test_who_is_away_is_not_asked(town_db: Database, clock: HandClock) -> None:
+    town_room(town_db)
+
+    def away(session: Session) -> None:
+        leader = session.scalars(sa.select(col(Identity.person)).where(col(Identity.user) == "l01")).one()
+        person = session.scalars(sa.select(Person).where(col(Person.code) == leader)).one()
+        person.away_until = clock() + timedelta(days=1)
+        session.add(person)
+        bump(session, TOWN)
+
+    town_db.tx(away)
+    await channel(town_db, clock).send(out(), "k1")
+    assert [one.chat for one in waiting(town_db, "web")] == ["d-w01"]
+
+
+async def test_only_by_the_carrier_that_is_set(town_db: Database, clock: HandClock) -> None:
+    town_room(town_db)
+    sender = Sender(town_db, {NAME: channel(town_db, clock, carrier="wecom_app")}, clock)
+    town_db.tx(lambda session: outbox.put(session, [("k1", out())], clock()))
+    await sender.step()
+    (row,) = town_db.tx(lambda session: session.scalars(sa.select(Outbox)).all())
+    assert (row.outcome, row.error) == (DEAD, "nobody can be asked to pass it on")
+
+
+async def test_a_group_notice_task_is_the_carriers(town_db: Database, clock: HandClock) -> None:
+    town_room(town_db)
+    await channel(town_db, clock, answers="notice", carrier="wecom_app").send(out(), "k1")
+    (carried,) = waiting(town_db, "wecom_app")
+    assert (carried.chat, carried.text, carried.trigger) == (ROOM, "收到，已登记 LS00001", None)
+    with pytest.raises(SendFailed, match="carrier") as failed:
+        await channel(town_db, clock, answers="notice").send(out(), "k2")
+    assert failed.value.final
+
+
+async def test_answers_can_be_dropped_but_no_persons_message(town_db: Database, clock: HandClock) -> None:
+    town_room(town_db)
+
+    def link(session: Session) -> None:
+        worker = session.scalars(sa.select(Identity).where(col(Identity.user) == "w01")).one()
+        session.add(Identity(person=worker.person, channel=NAME, user="XiaoGu"))
+        bump(session, TOWN)
+
+    town_db.tx(link)
+    archive = channel(town_db, clock, answers="none")
+    await archive.send(out(), "k1")
+    assert waiting(town_db, "web") == []
+    await archive.send(out("【新任务】", chat="XiaoGu"), "k2")
+    assert [(one.chat, one.text) for one in waiting(town_db, "web")] == [("d-w01", "【新任务】")]
+    with pytest.raises(SendFailed, match="no other channel"):
+        await archive.send(out("私下", chat="wm-stranger"), "k3")
+
+
+async def test_rows_are_done_once_they_are_handed_on(town_db: Database, clock: HandClock) -> None:
+    town_room(town_db)
+    town_db.tx(lambda session: outbox.put(session, [("k1", out())], clock()))
+    while await Sender(town_db, {NAME: channel(town_db, clock)}, clock).step():
+        pass
+    rows = town_db.tx(lambda session: session.scalars(sa.select(Outbox).order_by(col(Outbox.id))).all())
+    assert [(row.channel, row.outcome, row.dedup_key) for row in rows] == [
+        (NAME, SENT, "k1"),
+        ("web", "", "k1>carried"),
+    ]
+
+
+def test_our_own_words_posted_by_the_leader_are_not_heard(
+    reader: Reader, db: Database, file: Path, clock: HandClock
+) -> None:
+    db.tx(lambda session: outbox.put(session, [("k1", out("收到，已登记 LS00001：灯坏了"))], clock()))
+    posted = record(1, "收到，已登记  LS00001：灯坏了\n") | {"from": "leader"}
+    file.write_bytes(line(posted) + line(record(2, "收到")))
+    assert reader.path(file) == Tally(new=1, silent=1)
+    assert texts(db) == ["收到"]
+
+
+def test_settings() -> None:
+    assert ArchiveSettings().enabled is False
+    assert ArchiveSettings.model_validate({"answers": "notice"}).missing == ["carrier"]
+    assert datetime.fromtimestamp(MS / 1000, UTC) == START

@@ -1,0 +1,1 @@
+"""The test platform at work: our adapters on one side, foreign software on the other."""

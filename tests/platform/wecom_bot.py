@@ -1,0 +1,106 @@
+"""The AI bot's channel alone, opposite the platform: a door to a real inbox, and no worker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from bot.channels.wecom_bot.channel import WecomBot
+from bot.channels.wecom_bot.letters import NAME
+from bot.channels.wecom_bot.socket import Pace
+from bot.ingest import Ingest
+from config.settings import WecomBotSettings
+from models import inbox, outbox
+from models.database import Database
+from models.inbox import Inbox
+from models.message import Incoming, Outgoing
+from models.outbox import Outbox
+from tests.platform.harness import TestPlatform
+
+PATIENT = Pace(ping=20.0, silence=60.0, ack=0.5, connect=1.0, first=0.02, most=0.1, refused=0.05, steady=60.0)
+QUICK = Pace(ping=0.1, silence=0.35, ack=0.5, connect=1.0, first=0.02, most=0.1, refused=0.05, steady=60.0)
+
+
+async def soon(condition: Callable[[], object], seconds: float = 5.0) -> None:
+    """Wait until it holds; real seconds."""
+    until = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < until
+        await asyncio.sleep(0.01)
+
+
+def settings(p: TestPlatform, **more: Any) -> WecomBotSettings:
+    """The bot of this platform, on a long connection where nothing else is said."""
+    told = {
+        "bot_id": p.bot.id, "secret": p.bot.secret, "token": p.bot.token, "aes_key": p.bot.aes_key, "name": p.bot.name,
+        "ws_url": p.ws_url, "response_url": f"{p.base}/cgi-bin/aibot/response", "media_hosts": (p.base,),
+        "standby_seconds": 0.05,
+    }  # fmt: skip
+    return WecomBotSettings.model_validate(told | more)
+
+
+def make(p: TestPlatform, db: Database, folder: Path, pace: Pace = PATIENT, **more: Any) -> WecomBot:
+    """The channel, not started."""
+    ingest = Ingest(db, clock=p.clock)
+    return WecomBot(settings(p, **more), db, ingest, folder / "media", clock=p.clock, pace=pace)
+
+
+@asynccontextmanager
+async def connected(
+    p: TestPlatform, db: Database, folder: Path, pace: Pace = PATIENT, **more: Any
+) -> AsyncIterator[WecomBot]:
+    """Started, and taken by the platform."""
+    bot = make(p, db, folder, pace, **more)
+    await bot.start()
+    try:
+        await soon(lambda: bot.ready)
+        yield bot
+    finally:
+        await bot.stop()
+
+
+@asynccontextmanager
+async def hooked(p: TestPlatform, db: Database, folder: Path, **more: Any) -> AsyncIterator[WecomBot]:
+    """The webhook mode, its address entered at the platform and checked."""
+    bot = make(p, db, folder, mode="webhook", **more)
+    app = web.Application()
+    app.add_routes(bot.routes())
+    server = TestServer(app)
+    await server.start_server()
+    await bot.start()
+    p.bot.callback = str(server.make_url(f"/callback/{NAME}"))
+    try:
+        assert await p.bot.verify()
+        yield bot
+    finally:
+        await bot.stop()
+        await server.close()
+
+
+def heard(db: Database) -> list[Incoming]:
+    """What is in the inbox, oldest first."""
+    rows = db.tx(lambda session: session.scalars(sa.select(Inbox).order_by(Inbox.id)).all())  # type: ignore[arg-type]
+    return [inbox.read(row) for row in rows]
+
+
+def put(db: Database, p: TestPlatform, chat: str, text: str, key: str = "k1", **more: Any) -> Outgoing:
+    """A row in the outbox; gives its message."""
+    out = Outgoing(channel=NAME, chat=chat, text=text, **more)
+    db.tx(lambda session: outbox.put(session, [(key, out)], p.clock()))
+    return out
+
+
+def row(db: Database, key: str = "k1") -> Outbox:
+    """That row as it is now."""
+    return db.tx(lambda session: session.scalars(sa.select(Outbox).where(Outbox.dedup_key == key)).one())  # type: ignore[arg-type]
+
+
+def handled(db: Database, p: TestPlatform, outcome: str = "report") -> None:
+    """As if the worker had dealt with all that is there."""
+    done = sa.update(Inbox).where(Inbox.finished_at.is_(None))  # type: ignore[union-attr]
+    db.tx(lambda session: session.connection().execute(done.values(finished_at=p.clock(), outcome=outcome)))

@@ -1,0 +1,115 @@
+"""A whole matter in a group that is only read: the records come in files, the answers go to the group's leader."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.channels.archive import NAME, Archive
+from config.side_channels import ArchiveSettings
+from tests.scenario.chat import Scene
+from tests.scenario.elsewhere import move, sent, work
+
+ROOM, FILE = "wrAQ01", "2026-03-02.jsonl"
+NEIGHBOUR, LEADER = "wm-chunya", "XiuYing"
+
+
+class Story:
+    """The scene, the folder that somebody else's SDK fills, and the channel that watches it."""
+
+    def __init__(self, chat: Scene, folder: Path, **settings: object) -> None:
+        self.chat = chat
+        self.folder = folder
+        told = {"folder": folder, "carrier": "web"} | settings
+        self.channel = Archive(ArchiveSettings.model_validate(told), chat.db, chat.clock)
+        self._said = 0
+
+    async def say(self, sender: str, kind: str, **body: Any) -> str:
+        """One more record; it is read, handled, and what was decided has left for the carrier."""
+        self._said += 1
+        record = {
+            "msgid": f"m{self._said}_external", "action": "send", "from": sender, "tolist": ["x"], "roomid": ROOM,
+            "msgtime": int(self.chat.clock().timestamp() * 1000), "msgtype": kind, kind: body,
+        }  # fmt: skip
+        if kind == "revoke":
+            record["action"] = "recall"
+        with (self.folder / FILE).open("a", encoding="utf-8") as opened:
+            opened.write(json.dumps(record, ensure_ascii=False) + "\n")
+        await self.channel.look(self.folder)
+        await work(self.chat, self.channel)
+        self.chat.clock.forward(seconds=20)
+        return str(record["msgid"])
+
+    def passed_on(self) -> list[str]:
+        """What the leader was asked to say in the group."""
+        head = "请帮忙转到“柳岸花园南区邻里群”：\n"
+        mine = [out.text for out in sent(self.chat.db, "web") if out.chat == "d-l01"]
+        return [text.removeprefix(head) for text in mine if text.startswith(head)]
+
+
+@pytest.fixture
+def story(chat: Scene, tmp_path: Path) -> Story:
+    chat.at("2026-03-02 08:30")
+    move(chat, NAME, people={"春芽": NEIGHBOUR}, groups={"柳岸花园南区": ROOM})
+    return Story(chat, tmp_path)
+
+
+async def test_a_whole_matter(story: Story) -> None:
+    chat = story.chat
+    await story.say(NEIGHBOUR, "text", content="早上好呀各位")
+    await story.say(NEIGHBOUR, "image", sdkfileid="f" * 800, md5sum="x", filesize=1)
+    await story.say(NEIGHBOUR, "text", content="楼道灯不亮了 黑漆漆的")
+    ticket = chat.ticket()
+    assert (ticket.status, len([line for line in ticket.history if line.what == "opened"])) == ("assigned", 1)
+    (asked,) = story.passed_on()
+    assert "哪" in asked
+    await story.say(LEADER, "text", content=asked)  # she posts it: nobody reports anything by that
+    assert len(chat.tickets()) == 1
+    await story.say(NEIGHBOUR, "text", content="6幢")
+    assert ticket.place == "柳岸花园6幢"
+
+    # The worker is on a channel with buttons; another's click changes nothing.
+    assert chat.alerts("网格员小顾")[0].text.startswith("【新任务】LS00001 照明")
+    pressed = chat.presses("网格员小裴", "accept", ticket)
+    assert (ticket.status, chat.outcome(pressed)) == ("assigned", "refused")
+    chat.presses("网格员小顾", "accept")
+    assert ticket.status == "accepted"
+    chat.wait("30 minutes").presses("网格员小顾", "done")
+    await work(chat, story.channel)
+    assert ticket.status == "resolved"
+    assert [line for line in story.passed_on() if "已接单" in line] == ["LS00001 网格员已接单，正在处理。"]
+    assert "请评价" in story.passed_on()[-1]
+    chat.wait("1 hours")
+    await story.say(NEIGHBOUR, "text", content="满意")
+    assert (ticket.status, ticket.row.rating) == ("closed", 5)
+    assert story.passed_on()[-1] == "谢谢您的评价，LS00001 已结案。"
+
+
+async def test_read_again_nothing_happens_again(story: Story) -> None:
+    await story.say(NEIGHBOUR, "text", content="6幢楼道灯不亮了")
+    said = story.passed_on()
+    copy = story.folder / "again.jsonl"
+    copy.write_bytes((story.folder / FILE).read_bytes())
+    anew = Archive(ArchiveSettings.model_validate({"folder": story.folder}), story.chat.db, story.chat.clock)
+    await anew.look(story.folder)
+    await work(story.chat, anew)
+    assert len(story.chat.tickets()) == 1
+    assert story.passed_on() == said
+
+
+async def test_what_is_taken_back_is_forgotten(story: Story) -> None:
+    said = await story.say(NEIGHBOUR, "text", content="6幢楼道灯不亮了")
+    await story.say(NEIGHBOUR, "revoke", pre_msgid=said)
+    assert story.chat.ticket().status == "withdrawn"
+
+
+async def test_a_group_notice_task(chat: Scene, tmp_path: Path) -> None:
+    chat.at("2026-03-02 08:30")
+    move(chat, NAME, people={"春芽": NEIGHBOUR}, groups={"柳岸花园南区": ROOM})
+    story = Story(chat, tmp_path, answers="notice", carrier="wecom_app")
+    await story.say(NEIGHBOUR, "text", content="6幢楼道灯不亮了")
+    (notice,) = sent(chat.db, "wecom_app")
+    assert notice.chat == ROOM
+    assert notice.text.startswith("收到，已登记 LS00001")
+    assert story.passed_on() == []

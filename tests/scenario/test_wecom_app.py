@@ -1,0 +1,195 @@
+"""Whole matters whose workers have the self-built WeCom app: the platform opposite, the process on either database."""
+
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from bot.platform.world import Bubble
+from handlers import dispatch
+from handlers.desk import Desk
+from handlers.town import load
+from handlers.workdays import WorkCalendar
+from models import outbox
+from models.database import Database
+from models.grid import Grid
+from models.inbox import Inbox
+from models.mark import TOWN, bump
+from models.ticket import Status
+from nlu.types import Engine
+from tests.models.letters import open_ticket
+from tests.platform.harness import TestPlatform, platform
+from tests.scenario.test_wecom_bot import a_photo, last, places
+from tests.scenario.wecom import GROUP, NEIGHBOUR, RESIDENT
+from tests.scenario.wecom_app import (
+    OTHER,
+    STRANGER,
+    WORKER,
+    at_work,
+    buttons,
+    cards,
+    face,
+    history,
+    staff_to_the_app,
+    stolen,
+    texts,
+    tickets,
+    with_app,
+)
+
+
+def group_of(p: TestPlatform) -> str:
+    return p.group("柳岸花园南区邻里群", RESIDENT, NEIGHBOUR, chat=GROUP)
+
+
+async def the_card(p: TestPlatform, user: str) -> Bubble:
+    await p.until(lambda: cards(p, user))
+    return cards(p, user)[-1]
+
+
+def bounded(db: Database, grid: str, boundary: str) -> None:
+    """Give a grid of the demo town a boundary."""
+
+    def write(session: Session) -> None:
+        session.connection().execute(sa.update(Grid).where(col(Grid.code) == grid).values(boundary=boundary))
+        bump(session, TOWN)
+
+    db.tx(write)
+
+
+def outcomes(db: Database) -> list[tuple[str, str]]:
+    """(sender, outcome) of all that was kept."""
+    rows = sa.select(col(Inbox.sender), col(Inbox.outcome)).order_by(col(Inbox.id))
+    return [(sender, outcome) for sender, outcome in db.tx(lambda session: session.execute(rows).all())]
+
+
+def doubtful(db: Database, now: datetime) -> None:
+    """A ticket of which the understanding is not sure that it is one."""
+
+    def write(session: Session) -> None:
+        ticket = open_ticket(session, now, grid="QX-01-01-01", quiet=True, summary="灯好像有点暗")
+        town = load(session)
+        desk = Desk(session, town, now, WorkCalendar.configured(ZoneInfo("Asia/Shanghai")), "test")
+        desk.assign(ticket, dispatch.responsible(town, ticket.grid, now))
+        session.flush()
+        outbox.put(session, desk.take(), now)
+
+    db.tx(write)
+
+
+async def test_a_whole_matter(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
+    staff_to_the_app(town_db)
+    async with platform() as p:
+        group = group_of(p)
+        async with at_work(p, with_app(p, db_url, tmp_path / "home"), engine):
+            # Told with a picture, in a group at the bot; asked for the place.
+            await p.photo(group, RESIDENT, a_photo(), "@邻声 楼道灯不亮了 黑漆漆的")
+            await p.until(lambda: "请问具体在哪里" in last(p, group))
+            await p.say(group, RESIDENT, "@邻声 6幢")
+            await p.until(lambda: places(town_db)["place"] == "P-LA-B06")
+
+            # The worker has a card in the app, which nobody else has.
+            card = await the_card(p, WORKER)
+            assert (buttons(card), face(card)["card_type"]) == (["接单", "转派", "办结"], "button_interaction")
+            assert cards(p, OTHER) == cards(p, STRANGER) == []
+
+            # A stranger who got hold of the keys: refused, on record, and her screen shows nothing new.
+            await p.app.tell(STRANGER, stolen(p, card, STRANGER, "done:1"))
+            assert ("refused", "W07") in history(town_db)
+            assert (tickets(town_db)[0].status, p.pushes[-1].body) == (Status.ASSIGNED, "")
+
+            push = await p.click(card, WORKER, "accept:1")
+            assert push is not None
+            assert push.taken
+            assert (buttons(card), "已接单" in face(card)["main_title"]["title"]) == (["转派", "办结"], True)
+            await p.until(lambda: "网格员已接单" in "\n".join(texts(p, group)))
+            assert tickets(town_db)[0].status == Status.ACCEPTED
+
+            await p.click(card, WORKER, "done:1")
+            assert (buttons(card), face(card)["disabled"]) == (["已办结"] * 2, True)
+            await p.until(lambda: "请评价" in last(p, group))
+
+            # Rated where it was told, in another channel than the worker's.
+            await p.say(group, RESIDENT, "@邻声 满意")
+            await p.until(lambda: "已结案" in last(p, group))
+            assert tickets(town_db)[0].status == Status.CLOSED
+            assert [what for what, _ in history(town_db)].count("accepted") == 1
+            assert p.complaints == []
+
+
+async def test_an_urgent_matter_and_its_room(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
+    """Worker and staff have a card each; who accepts first has it, and the others' cards say so."""
+    staff_to_the_app(town_db)
+    async with platform() as p:
+        group = group_of(p)
+        async with at_work(p, with_app(p, db_url, tmp_path / "home", rooms=True), engine):
+            await p.say(group, RESIDENT, "@邻声 3幢楼道里一股煤气味，很浓")
+            mine, theirs = await the_card(p, WORKER), await the_card(p, OTHER)
+            await p.until(lambda: [room for room in p.world.groups.values() if room.channel == "wecom_app"])
+            (room,) = [room for room in p.world.groups.values() if room.channel == "wecom_app"]
+            assert room.members[0] == WORKER
+            assert {OTHER, "c02"} < set(room.members)
+            await p.until(lambda: texts(p, room.id))
+            assert "【紧急】LS00001" in texts(p, room.id)[0]
+
+            await p.click(mine, WORKER, "accept:1")
+            await p.until(lambda: buttons(theirs) == ["已由其他同事办理"] * 3)
+            assert buttons(mine) == ["转派", "办结"]
+            await p.until(lambda: texts(p, room.id)[-1] == "LS00001 已接单。")
+
+            # By words, and not by a press: the code that her press brought is used for her card.
+            await p.app.say(WORKER, "LS00001 修好了")
+            await p.until(lambda: buttons(mine) == ["已办结"] * 2)
+            await p.until(lambda: texts(p, room.id)[-1] == "LS00001 已办结。")
+            said = "\n".join(texts(p, room.id))
+            assert not any(name in said for name in ("煤气味", "春芽", "小顾", "余书记"))
+            assert p.complaints == []
+
+
+async def test_whom_the_platform_does_not_know(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
+    """She has left the corporation: the alert goes on to the community, and staff are told."""
+    staff_to_the_app(town_db)
+    async with platform() as p:
+        p.app.strangers |= {WORKER}
+        group = group_of(p)
+        async with at_work(p, with_app(p, db_url, tmp_path / "home"), engine):
+            await p.say(group, RESIDENT, "@邻声 6幢楼道灯不亮了")
+            card = await the_card(p, OTHER)
+            await p.until(lambda: any("通知没能送到" in bubble.text for bubble in p.seen("c02")))
+            assert ("unreachable", "system") in history(town_db)
+            assert (tickets(town_db)[0].worker, tickets(town_db)[0].status) == ("C01", Status.ASSIGNED)
+            await p.click(card, OTHER, "accept:1")
+            assert tickets(town_db)[0].status == Status.ACCEPTED
+
+
+async def test_a_round(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
+    """巡查打卡: where the app is opened, once a day and grid answered; nobody else's place is kept."""
+    staff_to_the_app(town_db)
+    square = '{"type":"Polygon","coordinates":[[[120,30],[120.1,30],[120.1,30.1],[120,30.1],[120,30]]]}'
+    bounded(town_db, "QX-01-01", square)
+    async with platform() as p, at_work(p, with_app(p, db_url, tmp_path / "home", patrol=True), engine):
+        await p.app.where(WORKER, 30.05, 120.05)
+        await p.until(lambda: texts(p, WORKER))
+        assert texts(p, WORKER) == ["08:00 已记录巡查：柳岸花园片区。"]
+        await p.app.where(WORKER, 30.05, 120.05)  # the app tells it every few seconds
+        p.clock.forward(minutes=20)
+        await p.app.where(WORKER, 30.05, 120.05)
+        await p.app.where("somebody", 30.05, 120.05)
+        p.clock.forward(minutes=1)
+        await p.app.say(WORKER, "我手上还有几件没办")
+        await p.until(lambda: "没有待办" in texts(p, WORKER)[-1])
+        assert len(texts(p, WORKER)) == 2
+        assert outcomes(town_db) == [("w01", "patrol"), ("w01", "patrol"), ("w01", "work")]
+
+
+async def test_a_doubtful_matter_is_a_choice(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
+    staff_to_the_app(town_db)
+    async with platform() as p, at_work(p, with_app(p, db_url, tmp_path / "home"), engine):
+        doubtful(town_db, p.clock())
+        card = await the_card(p, WORKER)
+        assert face(card)["card_type"] == "vote_interaction"
+        await p.click(card, WORKER, "choose:1", chosen={"do": ["dismiss:1"]})
+        assert tickets(town_db)[0].status == Status.DISMISSED
+        assert face(card)["disabled"]

@@ -1,0 +1,163 @@
+"""A whole matter by way of the WeCom AI bot: the platform opposite, the real process on either database."""
+
+import asyncio
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from PIL import Image
+
+from bot.platform.world import Bubble
+from models.database import Database
+from models.ticket import Attachment, Status, Ticket, TicketEvent
+from nlu.types import Engine
+from tests.platform.harness import TestPlatform, platform
+from tests.scenario.wecom import (
+    GROUP,
+    LEADER,
+    NEIGHBOUR,
+    RESIDENT,
+    STRANGER,
+    WORKER,
+    deployment,
+    move_to_wecom,
+    settings_for,
+)  # fmt: skip
+
+
+def a_photo() -> bytes:
+    made = io.BytesIO()
+    Image.new("RGB", (64, 48), "navy").save(made, "JPEG")
+    return made.getvalue()
+
+
+def texts(p: TestPlatform, who: str) -> list[str]:
+    return [bubble.text for bubble in p.seen(who) if bubble.card is None]
+
+
+def ticket(db: Database) -> Ticket | None:
+    return db.tx(lambda session: session.scalars(sa.select(Ticket)).first())
+
+
+def status(db: Database) -> Status | None:
+    found = ticket(db)
+    return found.status if found else None
+
+
+async def until(p: TestPlatform, condition: Callable[[], object], seconds: float = 15.0) -> None:
+    """Real time; in the webhook mode the platform asks for its open streams meanwhile."""
+    async with asyncio.timeout(seconds):
+        while not condition():
+            if p.bot.callback and not p.bot.connected:
+                await p.bot.poll()
+            await asyncio.sleep(0.02)
+
+
+def last(p: TestPlatform, who: str) -> str:
+    return ([""] + [text for text in texts(p, who) if text])[-1]
+
+
+def cards(p: TestPlatform, who: str) -> list[Bubble]:
+    return [bubble for bubble in p.seen(who) if bubble.card is not None]
+
+
+def face(card: Bubble, user: str) -> dict[str, Any]:
+    return card.card_for(user) or {}
+
+
+def buttons(card: Bubble, user: str) -> list[tuple[str, str]]:
+    return [(button["text"], button["key"]) for button in face(card, user)["button_list"]]
+
+
+def places(db: Database) -> dict[str, str | None]:
+    found = ticket(db)
+    paths = sa.select(Attachment.path).where(Attachment.path != "")  # type: ignore[call-overload]
+    return {
+        "place": found.place if found else None,
+        "photo": db.tx(lambda session: session.scalars(paths).first()),
+    }
+
+
+def events(db: Database) -> list[str]:
+    names = sa.select(TicketEvent.what).order_by(TicketEvent.id)  # type: ignore[call-overload]
+    return list(db.tx(lambda session: session.scalars(names).all()))
+
+
+def stolen(p: TestPlatform, card: Bubble, user: str, key: str) -> dict[str, Any]:
+    """A click in somebody's own direct chat on a card that was never sent there."""
+    click = {"card_type": "button_interaction", "event_key": key, "task_id": (card.card or {})["task_id"]}
+    return {
+        "msgid": f"stolen-{user}-{key}", "create_time": int(p.clock().timestamp()), "aibotid": p.bot.id,
+        "from": {"userid": user}, "chattype": "single", "msgtype": "event",
+        "event": {"eventtype": "template_card_event", "template_card_event": click},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["connection", "webhook"])
+async def test_a_whole_matter(town_db: Database, db_url: str, engine: Engine, tmp_path: Path, mode: str) -> None:
+    move_to_wecom(town_db)
+    async with platform() as p:
+        group = p.group("柳岸花园南区邻里群", RESIDENT, NEIGHBOUR, WORKER, STRANGER, chat=GROUP)
+        async with deployment(p, settings_for(p, db_url, tmp_path / "home", mode=mode), engine):
+            await p.say(None, WORKER, "我手上还有几件没办")  # the bot may only speak to who has spoken to it
+            await until(p, lambda: texts(p, WORKER) and p.seen(WORKER)[-1].finished)
+            assert texts(p, WORKER)[-1] == "您手上没有待办的单子。"
+
+            # A report with a picture, in a group; the bot asks where.
+            await p.photo(group, RESIDENT, a_photo(), "@邻声 楼道灯不亮了 黑漆漆的")
+            await until(p, lambda: "请问具体在哪里" in last(p, group))
+            await until(p, lambda: places(town_db)["photo"])
+            await p.say(group, RESIDENT, "@邻声 6幢")
+            await until(p, lambda: "6幢" in last(p, group))
+            assert places(town_db)["place"] == "P-LA-B06"
+
+            # The alert is a card in the worker's direct chat; the group got none.
+            if mode == "webhook":
+                await p.say(None, WORKER, "在的")
+            await until(p, lambda: cards(p, WORKER))
+            assert cards(p, group) == []
+            (card,) = cards(p, WORKER)
+            assert [key for _, key in buttons(card, WORKER)] == ["accept:1", "transfer:1", "done:1"]
+
+            # She takes it on: the card says so within the five seconds, and the group hears of it.
+            await p.click(card, WORKER, "accept:1")
+            await until(p, lambda: ("办结", "done:1") in buttons(card, WORKER) and len(buttons(card, WORKER)) == 2)
+            assert "已接单" in face(card, WORKER)["main_title"]["title"]
+            assert status(town_db) == Status.ACCEPTED
+
+            # Somebody else's click, on a card that she got hold of: nothing changes, and it is on record.
+            await p.bot.push(stolen(p, card, STRANGER, "done:1"), user=STRANGER)
+            await until(p, lambda: "refused" in events(town_db))
+            assert status(town_db) == Status.ACCEPTED
+
+            await p.click(card, WORKER, "done:1")
+            await until(p, lambda: buttons(card, WORKER) == [("已办结", "noop")])
+            assert status(town_db) == Status.RESOLVED
+
+            # The group is asked, and she who told of it answers.
+            await until(p, lambda: "请评价" in last(p, group))
+            assert "网格员已接单" in "\n".join(texts(p, group))
+            await p.say(group, RESIDENT, "@邻声 满意")
+            await until(p, lambda: "已结案" in last(p, group))
+            assert (status(town_db), events(town_db).count("accepted")) == (Status.CLOSED, 1)
+        assert p.complaints == []
+
+
+async def test_what_is_quoted_is_meant(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
+    """The platform gives the quoted words and no id: a neighbour's are passed on, the bot's own name their ticket."""
+    move_to_wecom(town_db)
+    async with platform() as p:
+        group = p.group("柳岸花园南区邻里群", RESIDENT, NEIGHBOUR, LEADER, chat=GROUP)
+        async with deployment(p, settings_for(p, db_url, tmp_path / "home", mode="connection"), engine):
+            unheard = await p.say(group, NEIGHBOUR, "3幢单元门口路灯不亮了")  # nobody mentioned the bot
+            await p.say(group, LEADER, "@邻声 这个麻烦处理一下", quote=unheard)
+            await until(p, lambda: "LS00001" in last(p, group))
+            assert places(town_db)["place"] == "P-LA-B03"
+            ours = p.seen(group)[-1]
+            await p.say(group, LEADER, "@邻声 这个修得怎么样了", quote=ours)
+            await until(p, lambda: len(texts(p, group)) == 2)
+            assert "LS00001" in last(p, group)
+            assert town_db.tx(lambda session: session.scalar(sa.select(sa.func.count()).select_from(Ticket))) == 1
