@@ -28,6 +28,7 @@ from models.inbox import Inbox
 from models.outbox import Outbox
 from models.queue import bell
 from models.schema import upgrade
+from nlu.reader.wanted import wanted
 from nlu.types import Engine
 
 log = structlog.get_logger(__name__)
@@ -106,7 +107,10 @@ class Process:
             wake=self.outbox.ring, hears=self.settings.asr_model is not None,
         )  # fmt: skip
         sender = Sender(self.db, self.channels, self.clock)
-        self._sweeper = Sweeper(self.db, calendar, clock=self.clock, link=link, wake=self.outbox.ring)
+        self._sweeper = Sweeper(
+            self.db, calendar, clock=self.clock, link=link, wake=self.outbox.ring,
+            hears=self.settings.asr_model is not None,
+        )  # fmt: skip
         self._run("worker", worker.run(self._stop, self.inbox.event))
         self._run("sender", sender.run(self._stop, self.outbox.event))
         days = self.settings.worker.sample_days
@@ -116,9 +120,11 @@ class Process:
             self._listener = asyncio.create_task(Listener(self.settings.url, bells).run())
 
     async def _chosen(self) -> Engine:
-        """The engine of the settings. Rasa need not answer yet: until it does, the embedded one does."""
+        """The engine of the settings. Rasa need not answer yet: until it does, the embedded one does. A second reader
+        that is wanted must be there: raises SettingsError."""
         home = self.settings.home
-        own = training.Following(home, leaves(), await training.engine(home, self.db))
+        second = await self.db.call(wanted, self.settings.reader, home, leaves())
+        own = training.Following(home, leaves(), await training.engine(home, self.db, second))
         if self.settings.nlu == "embedded":
             return own
         self._rasa = rasa_engine.over(self.settings, own)

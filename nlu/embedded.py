@@ -42,6 +42,7 @@ class EmbeddedEngine:
         self._judge = heads.judge
         self._intents = heads.heads["intent"].labels
         self._leaves = heads.heads["leaf"].labels
+        self._kinds = {"leaf": heads.heads["leaf"]}
         self._signed = f"{self.name}:{heads.facts['data']}{'' if second is None else '+reader'}"
 
     @classmethod
@@ -89,14 +90,17 @@ class EmbeddedEngine:
         whispers = lexicon.fired("sensitive", text)
         weighed = self._judge.weigh(judge.said(self.heads.heads, logits, (bool(alarms), bool(whispers))), tokens)
         intents = self._shares(weighed)
-        if self.second is not None and self.second.asks(_mass(intents)):
-            weighed = self.second.heard(self._judge, weighed, asked(seen, tokens))
+        second = self.second if self.second is not None and self.second.asks(_mass(intents)) else None
+        if second is not None:
+            theirs = second.scores_of(asked(seen, tokens))
+            weighed = second.heard(self._judge.heads, weighed, theirs)
+            logits = second.heard(self._kinds, logits, theirs)
             intents = self._shares(weighed)
         urgent = self._judge.probability("urgent", weighed)
         sensitive = self._judge.probability("sensitive", weighed)
         matters: tuple[Matter, ...] = ()
         if len(text) >= MANY and intents["report"] >= MANY_LIKELY:
-            matters = self._parts(utterance, text, spans, cuts.Reader(self.heads, seen, around))
+            matters = self._parts(utterance, text, spans, cuts.Reader(self.heads, seen, around), second)
         matters = matters or (self._matter(utterance.text, logits, tuple(spans)),)
         if leaf := next((entry.leaf for entry in alarms if entry.leaf), ""):
             matters = tuple(_spoken_for(matter, leaf) for matter in matters)
@@ -121,7 +125,9 @@ class EmbeddedEngine:
             return []
         return spotter.find(text)
 
-    def _parts(self, utterance: Utterance, text: str, spans: list[Span], reader: cuts.Reader) -> tuple[Matter, ...]:
+    def _parts(
+        self, utterance: Utterance, text: str, spans: list[Span], reader: cuts.Reader, second: SecondReader | None
+    ) -> tuple[Matter, ...]:
         """What the parts of a message tell of, each read by itself; none when it is of one piece."""
         parts = cuts.cut(reader.masked, reader.parts, OBJECT)
         if len(parts) == 1:
@@ -132,8 +138,10 @@ class EmbeddedEngine:
             first, last = at[start], at[end] if end < len(seen) else len(text)
             inside = list(cuts.inside(spans, first, last))
             part = features.mask(text[first:last], inside)
-            around = self.heads.sums(features.tokens(utterance.context, part, inside))
-            logits = self.heads.joined(self.heads.read(part), around)
+            tokens = features.tokens(utterance.context, part, inside)
+            logits = self.heads.joined(self.heads.read(part), self.heads.sums(tokens))
+            if second is not None:
+                logits = second.heard(self._kinds, logits, second.scores_of(asked(part, tokens)))
             found.append(self._matter(utterance.text[first:last], logits, tuple(inside)))
         return tuple(found)
 

@@ -27,6 +27,11 @@ STRENGTH = 0.3
 LONE = {"intent": 0.05, "urgent": 0.3, "sensitive": 0.3}
 
 
+def tells(example: Example) -> bool:
+    """Whether it says anything of urgency and privacy; in so few words nobody does (老人摔倒了 may be either)."""
+    return example.intent in MATTERS and not example.plain
+
+
 @dataclass(frozen=True)
 class Outside:
     """What heads say of messages that they did not learn from. logits: (examples, columns). fold: (examples,)."""
@@ -42,7 +47,7 @@ def folds(examples: Sequence[Example]) -> NDArray[np.int64]:
     dealt = {name: number % FOLDS for number, name in enumerate(towns)} if len(towns) >= FOLDS else {}
     found = np.array([dealt.get(example.town, -1) for example in examples])
     rest = np.flatnonzero(found < 0)
-    kinds = np.array([INTENTS.index(examples[i].intent) for i in rest.tolist()])
+    kinds = np.array([INTENTS.index(examples[i].intent) for i in rest.tolist()], dtype=np.int64)
     rare = np.bincount(kinds, minlength=len(INTENTS))[kinds] < FOLDS
     found[rest[rare]] = 0
     rest, kinds = rest[~rare], kinds[~rare]
@@ -86,7 +91,7 @@ def learn(
     town = np.array([bool(example.town) for example in examples])
     for name in ("intent", *FLAGS):
         labels = INTENTS if name == "intent" else (name,)
-        of = np.array([name == "intent" or example.intent in MATTERS for example in examples])
+        of = np.array([name == "intent" or tells(example) for example in examples])
         truth = np.array([_label(name, example) for example in examples])
         # Of the kinds of matter only how sure they are bears on the intent: each by itself would be learned by heart.
         seen = np.array([name != "intent" or not label.startswith("leaf:") for label in named])

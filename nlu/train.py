@@ -26,6 +26,7 @@ from nlu.types import INTENTS, Context, Span
 MIN_COUNT = 3
 THREADS = 2
 CONTEXT_WEIGHT = 6.0
+PLAIN = 0.6  # the least that a plain utterance weighs
 CORRECTED = 2.0  # the weight of a message that staff put right, against a town's message
 
 
@@ -105,8 +106,8 @@ TASKS = (
     Task("intent", 12.0, 0.3, True, lambda e: True, lambda e: e.intent),
     Task("words", 12.0, 0.3, False, lambda e: True, lambda e: e.intent),
     Task("leaf", 30.0, 0.6, False, lambda e: bool(e.leaf), lambda e: e.leaf),
-    Task("urgent", 8.0, 0.6, False, lambda e: e.intent in judgefit.MATTERS, lambda e: str(e.urgent)),
-    Task("sensitive", 8.0, 0.6, False, lambda e: e.intent in judgefit.MATTERS, lambda e: str(e.sensitive)),
+    Task("urgent", 8.0, 0.6, False, judgefit.tells, lambda e: str(e.urgent)),
+    Task("sensitive", 8.0, 0.6, False, judgefit.tells, lambda e: str(e.sensitive)),
 )
 
 
@@ -211,9 +212,8 @@ def _held(examples: Sequence[Example], head: Head, logits: Floats) -> Held:
 
 
 def _weights(examples: Sequence[Example], lone: float) -> NDArray[np.float64]:
-    corrected = np.array([example.corrected for example in examples])
-    town = np.array([bool(example.town) for example in examples])
-    return np.asarray(np.where(corrected, CORRECTED, np.where(town, 1.0, lone)))
+    """lone: what an utterance weighs against a town's message."""
+    return np.array([CORRECTED if e.corrected else 1.0 if e.town else max(lone, PLAIN * e.plain) for e in examples])
 
 
 def _number(task: Task, example: Example, names: Sequence[str]) -> int:

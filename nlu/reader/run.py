@@ -10,14 +10,13 @@ import numpy as np
 
 from nlu.head import Floats, Head
 from nlu.heads import Heads
-from nlu.judge import Judge
 from nlu.reader.pieces import Pieces
 from nlu.reader.words import Asked
 
 MODEL, ABOUT = "reader.onnx", "reader.json"
-# The reader's share in the mean, by head; chosen by replaying towns that were left out (docs/nlu.md). In the kind and
-# in urgency it is not heard: no ticket was better for it, and an urgent one was lost.
-SHARES = {"intent": 0.3, "sensitive": 0.3}
+# The reader's share in the mean, by head; measured on towns that were left out (docs/adr/0023). In urgency it is not
+# heard: it found fewer of them at the same precision.
+SHARES = {"intent": 0.3, "leaf": 0.3, "sensitive": 0.3}
 ALWAYS = (0.0, 1.0)  # the band that asks about every message
 MAKE = "`linsheng nlu train --reader`"
 
@@ -45,16 +44,17 @@ class Column:
 
 
 def together(heads: Mapping[str, Head], ours: Floats, reader: Sequence[Column], theirs: Floats) -> Floats:
-    """The judge's outputs once the reader has been heard, (outputs,): they give the geometric mean of both by SHARES.
+    """The outputs of these heads once the reader has been heard: they give the geometric mean of both by SHARES.
 
-    heads: the judge's. ours: what it says by itself. theirs: the reader's scores. The geometric mean was measured
-    better than the arithmetic one, which follows whoever is surer: here either can speak against a label.
+    heads: by name, those that are to change. ours: their outputs, (outputs,). theirs: the reader's scores.
+    The geometric mean was measured better than the arithmetic one, which follows whoever is surer: here either can
+    speak against a label.
     """
     both = np.array(ours, dtype=np.float32)
     for column in reader:
-        if not (share := SHARES.get(column.name)):
+        share, head = SHARES.get(column.name), heads.get(column.name)
+        if not share or head is None:
             continue
-        head = heads[column.name]
         said = theirs[column.start : column.start + len(column.labels)] * (head.temperature / column.temperature)
         both[head.start : head.stop] += share * (said - both[head.start : head.stop])
     return both
@@ -70,7 +70,8 @@ class SecondReader:
     ) -> None:  # fmt: skip
         """tokens: of the context, in the order of the graph's input. band: it is asked about messages that are a matter
         with a share from the one to the other. held: what there is of a matter in held-out talk (`chatter`) and in
-        messages that open one (`matter`), rows of two: by the engine alone, and by both together."""
+        messages that open one (`matter`), and the share of the true kind (`leaf`): rows of how much of a matter the
+        engine alone sees in the message, of the value by the engine alone, and of that by both together."""
         self._session = session
         self._pieces = pieces
         self._tokens = {token: number for number, token in enumerate(tokens)}
@@ -110,9 +111,9 @@ class SecondReader:
         """Whether the band holds a message of which the engine alone says that it is a matter with this share."""
         return self.band[0] <= mass <= self.band[1]
 
-    def heard(self, judge: Judge, ours: Floats, asked: Asked) -> Floats:
-        """`together` for one message. judge: with the labels that this reader was loaded for."""
-        return together(judge.heads, ours, self._columns, self.scores_of(asked))
+    def heard(self, heads: Mapping[str, Head], ours: Floats, theirs: Floats) -> Floats:
+        """`together` for one message. heads: with the labels that this reader was loaded for. theirs: `scores_of`."""
+        return together(heads, ours, self._columns, theirs)
 
     def trusted(self, heads: Heads) -> Heads:
         """The same heads with the calibration scores of what this reader is part of; with their own where it has none,
@@ -136,8 +137,8 @@ class SecondReader:
 
 def _scores(rows: Sequence[Sequence[float]], band: tuple[float, float]) -> Floats:
     """The measure that counts for each, sorted: that of both where the reader is asked, else that of the engine."""
-    alone, both = np.array(rows, dtype=np.float32).reshape(-1, 2).T
-    return np.sort(np.where((alone >= band[0]) & (alone <= band[1]), both, alone))
+    mass, alone, both = np.array(rows, dtype=np.float32).reshape(-1, 3).T
+    return np.sort(np.where((mass >= band[0]) & (mass <= band[1]), both, alone))
 
 
 def session(file: Path) -> Any:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from nlu import calibrate, judgefit, train
 from nlu.artefact import Progress
 from nlu.corpus import Example
+from nlu.head import Head, probabilities
 from nlu.judge import Judge
 from nlu.reader.run import Column, together
 from nlu.reader.tune import TASKS, Recipe, lesson, names_of, read, tokens_of, tune
@@ -28,10 +29,13 @@ TUNING = 0.85  # the share of the time that tuning takes here; the heads take th
 
 @dataclass(frozen=True)
 class Unseen:
-    """Messages of the towns held out. said: by the judge, (messages, outputs). theirs: the reader's scores,
-    (messages, columns). truth: by task; -1 where it has none."""
+    """Messages of the towns held out. logits: of the heads, (messages, columns of `heads`). said: by the judge,
+    (messages, outputs). theirs: the reader's scores, (messages, columns of `reader`). truth: by task; -1 where it has
+    none."""
 
+    heads: Mapping[str, Head]
     judge: Judge
+    logits: Floats
     said: Floats
     reader: Sequence[Column]
     theirs: Floats
@@ -81,24 +85,33 @@ def unseen(
     judge = heads.judge
     assert judge is not None, "heads are trained with a judge"  # noqa: S101 - for the type checker
     bags = [train.bag(examples[i]) for i in test]
-    said = judgefit.inputs([examples[i] for i in test], heads.heads, np.array([heads.logits(*bag) for bag in bags]))
+    ours = np.array([heads.logits(*bag) for bag in bags])
+    said = judgefit.inputs([examples[i] for i in test], heads.heads, ours)
     weighed = np.array([judge.weigh(row, context) for row, (_, context) in zip(said, bags, strict=True)])
     reader = columns(leaves, temperatures)
     theirs = np.concatenate([logits[column.name] for column in reader], axis=1)
-    return Unseen(judge, weighed, reader, theirs, new.labels)
+    return Unseen(heads.heads, judge, ours, weighed, reader, theirs, new.labels)
 
 
 def held(found: Unseen) -> dict[str, Floats]:
-    """How much of a matter there is in held-out talk, and in messages that open one: by the engine alone, and by both
-    together, (messages, 2). Which of the two counts is known where the reader is asked (`SecondReader.scores`)."""
-    both = np.array(
-        [
-            together(found.judge.heads, ours, found.reader, theirs)
-            for ours, theirs in zip(found.said, found.theirs, strict=True)
-        ]
-    )
-    mass = np.stack([_mass(found.judge, found.said), _mass(found.judge, both)], axis=1)
-    return {name: mass[found.truth["intent"] == INTENTS.index(intent)] for name, intent in OF.items()}
+    """How much of a matter there is in held-out talk, and in messages that open one, and the share of the true kind; as
+    rows for `SecondReader`. Which of their two values counts is known where the reader is asked."""
+    alone = _mass(found.judge, found.said)
+    mass = np.stack([alone, alone, _mass(found.judge, _both(found, found.judge.heads, found.said))], axis=1)
+    rows = {name: mass[found.truth["intent"] == INTENTS.index(intent)] for name, intent in OF.items()}
+    known = np.flatnonzero(found.truth["leaf"] >= 0)
+    kinds = found.truth["leaf"][known]
+    leaf = found.heads["leaf"]
+    shares = [
+        probabilities(leaf, logits[known])[np.arange(len(known)), kinds]
+        for logits in (found.logits, _both(found, {"leaf": leaf}, found.logits))
+    ]
+    return {**rows, "leaf": np.stack([alone[known], *shares], axis=1)}
+
+
+def _both(found: Unseen, heads: Mapping[str, Head], ours: Floats) -> Floats:
+    pairs = zip(ours, found.theirs, strict=True)
+    return np.array([together(heads, mine, found.reader, theirs) for mine, theirs in pairs])
 
 
 def _mass(judge: Judge, outputs: Floats) -> Floats:

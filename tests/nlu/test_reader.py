@@ -228,7 +228,7 @@ def written(folder: Path, pieces: Pieces, *, whole: bool) -> Path:
     tuned = export.Tuned(tiny(), ("intent", "urgent"), LAYERS, PARTS, 1e-12, len(TOKENS), 20)
     export.write(tuned, folder / run.MODEL, whole=whole)
     about = {
-        "facts": {"layers": LAYERS}, "held": {"matter": [[0.5, 0.25]]}, "tokens": TOKENS, "pieces": pieces.about(),
+        "facts": {"layers": LAYERS}, "held": {"matter": [[0.5, 0.5, 0.25]]}, "tokens": TOKENS, "pieces": pieces.about(),
         "heads": [[head.name, head.labels, head.start, head.temperature] for head in HEADS],
     }  # fmt: skip
     (folder / run.ABOUT).write_text(json.dumps(about), encoding="utf-8")

@@ -10,6 +10,8 @@ import pytest
 
 from nlu import train
 from nlu.corpus import Example
+from nlu.head import Head
+from nlu.judge import Judge
 from nlu.reader import run, weights
 from nlu.reader.pieces import SPECIALS, Pieces
 from nlu.reader.words import Asked, asked_of
@@ -17,6 +19,7 @@ from nlu.reader.words import Asked, asked_of
 torch = pytest.importorskip("torch")
 make = pytest.importorskip("nlu.reader.make", exc_type=ImportError)
 tune = pytest.importorskip("nlu.reader.tune", exc_type=ImportError)
+trust = pytest.importorskip("nlu.reader.trust", exc_type=ImportError)
 encoder = pytest.importorskip("nlu.reader.encoder", exc_type=ImportError)
 
 LEAVES = ("facility.elevator", "facility.lighting", "utility.water")
@@ -121,13 +124,32 @@ def test_it_learns_and_what_is_written_says_what_was_learned(tmp_path: Path) -> 
     assert np.mean(kinds) > 0.9
     assert min(facts["agreement"].values()) > 0.9
     # Town a was held out of a second tuning: three lines of talk, nine that open a matter.
-    assert {name: len(scores) for name, scores in reader.scores.items()} == {"chatter": 3, "matter": 9}
+    assert {name: len(scores) for name, scores in reader.scores.items()} == {"chatter": 3, "matter": 9, "leaf": 9}
     assert reader.scores["chatter"].max() < reader.scores["matter"].min()
-    alone = run.SecondReader.load(tmp_path, band=(2.0, 2.0)).scores  # asked about nothing
-    assert alone["matter"].tolist() != reader.scores["matter"].tolist()
     shares = [share for _, share in said]
     assert shares == sorted(shares)
     assert shares[-1] == 1
+
+
+def test_what_is_held_out_has_the_value_by_the_engine_and_that_by_both() -> None:
+    chatter, report = (tune.INTENTS.index(name) for name in ("chatter", "report"))
+    said = np.zeros((2, len(tune.INTENTS)), dtype=np.float32)
+    said[0, chatter] = said[1, report] = 9
+    judge = Judge(said[:0], (), said[:0], said[0] * 0, [Head("intent", tune.INTENTS, 0, 1.0, True)])
+    kinds = np.array([[0, 0, 0], [0, 2, 0]], dtype=np.float32)
+    reader = [run.Column("intent", tune.INTENTS, 0), run.Column("leaf", LEAVES, len(tune.INTENTS))]
+    nothing = np.zeros((2, len(tune.INTENTS) + 3), dtype=np.float32)
+    truth = {"intent": np.array([chatter, report]), "leaf": np.array([-1, 1])}
+    found = trust.held(
+        trust.Unseen({"leaf": Head("leaf", LEAVES, 0, 1.0, False)}, judge, kinds, said, reader, nothing, truth)
+    )
+    ((alone, same, both),) = found["matter"].tolist()
+    assert alone == same > 0.99 > both > 0.5
+    assert found["chatter"][0, 1] < found["chatter"][0, 2]
+    ((mass, ours, together),) = found["leaf"].tolist()
+    own = 1 - run.SHARES["leaf"]
+    assert mass == alone
+    assert (ours, together) == pytest.approx([np.exp(2 * x) / (np.exp(2 * x) + 2) for x in (1, own)], abs=1e-6)
 
 
 def test_the_same_seed_learns_the_same() -> None:

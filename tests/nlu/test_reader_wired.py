@@ -15,7 +15,7 @@ from bot.training import NotTrained
 from config.decisions import decisions
 from config.settings import SettingsError
 from config.tables import leaves
-from nlu import judge
+from nlu import cuts, judge
 from nlu.embedded import EmbeddedEngine
 from nlu.gazetteer import NOWHERE
 from nlu.head import Floats, Head
@@ -35,24 +35,27 @@ ALONE = [0.0, 0.5, 1.0]
 
 
 class Session:
-    """In place of ONNX Runtime: counts, and says of everything that it is talk, and private."""
+    """In place of ONNX Runtime: counts, and says of everything that it is talk, private, and of the last kind."""
 
     asked = 0
 
     def run(self, names: None, inputs: Mapping[str, Any]) -> list[Floats]:
         """One message."""
         self.asked += 1
-        scores = np.zeros((1, len(INTENTS) + 2), dtype=np.float32)
-        scores[0, CHATTER], scores[0, -2], scores[0, -1] = 5, 9, 3
+        scores = np.zeros((1, len(INTENTS) + 2 + len(LEAVES)), dtype=np.float32)
+        scores[0, CHATTER], scores[0, len(INTENTS)], scores[0, len(INTENTS) + 1], scores[0, -1] = 5, 9, 3, 4
         return [scores]
 
 
 COLUMNS = [
     Column("intent", INTENTS, 0, 1.5), Column("urgent", ("True",), len(INTENTS)),
-    Column("sensitive", ("True",), len(INTENTS) + 1),
+    Column("sensitive", ("True",), len(INTENTS) + 1), Column("leaf", LEAVES, len(INTENTS) + 2, 2.0),
 ]  # fmt: skip
 PIECES = Pieces([*SPECIALS, "\u2581"], [0.0] * 4 + [-1.0], -9, {})
-HELD = {"chatter": [(0.3, 0.1), (0.99, 0.6), (0.01, 0.2)], "matter": [(0.5, 0.9)]}
+HELD = {
+    "chatter": [(0.3, 0.3, 0.1), (0.99, 0.99, 0.6), (0.01, 0.01, 0.2)], "matter": [(0.5, 0.5, 0.9)],
+    "leaf": [(0.1, 0.7, 0.8), (0.5, 0.4, 0.3)],
+}  # fmt: skip
 
 
 def reader(session: Session, band: tuple[float, float] = ALWAYS) -> SecondReader:
@@ -118,6 +121,22 @@ def test_its_word_is_a_geometric_mean_with_what_the_judge_says(heads: Heads) -> 
     assert [found.intents[name] for name in INTENTS] == pytest.approx(powers / powers.sum(), abs=1e-5)
     assert found.sensitive == pytest.approx(1 / (1 + np.exp(-3 * run.SHARES["sensitive"])), abs=1e-5)
     assert found.urgent == alone.urgent == 0.5, "in urgency it is not heard"
+    sure = np.exp(4 / 2.0 * run.SHARES["leaf"])
+    assert found.matters[0].category == LEAVES[-1]
+    assert found.matters[0].categories[0][1] == pytest.approx(sure / (sure + 2), abs=1e-5)
+    assert alone.matters[0].categories[0][1] == pytest.approx(1 / 3)
+
+
+def test_the_parts_of_a_message_are_asked_about_one_by_one(heads: Heads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cuts, "cut", lambda *_: [(0, 5), (5, 13)])
+    session = Session()
+    message = Utterance("东边没水了 西边电梯也坏了吧", SURE)
+    (found,) = EmbeddedEngine(heads, reader(session)).parse([message], NOWHERE)
+    assert [matter.category for matter in found.matters] == [LEAVES[-1]] * 2
+    assert session.asked == 3
+    (outside,) = EmbeddedEngine(heads, reader(session, (0.05, 0.95))).parse([message], NOWHERE)
+    assert len(outside.matters) == 2
+    assert session.asked == 3, "what the engine is sure of is not asked about in parts either"
 
 
 def test_the_credibility_is_that_of_the_measure_that_counts(heads: Heads) -> None:
@@ -125,7 +144,7 @@ def test_the_credibility_is_that_of_the_measure_that_counts(heads: Heads) -> Non
     assert reader(Session(), (0.2, 0.9)).scores["chatter"].tolist() == pytest.approx([0.01, 0.1, 0.99])
     engine = EmbeddedEngine(heads, reader(Session()))
     assert engine.heads.scores["chatter"].tolist() == pytest.approx([0.1, 0.2, 0.6])
-    assert engine.heads.scores["leaf"].tolist() == heads.scores["leaf"].tolist()
+    assert reader(Session(), (0.2, 0.9)).scores["leaf"].tolist() == pytest.approx([0.3, 0.7])
     answer = ask(engine)[1]
     assert answer.credible["chatter"] == pytest.approx(((np.array([0.1, 0.2, 0.6]) >= mass(answer)).sum() + 1) / 4)
 
