@@ -30,6 +30,7 @@ from models.person import WORKERS, Role
 from models.schema import current, known
 from nlu.corpus import BadData
 from nlu.rasa_answer import Garbage
+from nlu.reader.wanted import ALL, OFF, wanted
 
 OK, WARN, FAIL = "ok", "warn", "fail"
 SKEW = timedelta(seconds=5)
@@ -56,6 +57,7 @@ def examine(clock: Clock = utc_now) -> list[Finding]:
     found += _safely("data folder", lambda: [_folder(settings.home)])
     found += _safely("database", lambda: _database(settings, clock))
     found += _safely("engine", lambda: [_engine(settings)])
+    found += _safely("reader", lambda: [_reader(settings)])
     found += _safely("rasa", lambda: _rasa(settings))
     found += _safely("tables", lambda: _tables(settings))
     found += _safely("tiers", lambda: [_tiers()])
@@ -174,6 +176,17 @@ def _engine(settings: Settings) -> Finding:
     if is_trained(settings.home, known):
         return Finding("engine", OK, f"trained, {folder_of(settings.home, known).name}")
     return Finding("engine", WARN, "not trained for these data yet: `linsheng train`, or the first `serve` does it.")
+
+
+def _reader(settings: Settings) -> Finding:
+    try:
+        second = wanted(settings.reader, settings.home, leaves())
+    except SettingsError as error:
+        return Finding("reader", FAIL, str(error))
+    if second is None:
+        return Finding("reader", OK, OFF)
+    asked = "everything" if settings.reader == ALL else f"matters from {second.band[0]:g} to {second.band[1]:g}"
+    return Finding("reader", OK, f"asked about {asked}")
 
 
 def _rasa(settings: Settings) -> Iterator[Finding]:

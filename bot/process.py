@@ -30,6 +30,7 @@ from models.inbox import Inbox
 from models.outbox import Outbox
 from models.queue import bell
 from models.schema import upgrade
+from nlu.reader.wanted import wanted
 from nlu.types import Engine
 
 log = structlog.get_logger(__name__)
@@ -112,6 +113,7 @@ class Process:
         )  # fmt: skip
         self._sweeper = Sweeper(
             self.db, calendar, clock=self.clock, link=link, wake=self.outbox.ring, media=self.settings.media,
+            hears=self.settings.asr_model is not None,
         )  # fmt: skip
         self._run("worker", worker.run(self._stop, self.inbox.event))
         if fetching := that_fetch(self.channels.values()):
@@ -132,9 +134,11 @@ class Process:
             self._listener = asyncio.create_task(Listener(self.settings.url, bells).run())
 
     async def _chosen(self) -> Engine:
-        """The engine of the settings. Rasa need not answer yet: until it does, the embedded one does."""
+        """The engine of the settings. Rasa need not answer yet: until it does, the embedded one does. A second reader
+        that is wanted must be there: raises SettingsError."""
         home = self.settings.home
-        own = training.Following(home, leaves(), await training.engine(home, self.db))
+        second = await self.db.call(wanted, self.settings.reader, home, leaves())
+        own = training.Following(home, leaves(), await training.engine(home, self.db, second))
         if self.settings.nlu == "embedded":
             return own
         self._rasa = rasa_engine.over(self.settings, own)

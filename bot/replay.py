@@ -15,6 +15,7 @@ from sqlmodel import Session, col
 from bot.scheduler import Sweeper
 from bot.worker import Worker, drain
 from handlers.matters import MADE_OF
+from handlers.voices import PATIENCE
 from handlers.workdays import WorkCalendar
 from models import outbox
 from models.database import Database
@@ -123,7 +124,9 @@ def _pass_time(db: Database, sweeper: Sweeper, clock: _Clock, until: datetime) -
             break
         clock.now = max(clock.now, first)
         sweeper.deadlines()
-    clock.now = max(clock.now, until)
+    for moment in (min(clock.now + PATIENCE, until), until):
+        clock.now = max(clock.now, moment)
+        sweeper.voices()
 
 
 def _next_due(session: Session) -> datetime | None:

@@ -17,9 +17,11 @@ from bot.forgetting import Forgetting
 from handlers.desk import Desk, Linker, no_link
 from handlers.falling_due import close_unrated, fire, recount
 from handlers.town import Town, load
+from handlers.voices import ask_to_type, waiting
 from handlers.workdays import WorkCalendar
 from models import deadline, mark, outbox, quota, sample
 from models.base import Clock, utc_now
+from models.chat import ChatKind
 from models.database import Database
 from models.deadline import Deadline
 from models.fetching import Fetching
@@ -38,15 +40,17 @@ class Sweeper:
 
     def __init__(
         self, db: Database, calendar: WorkCalendar, *, clock: Clock = utc_now, link: Linker = no_link,
-        wake: Callable[[], None] = lambda: None, media: Path | None = None,
+        wake: Callable[[], None] = lambda: None, hears: bool = False, media: Path | None = None,
     ) -> None:  # fmt: skip
-        """wake: called after a commit, in the thread of the sweep, so that what was decided leaves at once. media: the
-        folder of the pictures, for those whose sender had her data deleted."""
+        """wake: called after a commit, in the thread of the sweep, so that what was decided leaves at once. hears:
+        somebody hears the voices that are on our disk (`bot.hearing`). media: the folder of the pictures, for those
+        whose sender had her data deleted."""
         self._db = db
         self._calendar = calendar
         self._clock = clock
         self._link = link
         self._wake = wake
+        self._hears = hears
         self._town: Town | None = None
         self._over = threading.Event()
         self._media = media
@@ -85,6 +89,21 @@ class Sweeper:
             metrics.deadlines.labels(kind).inc()
             log.info("deadline.fired", kind=kind, ticket=ticket)
         return len(rows)
+
+    def voices(self) -> int:
+        """Ask those to type whose voices in a group nobody heard, and who did not type by themselves. Once for each
+        voice, however often one looks. Returns how many are asked."""
+        return self._db.tx(self._unheard)
+
+    def _unheard(self, session: Session) -> int:
+        asked = 0
+        for row, voice in waiting(session, self._clock(), heard=self._hears):
+            desk = self._desk(session, f"voice:{row}")
+            if desk.town.kind(voice.channel, voice.chat) is ChatKind.GROUP:
+                desk.trigger = voice.id
+                ask_to_type(desk, voice, direct=False)
+                asked += outbox.put(session, desk.take(), self._clock())
+        return asked
 
     def unrated(self) -> int:
         """Close tickets that nobody rates."""
@@ -166,6 +185,9 @@ def start(db: Database, sweeper: Sweeper, *, keep_days: int, sample_days: int = 
     async def deadlines() -> None:
         await db.call(sweeper.deadlines)
 
+    async def voices() -> None:
+        await db.call(sweeper.voices)
+
     async def gauges() -> None:
         await db.call(sweeper.gauges)
 
@@ -186,6 +208,7 @@ def start(db: Database, sweeper: Sweeper, *, keep_days: int, sample_days: int = 
 
     scheduler.add_job(erasures, "interval", minutes=10, id="erasures")
     scheduler.add_job(deadlines, "interval", seconds=2, id="deadlines")
+    scheduler.add_job(voices, "interval", seconds=15, id="voices")
     scheduler.add_job(gauges, "interval", seconds=5, id="gauges")
     scheduler.add_job(unrated, "interval", minutes=30, id="unrated")
     scheduler.add_job(recounted, "date", id="recount-at-start")

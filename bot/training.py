@@ -16,6 +16,7 @@ from config.tables import leaves
 from models.database import Database
 from nlu import artefact, store
 from nlu.embedded import EmbeddedEngine
+from nlu.reader.run import SecondReader
 from nlu.types import Names, Understanding, Utterance
 
 log = structlog.get_logger(__name__)
@@ -45,16 +46,16 @@ def alone(home: Path) -> Iterator[None]:
         yield
 
 
-async def engine(home: Path, db: Database) -> EmbeddedEngine:
+async def engine(home: Path, db: Database, second: SecondReader | None = None) -> EmbeddedEngine:
     """The engine for the data and code as they are. Cancelled while it is trained, the child is ended first.
 
-    home: the data folder. db: lends a thread for the loading. Raises NotTrained.
+    home: the data folder. db: lends a thread for the loading. second: what it asks beside. Raises NotTrained.
     """
     if not await db.call(is_trained, home, leaves()):
         log.info("engine.training", seconds="about 15, once")
         await _train(home)
         log.info("engine.trained")
-    return await db.call(EmbeddedEngine.ready, home, leaves())
+    return await db.call(lambda: EmbeddedEngine.ready(home, leaves(), second=second))
 
 
 class Following:
@@ -92,7 +93,7 @@ class Following:
             # Other code lies on the disk than runs here; or it were to be trained first, and the leases would run out.
             log.warning("engine.not_taken", todo="restart this process")
         else:
-            self._engine = EmbeddedEngine.ready(self._home, self._known)
+            self._engine = EmbeddedEngine.ready(self._home, self._known, second=self._engine.second)
             log.info("engine.taken", artefact=self._engine.heads.facts["data"])
         self._promoted = promoted
 

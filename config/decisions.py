@@ -28,6 +28,15 @@ class Errors(BaseModel):
     leaf: float = Field(gt=0, lt=1)
 
 
+class Band(BaseModel):
+    """Shares of a matter, from `low` to `high`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    low: float = Field(ge=0, le=1)
+    high: float = Field(ge=0, le=1)
+
+
 class Decisions(BaseModel):
     """From what probability on the bot does something."""
 
@@ -51,6 +60,7 @@ class Decisions(BaseModel):
     category: float = Field(ge=0, le=1)
     errors: Errors
     link: Link
+    reader: Band
     wide: frozenset[str]
     window_hours: dict[str, float]
     burst_minutes: float = Field(gt=0)

@@ -178,6 +178,9 @@ class Settings(BaseSettings):
     log_level: str = "info"
     log_json: bool = True
     nlu: Literal["embedded", "rasa"] = "embedded"
+    reader: Literal["off", "uncertain", "all"] = Field(
+        default="off", description="whom the second reader is asked about; needs the extra `reader` and a tuned one"
+    )
     ocr: bool = Field(default=False, description="`linsheng look` reads pictures; needs the extra `ocr`")
     asr_model: Path | None = Field(default=None, description="`linsheng look` hears voices; needs the extra `asr`")
     rasa: RasaSettings = RasaSettings()

@@ -71,8 +71,9 @@ def without_words(ctx: Context) -> str:
     if ticket is not None and ticket.status not in (Status.WITHDRAWN, Status.CLOSED):
         attach(ctx, ticket, "detail", placement if m.kind == Kind.LOCATION else Placement(None, None))
         return "detail"
-    if m.kind == Kind.VOICE and not (ctx.hears and any(media.path or media.platform_id for media in m.media)):
-        ask_to_type(ctx, m, direct=ctx.direct)
+    heard = ctx.hears and any(media.path or media.platform_id for media in m.media)
+    if m.kind == Kind.VOICE and ctx.direct and not heard:
+        ask_to_type(ctx, m, direct=True)  # in a group she is given the time to type by herself (`bot.scheduler`)
     return HELD
 
 

@@ -242,7 +242,9 @@ def settle_place(ctx: Context, ticket: Ticket, role: str, found: Placement) -> b
         ticket.spot = ticket.spot or found.spot
         guessed, ticket.from_home = ticket.from_home, ticket.from_home and found.from_home
         return guessed and not ticket.from_home  # the register's guess, and now she has said it herself
-    if role == "correct":
+    # Whoever says 不是2号库 是1号库 stands before it; and the register only guesses.
+    better = ticket.from_home and found.place and not found.from_home and _plausible(town, ticket, found)
+    if role == "correct" or ticket.place in found.denied or better:
         ctx.place_ticket(ticket, found)
         return True
     if ticket.place is None:

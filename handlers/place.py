@@ -29,7 +29,8 @@ class Placement:
 
     spot: unit and floor in words (never a room). weight: what stands behind it, NAMED down to NOTHING. options: places
     to ask about when `unsure`, at most three. evidence: the clues, in words for the staff. from_home: nobody said it,
-    the register did. wide: it holds several places that were named, or all of an estate.
+    the register did. wide: it holds several places that were named, or all of an estate. denied: places of which it was
+    said that they are not it.
     """
 
     grid: str | None
@@ -40,6 +41,7 @@ class Placement:
     options: tuple[str, ...] = ()
     wide: bool = False
     from_home: bool = False
+    denied: frozenset[str] = frozenset()
 
     @property
     def unsure(self) -> bool:
@@ -92,6 +94,7 @@ def chosen(found: Sequence[Candidate]) -> Placement:
         options=_options(ranked, shares),
         wide=best.wide,
         from_home=best.source in ("home", "register"),
+        denied=frozenset(c.place for c in found if c.place and "taken back" in c.signs),
     )
 
 

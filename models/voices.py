@@ -16,7 +16,7 @@ from sqlmodel import Session, col
 from models import inbox
 from models.inbox import Inbox, inbox_row
 from models.insert import insert_new
-from models.message import Incoming
+from models.message import Incoming, Kind
 
 HEARING, UNHEARD, GONE = "hearing", "unheard", "recalled"
 BELONGS, HELD = "detail", "held"  # what becomes of a voice without words: see docs/message-flow.md
@@ -136,3 +136,25 @@ def asked_lately(session: Session, message: Incoming, within: timedelta) -> bool
         col(Inbox.outcome) == UNHEARD if listened else col(Inbox.outcome).in_([HELD, BELONGS]),
     )  # fmt: skip
     return session.scalars(earlier.limit(1)).first() is not None
+
+
+def left_alone(session: Session, *, after: datetime, before: datetime, heard: bool) -> list[tuple[int, Incoming]]:
+    """(row, message) of voices without words that came between the two and still wait for what comes next: nobody took
+    them back, and who spoke has typed nothing since. heard: those on our disk, or on their way there, are left to who hears them."""
+    later = sa.orm.aliased(Inbox, name="later")
+    typed = sa.exists().where(
+        col(later.channel) == col(Inbox.channel), col(later.chat) == col(Inbox.chat),
+        col(later.sender) == col(Inbox.sender), col(later.kind) == Kind.TEXT.value,
+        col(later.sent_at) >= col(Inbox.sent_at),
+    )  # fmt: skip
+    found = (
+        sa.select(Inbox)
+        .where(_VOICE, col(Inbox.outcome) == HELD, col(Inbox.received_at) > after, col(Inbox.received_at) <= before)
+        .where(_WORDLESS, col(Inbox.message).not_like(f"%{_MARK}"), ~typed)
+        .order_by(col(Inbox.id))
+    )
+    if heard:
+        found = found.where(
+            col(Inbox.payload).not_like('%"path":%'), col(Inbox.payload).not_like('%"platform_id":%')
+        )
+    return [(row.id or 0, inbox.read(row)) for row in session.scalars(found)]

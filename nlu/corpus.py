@@ -32,6 +32,7 @@ class Example:
 
     town: where it was said; "" for a lone utterance. context: None where nothing is known of it. corrected: staff of a
     deployment said what it is; such messages have a weight of their own, and say nothing of how often they are said.
+    plain: said in so many words, as people write everywhere, though towns have little of it.
     """
 
     text: str
@@ -46,6 +47,7 @@ class Example:
     names: Names = NOWHERE
     source: str = ""
     corrected: bool = False
+    plain: bool = False
 
 
 def annotated(line: str) -> tuple[str, tuple[tuple[int, int, str], ...]]:
@@ -85,6 +87,7 @@ def utterances(file: Path, leaves: frozenset[str]) -> Iterator[Example]:
             yield Example(
                 text=text, intent=intent, leaf=leaf, urgent=bool(marks.get("urgent")),
                 sensitive=bool(marks.get("sensitive")), hard=bool(marks.get("hard")), spans=spans, source=file.name,
+                plain=bool(marks.get("plain")),
             )  # fmt: skip
 
 

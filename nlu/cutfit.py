@@ -17,7 +17,7 @@ from nlu import corpus, cuts, features
 from nlu.artefact import Progress
 from nlu.cuts import Model
 from nlu.embedded import MANY, MANY_LIKELY, OBJECT, EmbeddedEngine
-from nlu.heads import Floats
+from nlu.head import Floats
 from nlu.normalize import normalize
 from nlu.train import train
 from nlu.types import Context

@@ -18,7 +18,8 @@ import numpy as np
 
 from nlu import features
 from nlu.features import SIZES
-from nlu.heads import Floats, Heads
+from nlu.head import Floats
+from nlu.heads import Heads
 from nlu.types import Span
 
 FILE = Path(__file__).parent / "cuts.json"

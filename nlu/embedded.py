@@ -7,10 +7,13 @@ from pathlib import Path
 
 import structlog
 
-from nlu import corpus, cuts, features, lexicon, store
+from nlu import corpus, cuts, features, judge, lexicon, store
 from nlu.artefact import Progress
-from nlu.heads import Floats, Heads
+from nlu.head import Floats
+from nlu.heads import Heads
 from nlu.normalize import normalize
+from nlu.reader.run import SecondReader
+from nlu.reader.words import asked
 from nlu.types import MATTER, Matter, Names, Span, Understanding, Utterance
 
 log = structlog.get_logger(__name__)
@@ -30,39 +33,47 @@ class EmbeddedEngine:
 
     name = "embedded"
 
-    def __init__(self, heads: Heads) -> None:
-        self.heads = heads
+    def __init__(self, heads: Heads, second: SecondReader | None = None) -> None:
+        """second: asked about the messages of its band. Raises ValueError when the heads have no judge."""
+        if heads.judge is None:
+            raise ValueError("these heads have no judge: `linsheng nlu train`")
+        self.heads = heads if second is None else second.trusted(heads)
+        self.second = second
+        self._judge = heads.judge
         self._intents = heads.heads["intent"].labels
         self._leaves = heads.heads["leaf"].labels
-        self._signed = f"{self.name}:{heads.facts['data']}"
+        self._kinds = {"leaf": heads.heads["leaf"]}
+        self._signed = f"{self.name}:{heads.facts['data']}{'' if second is None else '+reader'}"
 
     @classmethod
     def ready(
-        cls, home: Path, leaves: Sequence[str], progress: Progress = lambda what, share: None
-    ) -> "EmbeddedEngine":
+        cls, home: Path, leaves: Sequence[str], progress: Progress = lambda what, share: None,
+        second: SecondReader | None = None,
+    ) -> "EmbeddedEngine":  # fmt: skip
         """The engine in force: the one that was promoted (`nlu.store`), if the code and the categories are still those
         it was made for, else the one of the data that ship.
 
-        home: the data folder; artefacts are kept in `nlu/<id>` under it.
+        home: the data folder; artefacts are kept in `nlu/<id>` under it. second: see `nlu.reader.wanted.wanted`.
         """
         current = store.promoted(home)
         if current and (why := store.unfit(home, current, leaves)):
             log.warning("engine.not_promoted", artefact=current, why=why, todo="linsheng nlu retrain")
         elif current:
-            return cls(Heads.load(store.folder_of(home, current)))
-        return cls.shipped(home, leaves, progress)
+            return cls(Heads.load(store.folder_of(home, current)), second)
+        return cls.shipped(home, leaves, progress, second)
 
     @classmethod
     def shipped(
-        cls, home: Path, leaves: Sequence[str], progress: Progress = lambda what, share: None
-    ) -> "EmbeddedEngine":
+        cls, home: Path, leaves: Sequence[str], progress: Progress = lambda what, share: None,
+        second: SecondReader | None = None,
+    ) -> "EmbeddedEngine":  # fmt: skip
         """The engine for the data and code as they are: loads the artefact, or trains it first (seconds)."""
         folder = store.shipped(home, leaves)
         if not (folder / "heads.json").is_file():
             from nlu.train import train  # noqa: PLC0415 - a second of imports that a ready engine does not need
 
             train(corpus.everything(frozenset(leaves)), leaves, progress=progress).save(folder)
-        return cls(Heads.load(folder))
+        return cls(Heads.load(folder), second)
 
     def parse(self, batch: Sequence[Utterance], names: Names) -> list[Understanding]:
         """See `nlu.types.Engine`."""
@@ -72,16 +83,24 @@ class EmbeddedEngine:
         text = normalize(utterance.text)
         spans = features.places(text, names, heard=utterance.context.kind == "voice")
         seen = features.mask(text, spans)
-        around = self.heads.sums(features.tokens(utterance.context, seen, spans))
+        tokens = features.tokens(utterance.context, seen, spans)
+        around = self.heads.sums(tokens)
         logits = self.heads.joined(self.heads.read(seen), around)
-        intents = dict(zip(self._intents, self.heads.probabilities("intent", logits).tolist(), strict=True))
-        urgent = self.heads.probability("urgent", logits)
-        sensitive = self.heads.probability("sensitive", logits)
         alarms = lexicon.fired("urgent", text)
         whispers = lexicon.fired("sensitive", text)
+        weighed = self._judge.weigh(judge.said(self.heads.heads, logits, (bool(alarms), bool(whispers))), tokens)
+        intents = self._shares(weighed)
+        second = self.second if self.second is not None and self.second.asks(_mass(intents)) else None
+        if second is not None:
+            theirs = second.scores_of(asked(seen, tokens))
+            weighed = second.heard(self._judge.heads, weighed, theirs)
+            logits = second.heard(self._kinds, logits, theirs)
+            intents = self._shares(weighed)
+        urgent = self._judge.probability("urgent", weighed)
+        sensitive = self._judge.probability("sensitive", weighed)
         matters: tuple[Matter, ...] = ()
         if len(text) >= MANY and intents["report"] >= MANY_LIKELY:
-            matters = self._parts(utterance, text, spans, cuts.Reader(self.heads, seen, around))
+            matters = self._parts(utterance, text, spans, cuts.Reader(self.heads, seen, around), second)
         matters = matters or (self._matter(utterance.text, logits, tuple(spans)),)
         if leaf := next((entry.leaf for entry in alarms if entry.leaf), ""):
             matters = tuple(_spoken_for(matter, leaf) for matter in matters)
@@ -96,14 +115,19 @@ class EmbeddedEngine:
             credible=self._credible(intents),
         )
 
+    def _shares(self, weighed: Floats) -> dict[str, float]:
+        return dict(zip(self._intents, self._judge.probabilities("intent", weighed).tolist(), strict=True))
+
     def _by_form(self, text: str, intents: dict[str, float]) -> list[Span]:
         """Places that neither the town's names nor the grammar know. The heads have read the message without them."""
         spotter = self.heads.spotter
-        if spotter is None or sum(intents[name] for name in MATTER) < FORM_LEAST:
+        if spotter is None or _mass(intents) < FORM_LEAST:
             return []
         return spotter.find(text)
 
-    def _parts(self, utterance: Utterance, text: str, spans: list[Span], reader: cuts.Reader) -> tuple[Matter, ...]:
+    def _parts(
+        self, utterance: Utterance, text: str, spans: list[Span], reader: cuts.Reader, second: SecondReader | None
+    ) -> tuple[Matter, ...]:
         """What the parts of a message tell of, each read by itself; none when it is of one piece."""
         parts = cuts.cut(reader.masked, reader.parts, OBJECT)
         if len(parts) == 1:
@@ -114,8 +138,10 @@ class EmbeddedEngine:
             first, last = at[start], at[end] if end < len(seen) else len(text)
             inside = list(cuts.inside(spans, first, last))
             part = features.mask(text[first:last], inside)
-            around = self.heads.sums(features.tokens(utterance.context, part, inside))
-            logits = self.heads.joined(self.heads.read(part), around)
+            tokens = features.tokens(utterance.context, part, inside)
+            logits = self.heads.joined(self.heads.read(part), self.heads.sums(tokens))
+            if second is not None:
+                logits = second.heard(self._kinds, logits, second.scores_of(asked(part, tokens)))
             found.append(self._matter(utterance.text[first:last], logits, tuple(inside)))
         return tuple(found)
 
@@ -131,8 +157,13 @@ class EmbeddedEngine:
         """See `Understanding.credible`."""
         if not self.heads.scores:
             return {}
-        mass = sum(intents[name] for name in MATTER)
+        mass = _mass(intents)
         return {"chatter": self.heads.at_least("chatter", mass), "matter": self.heads.at_most("matter", mass)}
+
+
+def _mass(intents: dict[str, float]) -> float:
+    """The share of a matter, whatever it adds to it."""
+    return sum(intents[name] for name in MATTER)
 
 
 def _spoken_for(matter: Matter, leaf: str) -> Matter:

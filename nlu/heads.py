@@ -4,10 +4,8 @@ Trained with scikit-learn (`nlu.train`), and held equal to it by a test.
 """
 
 import json
-import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,42 +13,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nlu.features import Grams
+from nlu.head import Floats, Head, probabilities, probability
+from nlu.judge import Judge
 from nlu.spans import Spotter
 
-Floats = NDArray[np.float32]
 Weights = NDArray[np.float32] | NDArray[np.float16]  # as they were learned, or as they are kept
 TINY = 1e-12  # added to squares of lengths, which are 0 or more than 1: nothing divided by nothing is nothing
-
-
-@dataclass(frozen=True)
-class Head:
-    """Some columns of the weights. labels: one a column (a binary head has one column and one label).
-
-    temperature: logits are divided by it, fitted on messages the weights had not seen.
-    context: whether it looks at the context too, or at the words alone (a kind of matter does not depend on the hour).
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    start: int
-    temperature: float
-    context: bool
-
-    @property
-    def stop(self) -> int:
-        """The column after the last."""
-        return self.start + len(self.labels)
 
 
 class Heads:
     """All heads: `vocabulary` numbers the features, `weights` is (features, columns), `idf` (features,).
 
     scores: sorted calibration scores by name (`nlu.calibrate`); none, and nothing is said of credibility.
-    spotter: finds places by their form (`nlu.spans`), trained and kept with the heads; it changes nothing in them."""
+    spotter: finds places by their form (`nlu.spans`), trained and kept with the heads; it changes nothing in them.
+    judge: weighs what they say (`nlu.judge`)."""
 
     def __init__(
         self, vocabulary: dict[str, int], idf: Floats, weights: Weights, bias: Floats, heads: Sequence[Head],
         facts: dict[str, Any], scores: dict[str, Floats] | None = None, spotter: Spotter | None = None,
+        judge: Judge | None = None,
     ) -> None:  # fmt: skip
         self.vocabulary = vocabulary
         self.idf = idf
@@ -60,6 +41,7 @@ class Heads:
         self.facts = facts
         self.scores = scores or {}
         self.spotter = spotter
+        self.judge = judge
         self.grams = Grams(vocabulary)
         # What a feature adds to each column; behind them, to the square of the length.
         self._adds = np.concatenate([weights * idf[:, None], idf[:, None] ** 2], axis=1)
@@ -100,19 +82,12 @@ class Heads:
         return total
 
     def probabilities(self, name: str, logits: Floats) -> Floats:
-        """Calibrated probabilities of one head; a binary head gives one number. One message, or one a row."""
-        head = self.heads[name]
-        scores = logits[..., head.start : head.stop] / head.temperature
-        if len(head.labels) == 1:
-            return np.asarray(1.0 / (1.0 + np.exp(-scores)), dtype=np.float32)
-        powers = np.exp(scores - np.maximum.reduce(scores, axis=-1, keepdims=True))
-        return np.asarray(powers / np.add.reduce(powers, axis=-1, keepdims=True))
+        """Calibrated probabilities of one head; see the function of this name."""
+        return probabilities(self.heads[name], logits)
 
     def probability(self, name: str, logits: Floats) -> float:
         """The same of a binary head for one message."""
-        head = self.heads[name]
-        # The logistic function by way of tanh, which never overflows.
-        return 0.5 + 0.5 * math.tanh(0.5 * float(logits[head.start]) / head.temperature)
+        return probability(self.heads[name], logits)
 
     def at_least(self, name: str, value: float) -> float:
         """The share of the calibration scores that are `value` or more, counting the message itself."""
@@ -128,6 +103,8 @@ class Heads:
         """Write `heads.npz`, `spans.crf` if there is one, and `heads.json` last: it means a whole artefact."""
         folder.mkdir(parents=True, exist_ok=True)
         kept: dict[str, Any] = {f"scores_{name}": values for name, values in self.scores.items()}
+        if self.judge is not None:
+            kept |= self.judge.arrays()
         with (folder / "heads.npz").open("wb") as file:
             np.savez(file, idf=self.idf, weights=self.weights.astype(np.float16), bias=self.bias, **kept)
         if self.spotter is not None:
@@ -136,6 +113,7 @@ class Heads:
             "facts": self.facts,
             "heads": [[h.name, list(h.labels), h.start, h.temperature, h.context] for h in self.heads.values()],
             "features": list(self.vocabulary),
+            "judge": self.judge.facts() if self.judge is not None else None,
         }
         fresh = folder / "heads.json.new"
         fresh.write_text(json.dumps(about, ensure_ascii=False), encoding="utf-8")
@@ -155,4 +133,5 @@ class Heads:
                 about["facts"],
                 {name.removeprefix("scores_"): arrays[name] for name in arrays.files if name.startswith("scores_")},
                 Spotter.load(folder),
+                Judge.of(arrays, about["judge"]) if about["judge"] else None,
             )

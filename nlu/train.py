@@ -3,7 +3,9 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,20 +13,20 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from nlu import calibrate, features, spanfit
+from nlu import calibrate, features, judgefit, spanfit
 from nlu.artefact import Progress, fingerprint
-from nlu.calibrate import SEED, fit
+from nlu.calibrate import SEED, Held
 from nlu.corpus import Example
-from nlu.heads import Floats, Head, Heads
+from nlu.head import Floats, Head
+from nlu.heads import Heads
+from nlu.judgefit import Outside
 from nlu.normalize import normalize
 from nlu.types import INTENTS, Context, Span
 
 MIN_COUNT = 3
-# No intent is made rarer than this, in logarithms: 转人工 is said to the bot, and hardly ever in a town's chat.
-RAREST = (
-    -1.2
-)  # no intent is made rarer than this, in logarithms: 转人工 is said to the bot, hardly ever in a town's chat
+THREADS = 2
 CONTEXT_WEIGHT = 6.0
+PLAIN = 0.6  # the least that a plain utterance weighs
 CORRECTED = 2.0  # the weight of a message that staff put right, against a town's message
 
 
@@ -100,12 +102,12 @@ class Task:
     label: Callable[[Example], str]
 
 
-MATTERS = frozenset({"report", "chatter", "join", "detail"})
 TASKS = (
     Task("intent", 12.0, 0.3, True, lambda e: True, lambda e: e.intent),
+    Task("words", 12.0, 0.3, False, lambda e: True, lambda e: e.intent),
     Task("leaf", 30.0, 0.6, False, lambda e: bool(e.leaf), lambda e: e.leaf),
-    Task("urgent", 8.0, 0.6, False, lambda e: e.intent in MATTERS, lambda e: str(e.urgent)),
-    Task("sensitive", 8.0, 0.6, False, lambda e: e.intent in MATTERS, lambda e: str(e.sensitive)),
+    Task("urgent", 8.0, 0.6, False, judgefit.tells, lambda e: str(e.urgent)),
+    Task("sensitive", 8.0, 0.6, False, judgefit.tells, lambda e: str(e.sensitive)),
 )
 
 
@@ -119,63 +121,108 @@ def train(
 
 
 def _train(examples: Sequence[Example], leaves: Sequence[str], progress: Progress) -> Heads:
-    progress("reading the words", 0.05)
+    progress("reading the words", 0.02)
     bags = [bag(example) for example in examples]
-    matrix = Matrix([words + context for words, context in bags])
-    columns: list[NDArray[np.float32]] = []
-    bias: list[float] = []
-    heads: list[Head] = []
-    scores: dict[str, Floats] = {}
-    for done, task in enumerate(TASKS):
-        progress(f"head {task.name}", 0.1 + 0.8 * done / len(TASKS))
-        picked = [i for i, example in enumerate(examples) if task.chosen(example)]
-        names = _names(task.name, leaves)
-        index = {known: i for i, known in enumerate(names)}
-        labels = np.array([index[task.label(examples[i])] for i in picked])
-        rows = matrix.rows([bags[i][0] + bags[i][1] if task.context else bags[i][0] for i in picked])
-        real = np.array([bool(examples[i].town) for i in picked])
-        corrected = np.array([examples[i].corrected for i in picked])
-        weight = np.where(corrected, CORRECTED, np.where(real, 1.0, task.lone))
-        model = fit(rows, labels, task.strength, weight)
-        held = calibrate.held_out(
-            rows, labels, task.strength, weight, [examples[i].town for i in picked], max(2, len(names))
-        )
-        t = held.temperature
-        column, offset = _full(model, len(names), rows.shape[1])
-        if task.name == "intent":
-            shift = _as_in_life(labels, weight, real, len(names))
-            offset = [float(b + t * s) for b, s in zip(offset, shift, strict=True)]
-            scores |= calibrate.intent_scores(held, names, shift)
-        elif task.name == "leaf":
-            scores |= calibrate.leaf_scores(held)
-        heads.append(Head(task.name, tuple(names) if len(names) > 2 else (names[1],), len(bias), t, task.context))
-        columns.append(column)
-        bias += offset
+    fold = judgefit.folds(examples)
+    parts = [np.flatnonzero(fold != number).tolist() for number in range(judgefit.FOLDS)]
+    done = count(1)
+
+    def learned(of: Sequence[int]) -> _Learned:
+        found = _learned([examples[i] for i in of], [bags[i] for i in of], leaves)
+        progress("learning from all, and from all but a part", 0.05 + 0.8 * next(done) / (1 + len(parts)))
+        return found
+
+    # Sparse products let other threads run: two cores take half the time.
+    with ThreadPoolExecutor(THREADS) as pool:
+        whole, *rest = pool.map(learned, [range(len(examples)), *parts])
+    logits = np.zeros((len(examples), len(whole.bias)), dtype=np.float32)
+    for number, part in enumerate(rest):
+        here = np.flatnonzero(fold == number).tolist()
+        logits[here] = part.read([bags[i] for i in here])
+    progress("weighing the answers", 0.86)
+    outside = Outside(logits, fold)
+    columns = {head.name: head for head in whole.heads}
+    judged = judgefit.learn(examples, [context for _, context in bags], columns, outside, _weights)
+    leaf = _held(examples, columns["leaf"], logits)
+    heads = [replace(head, temperature=_held(examples, head, logits).temperature) for head in whole.heads]
     progress("places by their form", 0.9)
     spotter = spanfit.learn(examples)
     progress("done", 1.0)
-    facts = {"examples": len(examples), "features": len(matrix.vocabulary), "data": fingerprint(leaves)}
-    weights = np.concatenate(columns, axis=1).astype(np.float32)
+    facts = {"examples": len(examples), "features": len(whole.matrix.vocabulary), "data": fingerprint(leaves)}
     return Heads(
-        matrix.vocabulary, matrix.idf, weights, np.array(bias, dtype=np.float32), heads, facts, scores, spotter
+        whole.matrix.vocabulary, whole.matrix.idf, whole.weights, whole.bias, heads, facts,
+        {**judged.scores, **calibrate.leaf_scores(leaf)}, spotter, judged.judge,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Learned:
+    """Heads of some of the examples. weights: (features, columns). bias: (columns,)."""
+
+    matrix: Matrix
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    heads: tuple[Head, ...]
+
+    def read(self, bags: Sequence[tuple[list[str], list[str]]]) -> Floats:
+        """All columns for messages, (messages, columns)."""
+        words = self.matrix.rows([words for words, _ in bags]) @ self.weights
+        both = self.matrix.rows([words + context for words, context in bags]) @ self.weights
+        looks = np.array([head.context for head in self.heads for _ in head.labels])
+        return np.asarray(np.where(looks, both, words) + self.bias, dtype=np.float32)
+
+
+def _learned(
+    examples: Sequence[Example], bags: Sequence[tuple[list[str], list[str]]], leaves: Sequence[str]
+) -> _Learned:
+    matrix = Matrix([words + context for words, context in bags])
+    town = np.array([bool(example.town) for example in examples])
+    columns: list[NDArray[np.float32]] = []
+    bias: list[float] = []
+    heads: list[Head] = []
+    for task in TASKS:
+        picked = [i for i, example in enumerate(examples) if task.chosen(example)]
+        names = _names(task.name, leaves)
+        labels = np.array([_number(task, examples[i], names) for i in picked])
+        rows = matrix.rows([bags[i][0] + bags[i][1] if task.context else bags[i][0] for i in picked])
+        weight = _weights([examples[i] for i in picked], task.lone)
+        column, offset = _full(calibrate.fit(rows, labels, task.strength, weight), len(names), rows.shape[1])
+        if names == list(INTENTS):
+            shift = calibrate.as_in_life(labels, weight, town[picked], len(names))
+            offset = [float(b + s) for b, s in zip(offset, shift, strict=True)]
+        heads.append(Head(task.name, tuple(names) if len(names) > 2 else (names[1],), len(bias), 1.0, task.context))
+        columns.append(column)
+        bias += offset
+    return _Learned(
+        matrix, np.concatenate(columns, axis=1).astype(np.float32), np.array(bias, dtype=np.float32), tuple(heads)
     )
 
 
+def _held(examples: Sequence[Example], head: Head, logits: Floats) -> Held:
+    """What a head said of town messages that it had not learned from; of all, where there is no town."""
+    task = next(task for task in TASKS if task.name == head.name)
+    picked = [i for i, example in enumerate(examples) if task.chosen(example)]
+    picked = [i for i in picked if examples[i].town] or picked
+    names = list(head.labels) if len(head.labels) > 1 else ["False", "True"]
+    found = logits[picked, head.start : head.stop].astype(np.float64)
+    if len(head.labels) == 1:
+        found = np.concatenate([np.zeros_like(found), found], axis=1)
+    truth = np.array([_number(task, examples[i], names) for i in picked])
+    return Held(found, truth, calibrate.temperature(found, truth))
+
+
+def _weights(examples: Sequence[Example], lone: float) -> NDArray[np.float64]:
+    """lone: what an utterance weighs against a town's message."""
+    return np.array([CORRECTED if e.corrected else 1.0 if e.town else max(lone, PLAIN * e.plain) for e in examples])
+
+
+def _number(task: Task, example: Example, names: Sequence[str]) -> int:
+    return names.index(task.label(example))
+
+
 def _names(task: str, leaves: Sequence[str]) -> list[str]:
-    return {"intent": list(INTENTS), "leaf": list(leaves)}.get(task, ["False", "True"])
-
-
-def _as_in_life(
-    labels: NDArray[np.int64], weight: NDArray[np.float64], town: NDArray[np.bool_], count: int
-) -> NDArray[np.float64]:
-    """What brings each intent to its share in whole chats: among utterances reports are far more frequent than in
-    life."""
-    if not town.any():
-        return np.zeros(count)
-    trained = np.bincount(labels, weights=weight, minlength=count) + 1
-    lived = np.bincount(labels[town], minlength=count) + 1
-    shift = np.log(lived / lived.sum()) - np.log(trained / trained.sum())
-    return np.asarray(np.maximum(shift, RAREST))
+    known = {"intent": list(INTENTS), "words": list(INTENTS), "leaf": list(leaves)}
+    return known.get(task, ["False", "True"])
 
 
 def _full(model: LogisticRegression, labels: int, features_: int) -> tuple[NDArray[np.float32], list[float]]:

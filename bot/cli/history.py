@@ -17,6 +17,7 @@ from config.tables import category_name, leaves
 from handlers.workdays import WorkCalendar
 from models.database import Database
 from nlu.embedded import EmbeddedEngine
+from nlu.reader.wanted import wanted
 
 TOP = 8
 
@@ -35,7 +36,8 @@ def replay(
     """Play a transcript through the real pipeline, with the clock of its messages and a database of its own."""
     settings = load_settings()
     with show.bar("engine") as bar:
-        ready = EmbeddedEngine.ready(settings.home, leaves(), bar.share)
+        second = wanted(settings.reader, settings.home, leaves())
+        ready = EmbeddedEngine.ready(settings.home, leaves(), bar.share, second)
     with tempfile.TemporaryDirectory(prefix="linsheng-replay-") as folder, show.bar("messages") as bar:
         db = Database(f"sqlite:///{folder}/replay.db")
         try:

@@ -1,5 +1,6 @@
 """`linsheng train` and `linsheng nlu …`: the engine's training, its answers, and how often they are right."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +11,8 @@ from bot.cli import data, fit, learning, show
 from bot.evaluation import Scores
 from bot.rasa_engine import chosen
 from bot.towns import names_of
-from bot.training import alone
-from config.settings import load_settings
+from bot.training import NotTrained, alone
+from config.settings import Settings, load_settings
 from config.tables import category_name, leaves
 from models.database import Database, is_there
 from models.townpack import read_pack
@@ -19,6 +20,8 @@ from nlu import corpus, store
 from nlu.embedded import EmbeddedEngine
 from nlu.export import CHATTER, export
 from nlu.gazetteer import NOWHERE
+from nlu.reader.run import SecondReader
+from nlu.reader.wanted import folder_of, wanted
 from nlu.types import Context, Names, Understanding, Utterance
 
 app = typer.Typer(no_args_is_help=True, help="Ask the engine, and measure it.")
@@ -27,8 +30,15 @@ app.command()(data.data)
 learning.register(app)
 
 
-def train(force: Annotated[bool, typer.Option("--force", help="Even if the artefact is there.")] = False) -> None:
+@app.command()
+def train(
+    force: Annotated[bool, typer.Option("--force", help="Even if the artefact is there.")] = False,
+    reader: Annotated[
+        bool, typer.Option("--reader", help="Tune the second reader too: minutes; needs the extra `reader-train`.")
+    ] = False,
+) -> None:
     """Train the embedded engine on the data that ship; takes seconds, and is kept in the data folder."""
+    make = _maker() if reader else None  # what is missing is said before the heads are trained
     home, known = load_settings().home, leaves()
     folder = store.shipped(home, known)
     with alone(home), show.bar("engine") as bar:
@@ -40,6 +50,25 @@ def train(force: Annotated[bool, typer.Option("--force", help="Even if the artef
             heads.save(folder)
         engine = EmbeddedEngine.shipped(home, known, bar.share)
     show.table(("fact", "value"), [*engine.heads.facts.items(), ("folder", folder)])
+    if make is not None:
+        tuned = folder_of(home)
+        with show.bar("reader") as bar:  # not alone: a start that must train the engine first would wait for minutes
+            facts = make(corpus.everything(frozenset(known)), known, tuned, progress=bar.share)
+        show.table(("fact", "value"), [*facts.items(), ("folder", tuned)], title="second reader")
+
+
+def _maker() -> Callable[..., dict[str, object]]:
+    """`nlu.reader.make.make`. Raises NotTrained when something it needs is not installed."""
+    try:
+        from nlu.reader.make import make  # noqa: PLC0415 - torch, an extra
+        from nlu.reader.weights import NoBase, base_file  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        raise NotTrained(f"{missing.name} is not installed: pip install 'linsheng[reader-train]'") from missing
+    try:
+        base_file()
+    except NoBase as missing:
+        raise NotTrained(str(missing)) from missing
+    return make
 
 
 @app.command()
@@ -50,11 +79,15 @@ def parse(
     """What the engine makes of some messages; the names are those of the deployment's town, if there is one."""
     settings = load_settings()
     with show.bar("engine") as bar:
-        own = EmbeddedEngine.ready(settings.home, leaves(), bar.share)
+        own = EmbeddedEngine.ready(settings.home, leaves(), bar.share, _second(settings))
     with chosen(settings, own) as engine:
         answers = engine.parse([Utterance(text, Context(direct=direct)) for text in texts], _names(settings.url))
     for text, answer in zip(texts, answers, strict=True):
         show.table(("", ""), _lines(answer), title=text)
+
+
+def _second(settings: Settings) -> SecondReader | None:
+    return wanted(settings.reader, settings.home, leaves())
 
 
 def _names(url: str) -> Names:
@@ -95,7 +128,8 @@ def evaluate(
     with show.bar("engine") as bar:
         if town:
             settings = load_settings()
-            with chosen(settings, EmbeddedEngine.ready(settings.home, known, bar.share)) as engine:
+            own = EmbeddedEngine.ready(settings.home, known, bar.share, _second(settings))
+            with chosen(settings, own) as engine:
                 found = [evaluation.of_pack(engine, folder) for folder in town]
         else:
             folders = corpus.towns()

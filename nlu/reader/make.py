@@ -16,9 +16,9 @@ from nlu.reader import export, weights
 from nlu.reader.pieces import LONGEST, Pieces
 from nlu.reader.run import ABOUT, MODEL, Column, SecondReader, session
 from nlu.reader.trust import columns, trust
-from nlu.reader.tune import Recipe, lesson, tokens_of, tune
+from nlu.reader.tune import TASKS, Recipe, lesson, tokens_of, tune
 from nlu.reader.words import Asked, asked_of
-from nlu.train import TASKS, with_contexts
+from nlu.train import with_contexts
 
 Floats = NDArray[np.float32]
 LAYERS, ROOM = 4, 12_000
@@ -43,7 +43,7 @@ def make(
     used = {number for one in asked for number in base.pieces.read(one.words)}
     base = weights.cut(base, layers, weights.worth_keeping(base.pieces, used, room))
     tokens = tokens_of(asked)
-    learned = lesson(examples, asked, base, leaves, tokens, recipe.lone)
+    learned = lesson(examples, asked, base, leaves, tokens)
     arrays = tune(base, learned, leaves, recipe, _part(progress, "all towns", 0.03, 0.57))
     trusted = trust(examples, asked, leaves, base, recipe, _part(progress, "two thirds of them", 0.57, 0.96))
     progress("writing the graph", 0.96)
@@ -60,7 +60,7 @@ def make(
         "data": fingerprint(leaves), "minutes": round((time.monotonic() - begun) / 60, 1),
         "agreement": agreement(tuned, folder / MODEL, parts, asked[:: max(1, len(asked) // COMPARED)]),
     }  # fmt: skip
-    parts.write(folder / ABOUT, facts, trusted.scores)
+    parts.write(folder / ABOUT, facts, trusted.held)
     progress("done", 1.0)
     return facts
 
@@ -82,12 +82,12 @@ class Parts:
         """The reader that runs this graph."""
         return SecondReader(session(file), self.pieces, self.heads, self.tokens, {})
 
-    def write(self, file: Path, facts: Mapping[str, object], scores: Mapping[str, Floats]) -> None:
+    def write(self, file: Path, facts: Mapping[str, object], held: Mapping[str, Floats]) -> None:
         """As `SecondReader.load` reads it; written last, so that it means a whole reader."""
         about = {
             "facts": facts,
             "heads": [[head.name, head.labels, head.start, head.temperature] for head in self.heads],
-            "scores": {name: [round(float(score), 6) for score in found] for name, found in scores.items()},
+            "held": {name: np.round(rows.astype(float), 6).tolist() for name, rows in held.items()},
             "tokens": self.tokens,
             "pieces": self.pieces.about(),
         }

@@ -1,7 +1,8 @@
-"""How far the mean of heads and reader can be trusted: temperatures and conformal scores, from towns held out for it.
+"""How far the mean of engine and reader can be trusted: temperatures and conformal scores, from towns held out for it.
 
-The heads have both already (`nlu.calibrate`), but of themselves alone. A mean is another measure, with scores of its
-own; so a second reader is tuned on two thirds of the towns, and both read the third that is left.
+The engine has both already (`nlu.calibrate`), but of itself alone. A mean is another measure, with scores of its own;
+so a second reader is tuned on two of the judge's three folds, heads and judge are trained on the same two, and all of
+them read the towns of the third.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,63 +11,113 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from nlu import calibrate, train
+from nlu import calibrate, judgefit, train
 from nlu.artefact import Progress
-from nlu.calibrate import HELD, Held
 from nlu.corpus import Example
+from nlu.head import Head, probabilities
+from nlu.judge import Judge
 from nlu.reader.run import Column, together
-from nlu.reader.tune import Recipe, lesson, names_of, read, tokens_of, tune
+from nlu.reader.tune import TASKS, Recipe, lesson, names_of, read, tokens_of, tune
 from nlu.reader.weights import Base
 from nlu.reader.words import Asked
-from nlu.train import TASKS
-from nlu.types import INTENTS
+from nlu.types import INTENTS, MATTER
 
 Floats = NDArray[np.float32]
+OF = {"chatter": "chatter", "matter": "report"}  # the messages behind each score, by intent
+TUNING = 0.85  # the share of the time that tuning takes here; the heads take the rest
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Messages of the towns held out. logits: of the heads, (messages, columns of `heads`). said: by the judge,
+    (messages, outputs). theirs: the reader's scores, (messages, columns of `reader`). truth: by task; -1 where it has
+    none."""
+
+    heads: Mapping[str, Head]
+    judge: Judge
+    logits: Floats
+    said: Floats
+    reader: Sequence[Column]
+    theirs: Floats
+    truth: Mapping[str, NDArray[np.int64]]
 
 
 @dataclass(frozen=True)
 class Trust:
-    """temperatures: by head, what the reader's scores are divided by. scores: as `nlu.heads.Heads.scores`, of the mean;
-    empty where there are too few towns to hold any out."""
+    """temperatures: by head, what the reader's scores are divided by. held: as `nlu.reader.run.SecondReader` takes it;
+    empty where no town can be held out."""
 
     temperatures: Mapping[str, float] = field(default_factory=lambda: {task.name: 1.0 for task in TASKS})
-    scores: Mapping[str, Floats] = field(default_factory=dict)
+    held: Mapping[str, Floats] = field(default_factory=dict)
 
 
 def trust(
     examples: Sequence[Example], asked: Sequence[Asked], leaves: Sequence[str], base: Base, recipe: Recipe,
     progress: Progress,
 ) -> Trust:  # fmt: skip
-    """examples: with their contexts (`nlu.train.with_contexts`), and `asked` of each. Takes two thirds of the time that
-    tuning on all of them takes."""
-    held = set(sorted({example.town for example in examples if example.town})[::HELD])
-    test = [i for i, example in enumerate(examples) if example.town in held]
-    learn = [i for i, example in enumerate(examples) if example.town not in held]
-    if not any(examples[i].town for i in learn):
+    """examples: with their contexts (`nlu.train.with_contexts`), and `asked` of each. Takes as long as tuning on two
+    thirds of them, and training heads on these."""
+    found = unseen(examples, asked, leaves, base, recipe, progress)
+    if found is None:
         return Trust()
+    return Trust({column.name: column.temperature for column in found.reader}, held(found))
+
+
+def unseen(
+    examples: Sequence[Example], asked: Sequence[Asked], leaves: Sequence[str], base: Base, recipe: Recipe,
+    progress: Progress,
+) -> Unseen | None:  # fmt: skip
+    """What both make of the towns of one fold; None where there is no town."""
+    fold = judgefit.folds(examples)
+    test = [i for i, example in enumerate(examples) if fold[i] == 0 and example.town]
+    learn: list[int] = np.flatnonzero(fold != 0).tolist()
+    if not test:
+        return None
     tokens = tokens_of([asked[i] for i in learn])
-    known = lesson([examples[i] for i in learn], [asked[i] for i in learn], base, leaves, tokens, recipe.lone)
-    arrays = tune(base, known, leaves, recipe, progress)
-    unseen = lesson([examples[i] for i in test], [asked[i] for i in test], base, leaves, tokens, recipe.lone)
-    logits = read(arrays, base, unseen)
-    truths = {task.name: unseen.labels[task.name] for task in TASKS}
-    temperatures = {name: _temperature(logits[name][truth >= 0], truth[truth >= 0]) for name, truth in truths.items()}
-    heads = train.train([examples[i] for i in learn], leaves)
+    known = lesson([examples[i] for i in learn], [asked[i] for i in learn], base, leaves, tokens)
+    arrays = tune(base, known, leaves, recipe, lambda what, share: progress(what, TUNING * share))
+    new = lesson([examples[i] for i in test], [asked[i] for i in test], base, leaves, tokens)
+    logits = read(arrays, base, new)
+    temperatures = {name: _temperature(logits[name], truth) for name, truth in new.labels.items()}
+    heads = train.train(
+        [examples[i] for i in learn], leaves, progress=lambda what, share: progress(what, TUNING + (1 - TUNING) * share)
+    )
+    judge = heads.judge
+    assert judge is not None, "heads are trained with a judge"  # noqa: S101 - for the type checker
+    bags = [train.bag(examples[i]) for i in test]
+    ours = np.array([heads.logits(*bag) for bag in bags])
+    said = judgefit.inputs([examples[i] for i in test], heads.heads, ours)
+    weighed = np.array([judge.weigh(row, context) for row, (_, context) in zip(said, bags, strict=True)])
     reader = columns(leaves, temperatures)
     theirs = np.concatenate([logits[column.name] for column in reader], axis=1)
-    both = np.array(
-        [
-            together(heads, heads.logits(*train.bag(examples[i])), reader, scores)
-            for i, scores in zip(test, theirs, strict=True)
-        ]
-    )
-    held_out = {
-        name: Held(np.log(np.maximum(heads.probabilities(name, both[truth >= 0]), 1e-9)), truth[truth >= 0], 1.0)
-        for name, truth in truths.items()
-        if name in ("intent", "leaf")
-    }
-    scores = calibrate.intent_scores(held_out["intent"], INTENTS, np.zeros(len(INTENTS)))
-    return Trust(temperatures, scores | calibrate.leaf_scores(held_out["leaf"]))
+    return Unseen(heads.heads, judge, ours, weighed, reader, theirs, new.labels)
+
+
+def held(found: Unseen) -> dict[str, Floats]:
+    """How much of a matter there is in held-out talk, and in messages that open one, and the share of the true kind; as
+    rows for `SecondReader`. Which of their two values counts is known where the reader is asked."""
+    alone = _mass(found.judge, found.said)
+    mass = np.stack([alone, alone, _mass(found.judge, _both(found, found.judge.heads, found.said))], axis=1)
+    rows = {name: mass[found.truth["intent"] == INTENTS.index(intent)] for name, intent in OF.items()}
+    known = np.flatnonzero(found.truth["leaf"] >= 0)
+    kinds = found.truth["leaf"][known]
+    leaf = found.heads["leaf"]
+    shares = [
+        probabilities(leaf, logits[known])[np.arange(len(known)), kinds]
+        for logits in (found.logits, _both(found, {"leaf": leaf}, found.logits))
+    ]
+    return {**rows, "leaf": np.stack([alone[known], *shares], axis=1)}
+
+
+def _both(found: Unseen, heads: Mapping[str, Head], ours: Floats) -> Floats:
+    pairs = zip(ours, found.theirs, strict=True)
+    return np.array([together(heads, mine, found.reader, theirs) for mine, theirs in pairs])
+
+
+def _mass(judge: Judge, outputs: Floats) -> Floats:
+    shares = judge.probabilities("intent", outputs)
+    mass: Floats = shares[:, [INTENTS.index(name) for name in MATTER]].sum(axis=1)
+    return mass
 
 
 def columns(leaves: Sequence[str], temperatures: Mapping[str, float]) -> list[Column]:
@@ -79,6 +130,7 @@ def columns(leaves: Sequence[str], temperatures: Mapping[str, float]) -> list[Co
 
 
 def _temperature(logits: Floats, truth: NDArray[np.int64]) -> float:
+    logits, truth = logits[truth >= 0], truth[truth >= 0]
     if logits.shape[1] == 1:
         logits = np.concatenate([np.zeros_like(logits), logits], axis=1)
     return calibrate.temperature(logits.astype(np.float64), truth)

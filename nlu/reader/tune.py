@@ -1,10 +1,11 @@
 """Tunes the base encoder on our own chats: four heads at once on the pooled vector. Minutes on two cores.
 
-The heads and what they learn from are those of `nlu.train.TASKS`, so that both readers answer the same questions.
+The heads and what they learn from are those of `nlu.train.TASKS`, so that both readers answer the same questions; but
+for `words`, which is there for the judge alone.
 """
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +19,15 @@ from nlu.corpus import Example
 from nlu.reader.encoder import padded, pooled
 from nlu.reader.weights import Base
 from nlu.reader.words import Asked
-from nlu.train import CORRECTED, TASKS, Task
+from nlu.train import CORRECTED, Task
+from nlu.train import TASKS as ALL
 from nlu.types import INTENTS
 
 Tensor = Any  # torch is not installed where the types are checked
 POOL = 16  # batches whose messages are sorted by length together: less padding, still well mixed
 
 READ = 64  # messages at a time, once it is tuned
+TASKS = tuple(task for task in ALL if task.name != "words")
 
 
 @dataclass(frozen=True)
@@ -33,8 +36,8 @@ class Recipe:
 
     rate: of the encoder; the heads, which begin at nothing, learn `head_rate` times as fast. smooth: the share of
     certainty that is kept from the labels. drop: the share of numbers left out at random. warm: the share of the steps
-    in which the rate rises. lone: the weight of an utterance's intent against a town message's. frozen: the table of
-    pieces stays as it is.
+    in which the rate rises. lone: the share of the utterances that an epoch reads, drawn anew each time; it reads all
+    town messages (a weight would do the same and take longer). frozen: the table of pieces stays as it is.
     """
 
     epochs: int = 6
@@ -47,20 +50,21 @@ class Recipe:
     lone: float = 0.5
     decay: float = 0.01
     frozen: bool = True
-    threads: int = 2
+    threads: int = 1  # two wait for each other as soon as anything else runs: four times the time on a busy machine
     seed: int = 20260302
 
 
 @dataclass(frozen=True)
 class Lesson:
-    """Examples as numbers. numbers: pieces of each. context: (examples, tokens). labels, weights: by task, (examples,);
-    label -1 where the task learns nothing from an example. real: said in a town, (examples,)."""
+    """Examples as numbers. numbers: pieces of each. context: (examples, tokens). labels: by task, (examples,); -1 where
+    the task learns nothing from an example. weights: (examples,). real: said in a town; lone: an utterance."""
 
     numbers: list[list[int]]
     context: NDArray[np.float32]
     labels: Mapping[str, NDArray[np.int64]]
-    weights: Mapping[str, NDArray[np.float32]]
+    weights: NDArray[np.float32]
     real: NDArray[np.bool_]
+    lone: NDArray[np.bool_]
 
 
 def names_of(task: str, leaves: Sequence[str]) -> tuple[str, ...]:
@@ -74,28 +78,25 @@ def tokens_of(asked: Sequence[Asked]) -> tuple[str, ...]:
 
 
 def lesson(
-    examples: Sequence[Example],
-    asked: Sequence[Asked],
-    base: Base,
-    leaves: Sequence[str],
-    tokens: Sequence[str],
-    lone: float,
+    examples: Sequence[Example], asked: Sequence[Asked], base: Base, leaves: Sequence[str], tokens: Sequence[str]
 ) -> Lesson:
     """The examples, ready to be learned."""
     column = {token: number for number, token in enumerate(tokens)}
     context = np.zeros((len(asked), len(tokens)), dtype=np.float32)
     for row, one in enumerate(asked):
         context[row, [column[token] for token in one.tokens if token in column]] = 1
-    labels, weights = {}, {}
+    labels = {}
     for task in TASKS:
         index = {name: number for number, name in enumerate(names_of(task.name, leaves))}
         labels[task.name] = np.array([_label(task, example, index) for example in examples])
-        share = lone if task.context else max(lone, task.lone)
-        weights[task.name] = np.array(
-            [CORRECTED if e.corrected else 1.0 if e.town else share for e in examples], dtype=np.float32
-        )
-    real = np.array([bool(e.town) for e in examples])
-    return Lesson([base.pieces.read(one.words) for one in asked], context, labels, weights, real)
+    return Lesson(
+        [base.pieces.read(one.words) for one in asked],
+        context,
+        labels,
+        np.array([CORRECTED if e.corrected else 1.0 for e in examples], dtype=np.float32),
+        np.array([bool(e.town) for e in examples]),
+        np.array([not e.town and not e.corrected for e in examples]),
+    )
 
 
 def _label(task: Task, example: Example, index: Mapping[str, int]) -> int:
@@ -118,12 +119,13 @@ def tune(
     arrays |= _heads(base, learned, leaves)
     for name, array in arrays.items():
         array.requires_grad_(not (recipe.frozen and name == "emb.word"))
-    steps = recipe.epochs * -(-len(learned.numbers) // recipe.batch)
-    optimizer, schedule = _optimizer(arrays, steps, recipe)
     draw = random.Random(recipe.seed)  # noqa: S311 - repeatable, not secret
+    epochs = [_batches(learned, recipe, draw) for _ in range(recipe.epochs)]
+    steps = sum(map(len, epochs))
+    optimizer, schedule = _optimizer(arrays, steps, recipe)
     done = 0
-    for epoch in range(recipe.epochs):
-        for batch in _batches(learned, recipe.batch, draw):
+    for epoch, batches in enumerate(epochs):
+        for batch in batches:
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 found = _scores(arrays, base, learned, batch, recipe.drop)
             loss = sum(_loss(found[task.name].float(), learned, task.name, batch, recipe.smooth) for task in TASKS)
@@ -135,17 +137,19 @@ def tune(
             done += 1
             progress(f"reader, epoch {epoch + 1} of {recipe.epochs}", done / steps)
     tuned = {name: array.detach().numpy() for name, array in arrays.items()}
-    tuned["head.intent.b"] += as_in_life(learned.labels["intent"], learned.weights["intent"], learned.real)
+    tuned["head.intent.b"] += as_in_life(learned, recipe.lone)
     return tuned
 
 
-def as_in_life(labels: NDArray[np.int64], weights: NDArray[np.float32], real: NDArray[np.bool_]) -> NDArray[np.float32]:
+def as_in_life(learned: Lesson, lone: float) -> NDArray[np.float32]:
     """What brings each intent to its share in whole chats, as `nlu.train` does for the heads: among utterances reports
-    are far more frequent than in life. Nothing where no town is."""
-    if not real.any():
+    are far more frequent than in life. Nothing where no town is. lone: as in `Recipe`."""
+    if not learned.real.any():
         return np.zeros(len(INTENTS), dtype=np.float32)
+    labels = learned.labels["intent"]
+    weights = np.where(learned.lone, lone, learned.weights)
     trained = np.bincount(labels, weights=weights, minlength=len(INTENTS)) + 1
-    lived = np.bincount(labels[real], minlength=len(INTENTS)) + 1
+    lived = np.bincount(labels[learned.real], minlength=len(INTENTS)) + 1
     return np.asarray(np.log(lived / lived.sum()) - np.log(trained / trained.sum()), dtype=np.float32)
 
 
@@ -190,16 +194,17 @@ def _optimizer(arrays: Mapping[str, Tensor], steps: int, recipe: Recipe) -> tupl
     return optimizer, torch.optim.lr_scheduler.LambdaLR(optimizer, share)
 
 
-def _batches(learned: Lesson, size: int, draw: random.Random) -> Iterator[list[int]]:
-    """All examples once, in batches of about the same length."""
-    order = list(range(len(learned.numbers)))
+def _batches(learned: Lesson, recipe: Recipe, draw: random.Random) -> list[list[int]]:
+    """One epoch: what it reads, once, in batches of about the same length."""
+    order = [i for i, lone in enumerate(learned.lone.tolist()) if not lone or draw.random() < recipe.lone]
     draw.shuffle(order)
+    size = recipe.batch
     batches = []
     for start in range(0, len(order), size * POOL):
         pool = sorted(order[start : start + size * POOL], key=lambda i: len(learned.numbers[i]))
         batches += [pool[i : i + size] for i in range(0, len(pool), size)]
     draw.shuffle(batches)
-    yield from batches
+    return batches
 
 
 def _scores(
@@ -219,7 +224,7 @@ def _scores(
 def _loss(scores: Tensor, learned: Lesson, task: str, batch: Sequence[int], smooth: float) -> Tensor:
     """The mean over the batch; an example that the task learns nothing from counts as nothing lost."""
     labels = torch.from_numpy(learned.labels[task][list(batch)])
-    weights = torch.from_numpy(learned.weights[task][list(batch)]) * (labels >= 0)
+    weights = torch.from_numpy(learned.weights[list(batch)]) * (labels >= 0)
     if scores.shape[1] == 1:
         lost = F.binary_cross_entropy_with_logits(scores[:, 0], labels.clamp(min=0).float(), reduction="none")
     else:

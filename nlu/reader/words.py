@@ -27,7 +27,7 @@ def asked(masked: str, tokens: list[str]) -> Asked:
 def asked_of(example: Example) -> Asked:
     """The same of a training example; the places that are marked in it count as names of the town."""
     text = normalize(example.text)
-    spans = features.places(text, example.names)
+    spans = features.places(text, example.names, heard=(example.context or Context()).kind == "voice")
     for start, end, entity in example.spans:
         if entity == "location" and not any(s.start < end and start < s.end for s in spans):
             spans.append(Span(start, end, "location", text[start:end], ("",)))

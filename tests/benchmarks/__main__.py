@@ -14,7 +14,7 @@ from rich.table import Table
 from bot import logs
 from tests.benchmarks.result import Bench, Figure, Result
 
-NAMES = ("callbacks", "pipeline", "latency", "nlu", "spans", "rasa", "replay", "towns", "public", "chaos")
+NAMES = ("callbacks", "pipeline", "latency", "nlu", "spans", "reader", "rasa", "replay", "towns", "public", "chaos")
 WIDE = 170  # columns, where nobody looks at a terminal
 LABELS = {"ok": "[green]ok[/]", "fail": "[red]below[/]", "": ""}
 

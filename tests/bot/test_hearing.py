@@ -198,6 +198,7 @@ async def test_without_an_ear_a_group_stays_silent_and_the_sender_is_told(
     speaks(scene, "小满要早睡")
     speaks(scene, "小满要早睡")
     speaks(scene, "谁也不认识")
+    scene.wait("4 minutes")
     assert scene.bot_said(GROUP) == []
     assert ["群里" in line for line in scene.told("小满要早睡")] == [True]
 

@@ -82,8 +82,8 @@ def test_chatter_is_left_alone_and_what_belongs_together_comes_together(phones: 
     expect(first.bot_lines).to_have_count(1)
 
     second.says("我也看到了 3幢门口那个井盖 差点绊倒")
-    first.hears(number, "2人")
     third.says("对对 3幢那个井盖我也踩到过")
+    first.hears(number, "3人")
 
     task = open_task(phones, worker)
     expect(task.page.get_by_test_id("number")).to_have_text(number)

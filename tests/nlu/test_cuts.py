@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from nlu import cuts, features
-from nlu.heads import Head, Heads
+from nlu.head import Head
+from nlu.heads import Heads
 from nlu.types import INTENTS
 
 TEXT = "3栋电梯坏了 还有门口垃圾没人收 旁边路灯也不亮"

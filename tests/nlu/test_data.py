@@ -111,6 +111,15 @@ def test_nothing_to_measure_with_stands_in_the_data(folder: Path) -> None:
     assert sorted({text for text in theirs if plain(text) in exact or masked(text) in alike}) == []
 
 
+def test_the_towns_set_aside_are_not_learned() -> None:
+    learned = {line for e in corpus.everything(LEAVES) for line in (masked(e.text), *map(masked, e.text.splitlines()))}
+    theirs = [
+        text for text in said(ROOT / "tests" / "benchmarks" / "towns") if len(STICKER.sub("", masked(text))) > SHORT
+    ]
+    assert len(theirs) > 800
+    assert sorted({text for text in theirs if masked(text) in learned}) == []
+
+
 # --- the generator --------------------------------------------------------------------------------------------------
 
 SLOTS = {"where": generate.Slot(("3栋", "北门"), "location"), "when": generate.Slot(("昨晚", "今早上"))}

@@ -8,7 +8,8 @@ import pytest
 from config.tables import leaves
 from nlu import artefact, calibrate, corpus, features, train
 from nlu.corpus import Example
-from nlu.heads import Floats, Head, Heads
+from nlu.head import Floats, Head
+from nlu.heads import Heads
 from nlu.normalize import normalize
 
 Bag = tuple[list[str], list[str]]

@@ -3,6 +3,7 @@
 import json
 import math
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,12 @@ from numpy.typing import NDArray
 
 from nlu import features
 from nlu.corpus import Example
-from nlu.heads import Head, Heads
+from nlu.gazetteer import Gazetteer
+from nlu.head import Head, probabilities, probability
 from nlu.reader import run, weights
 from nlu.reader.pieces import SPECIALS, Pieces
 from nlu.reader.words import Asked, asked, asked_of
+from nlu.types import Context
 
 Floats = NDArray[np.float32]
 WIDTH, LAYERS, PARTS, INNER = 32, 2, 2, 64
@@ -73,6 +76,14 @@ def test_the_same_pieces_as_the_library(pieces: Pieces) -> None:
     theirs.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace(prepend_scheme="always", split=False)
     for text in ("电梯坏了", "坏了电梯 灯", "梯电了坏灯", "query: 电 梯"):
         assert pieces.cut(text) == theirs.encode(text, add_special_tokens=False).ids
+
+
+def test_a_voice_is_asked_about_as_the_engine_hears_it() -> None:
+    """In a voice, names count that only sound alike."""
+    names = Gazetteer([("柳岸花园", "P-1")])
+    spoken = Example("刘安花园那边停水了 在柳岸花园", "report", names=names, context=Context(kind="voice"))
+    assert asked_of(spoken).words.count("某处") == 2
+    assert asked_of(replace(spoken, context=Context())).words.count("某处") == 1
 
 
 def test_places_are_spoken() -> None:
@@ -217,7 +228,7 @@ def written(folder: Path, pieces: Pieces, *, whole: bool) -> Path:
     tuned = export.Tuned(tiny(), ("intent", "urgent"), LAYERS, PARTS, 1e-12, len(TOKENS), 20)
     export.write(tuned, folder / run.MODEL, whole=whole)
     about = {
-        "facts": {"layers": LAYERS}, "scores": {"leaf": [0.25, 0.5]}, "tokens": TOKENS, "pieces": pieces.about(),
+        "facts": {"layers": LAYERS}, "held": {"matter": [[0.5, 0.5, 0.25]]}, "tokens": TOKENS, "pieces": pieces.about(),
         "heads": [[head.name, head.labels, head.start, head.temperature] for head in HEADS],
     }  # fmt: skip
     (folder / run.ABOUT).write_text(json.dumps(about), encoding="utf-8")
@@ -268,26 +279,24 @@ def test_whole_numbers_lose_half_a_step_at_most() -> None:
 
 def test_together_is_the_geometric_mean() -> None:
     own = [
-        Head("urgent", ("True",), 0, 2.0, False),
+        Head("sensitive", ("True",), 0, 2.0, False),
         Head("intent", ("chatter", "report", "join"), 1, 1.5, True),
-        Head("else", ("True",), 4, 1.0, False),
+        Head("urgent", ("True",), 4, 1.0, False),
     ]
-    nothing = np.zeros((0, 5), dtype=np.float32)
-    heads = Heads({}, np.zeros(0, np.float32), nothing, np.zeros(5, np.float32), own, {})
-    reader = [run.Column("intent", ("chatter", "report", "join"), 0, 0.8), run.Column("urgent", ("True",), 3, 1.2)]
-    ours, theirs = np.array([1.0, 3.0, -1.0, 0.5, 2.0], np.float32), np.array([-1.0, 2.0, 0.0, -3.0], np.float32)
+    heads = {head.name: head for head in own}
+    reader = [
+        run.Column("intent", ("chatter", "report", "join"), 0, 0.8),
+        run.Column("sensitive", ("True",), 3, 1.2),
+        run.Column("urgent", ("True",), 4, 1.0),
+    ]
+    ours, theirs = np.array([1, 3, -1, 0.5, 2], np.float32), np.array([-1, 2, 0, -3, -9], np.float32)
     both = run.together(heads, ours, reader, theirs)
-    powers = heads.probabilities("intent", ours) ** 0.7 * reader[0].probabilities(theirs) ** 0.3
-    assert heads.probabilities("intent", both) == pytest.approx(powers / powers.sum(), abs=1e-6)
-    yes = heads.probability("urgent", ours) ** 0.7 * reader[1].probabilities(theirs)[0] ** 0.3
-    no = (1 - heads.probability("urgent", ours)) ** 0.7 * (1 - reader[1].probabilities(theirs)[0]) ** 0.3
-    assert heads.probability("urgent", both) == pytest.approx(yes / (yes + no), abs=1e-6)
-
-
-def test_what_the_reader_says_nothing_of_stays_as_it_was() -> None:
-    heads = Heads({}, np.zeros(0, np.float32), np.zeros((0, 1), np.float32), np.zeros(1, np.float32),
-                  [Head("else", ("True",), 0, 1.0, False)], {})  # fmt: skip
-    assert run.together(heads, np.array([2.0], np.float32), [], np.zeros(0, np.float32)).tolist() == [2.0]
+    powers = probabilities(own[1], ours) ** 0.7 * reader[0].probabilities(theirs) ** 0.3
+    assert probabilities(own[1], both) == pytest.approx(powers / powers.sum(), abs=1e-6)
+    mine, other = probability(own[0], ours), float(reader[1].probabilities(theirs)[0])
+    yes, no = mine**0.7 * other**0.3, (1 - mine) ** 0.7 * (1 - other) ** 0.3
+    assert probability(own[0], both) == pytest.approx(yes / (yes + no), abs=1e-6)
+    assert both[4] == ours[4], "in urgency the reader is not heard"
 
 
 def test_a_missing_reader_says_how_to_make_one(tmp_path: Path) -> None:

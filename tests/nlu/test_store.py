@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from nlu import artefact, store
-from nlu.heads import Head, Heads
+from nlu.head import Head
+from nlu.heads import Heads
 from nlu.store import NotPossible
 
 LEAVES = ["facility.lighting"]

@@ -129,6 +129,7 @@ class Scene:
             self.clock.set(max(self.clock(), first))
             self.sweeper.deadlines()
         self.clock.set(until)
+        self.sweeper.voices()
         self.sweeper.unrated()
         self.db.tx(self._arrive)
 

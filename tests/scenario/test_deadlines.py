@@ -66,7 +66,7 @@ def test_urgent_in_minutes(chat: Scene) -> None:
 
 def test_five_working_days_over_a_holiday(chat: Scene) -> None:
     # 2026: 1 to 5 May are free, Saturday the 9th is worked (the State Council's notice for 2026).
-    chat.at("2026-04-29 10:00").group("粮站宿舍").says("粮站桂芬", "刚碰到3幢的阿婆 她不会打字 说她家屋顶漏水")
+    chat.at("2026-04-29 10:00").group("粮站宿舍").says("粮站桂芬", "3幢屋顶漏水 顶楼几家都渗下来了")
 
     assert chat.ticket().row.tier == 3
     assert [f"{due:%m-%d %H:%M}" for due in chat.ticket().due] == ["05-10 00:00"]

@@ -122,6 +122,15 @@ def test_not_this_building_but_that_one(chat: Scene) -> None:
     assert chat.ticket().place == "柳岸花园5幢"
 
 
+def test_a_neighbour_who_knows_better_corrects_the_place(chat: Scene) -> None:
+    group = chat.at("2026-03-02 09:00").group("柳岸花园南区")
+    group.says("风吹柳", "4幢门口下水道堵了 污水都冒出来了")
+    chat.at("09:04").says("小满要早睡", "不是4幢 是5幢门口 我刚从那走过 污水流了一地")
+
+    (ticket,) = chat.tickets()
+    assert ticket.place == "柳岸花园5幢"
+
+
 def test_a_correction_into_anothers_area_moves_the_work(chat: Scene) -> None:
     group = chat.at("2026-03-02 09:00").group("柳岸社区居民群")
     group.says("小满要早睡", "柳岸花园3幢门口下水道堵了 污水冒出来了")
