@@ -154,7 +154,5 @@ def left_alone(session: Session, *, after: datetime, before: datetime, heard: bo
         .order_by(col(Inbox.id))
     )
     if heard:
-        found = found.where(
-            col(Inbox.payload).not_like('%"path":%'), col(Inbox.payload).not_like('%"platform_id":%')
-        )
+        found = found.where(col(Inbox.payload).not_like('%"path":%'), col(Inbox.payload).not_like('%"platform_id":%'))
     return [(row.id or 0, inbox.read(row)) for row in session.scalars(found)]

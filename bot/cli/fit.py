@@ -11,7 +11,9 @@ from config.settings import load_settings
 from config.tables import leaves
 from nlu import corpus
 
-app = typer.Typer(no_args_is_help=True, help="Fit what stands in config/place.yaml, config/link.yaml and nlu/cuts.json.")
+app = typer.Typer(
+    no_args_is_help=True, help="Fit what stands in config/place.yaml, config/link.yaml and nlu/cuts.json."
+)
 Write = Annotated[bool, typer.Option("--write", help="Put the result into the table; else only show it.")]
 
 

@@ -22,7 +22,7 @@ def _settings() -> Settings:
 
 def _tell_of_training(settings: Settings) -> None:
     if not is_trained(settings.home, leaves()):
-        typer.echo("Training the engine (half a minute to a minute, once).")
+        typer.echo("Training the engine (half a minute to a minute).")
 
 
 def serve(

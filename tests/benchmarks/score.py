@@ -100,7 +100,14 @@ def counts(town: Town, lines: Iterable[Mapping[str, Any]]) -> Counter[str]:
         tally.update(_agreement(want, have))
     tally.update(_links(town.tickets, found, matched))
     tally.update(_manners(town, triggers))
+    tally["over-merged"] = sum(_holds_several(ticket, town.tickets) for ticket in found)
     return tally
+
+
+def _holds_several(found: Ticket, gold: Sequence[Ticket]) -> bool:
+    """No single matter of the gold has all of a ticket's messages that belong to any matter."""
+    told = {m for m in found["messages"] if any(m in ticket["messages"] for ticket in gold)}
+    return bool(told) and not any(told <= set(ticket["messages"]) for ticket in gold)
 
 
 def _is(ticket: Ticket, mark: str) -> bool:
@@ -152,6 +159,7 @@ def figures(tally: Mapping[str, int]) -> dict[str, float]:
         **{name: _share(tally[above], tally[below]) for name, above, below in SHARES},
         "message links F1": _share(2 * tally["links"], tally["links of gold"] + tally["links found"]),
         "false replies per 1,000 chatter": 1_000 * _share(tally["false replies"], tally["chatter"]),
+        "over-merged tickets": tally["over-merged"],
     }
 
 

@@ -86,7 +86,10 @@ async def api(platform: Platform) -> AsyncIterator[ApiClient]:
     app.router.add_post(SEND, platform.send)
     async with TestServer(app) as server:
         client = ApiClient(
-            str(server.make_url("")), stable_token("wx1", SECRET), clock=lambda: platform.now, backoff=(0, 0),
+            str(server.make_url("")),
+            stable_token("wx1", SECRET),
+            clock=lambda: platform.now,
+            backoff=(0, 0),
             total_seconds=0.6,
         )
         await client.start()
