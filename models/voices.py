@@ -140,7 +140,8 @@ def asked_lately(session: Session, message: Incoming, within: timedelta) -> bool
 
 def left_alone(session: Session, *, after: datetime, before: datetime, heard: bool) -> list[tuple[int, Incoming]]:
     """(row, message) of voices without words that came between the two and still wait for what comes next: nobody took
-    them back, and who spoke has typed nothing since. heard: those on our disk, or on their way there, are left to who hears them."""
+    them back, and who spoke has typed nothing since. heard: those on our disk, or on their way there, are left to who
+    hears them."""
     later = sa.orm.aliased(Inbox, name="later")
     typed = sa.exists().where(
         col(later.channel) == col(Inbox.channel), col(later.chat) == col(Inbox.chat),

@@ -5,7 +5,7 @@ of ticket and event, so any number of processes may look at the same time. Names
 are never told; of a sensitive matter only that there is one.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -33,6 +33,13 @@ LINES: dict[str, Notice] = {
     "unreachable": "unreachable", "reopened": "reopened",
 }  # fmt: skip
 ONCE: frozenset[Notice] = frozenset({"urgent"})  # a matter is urgent once, however often it is said
+SENTENCES: Mapping[Notice, str] = {
+    "urgent": "duty_urgent",
+    "overdue": "duty_overdue",
+    "reminder": "duty_reminder",
+    "unreachable": "duty_unreachable",
+    "reopened": "duty_reopened",
+}
 
 
 class Notices:
@@ -99,4 +106,4 @@ class Notices:
         told = desk.public(ticket)
         grid = town.grids.get(ticket.grid or "")
         place = told["place"] or (grid.name if grid else word("unknown_place"))
-        return say(f"duty_{notice}", **(told | {"place": place, "due": desk.due_text(ticket)}))
+        return say(SENTENCES[notice], **(told | {"place": place, "due": desk.due_text(ticket)}))
