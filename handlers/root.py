@@ -17,7 +17,7 @@ from handlers.router import Router
 
 root = Router("root")
 everything = (
-    orders, arrival, patrol, aboutme, binding, taught, corrections, duty, progress, feedback, intake, questions,
+    orders, arrival, patrol, binding, aboutme, taught, corrections, duty, progress, feedback, intake, questions,
 )  # fmt: skip
 for router in everything:
     root.include(router)

@@ -24,6 +24,7 @@ FOLDS = 3
 MATTERS = frozenset({"report", "chatter", "join", "detail"})
 # Inverse penalties and the weight of a lone utterance against a town's message, by output; chosen by leaving towns out.
 STRENGTH = 0.3
+ENOUGH = 30
 LONE = {"intent": 0.05, "urgent": 0.3, "sensitive": 0.3}
 
 
@@ -95,7 +96,10 @@ def learn(
         truth = np.array([_label(name, example) for example in examples])
         # Of the kinds of matter only how sure they are bears on the intent: each by itself would be learned by heart.
         seen = np.array([name != "intent" or not label.startswith("leaf:") for label in named])
-        rows = _Rows(said * seen, around, truth, weights(examples, LONE[name]), of)
+        weight = weights(examples, LONE[name])
+        if name == "intent":
+            weight = np.maximum(weight, _rare(truth, town))
+        rows = _Rows(said * seen, around, truth, weight, of)
         model = rows.fit(of)
         shift = rows.shift(town) if name == "intent" else np.zeros(1)
         held = rows.held_out(outside.fold, town if town.any() else of, max(2, len(labels)))
@@ -108,6 +112,15 @@ def learn(
     whole = np.concatenate(parts, axis=1).astype(np.float32)
     count = len(named)
     return Judged(Judge(whole[:count], tokens, whole[count:-1], whole[-1], groups), scores)
+
+
+def _rare(truth: NDArray[np.int64], town: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """What lone utterances weigh at the least, so that no intent counts for less than ENOUGH messages: 查询我的信息 and
+    转人工 are said to the bot, and towns have hardly any."""
+    told = np.bincount(truth[town], minlength=len(INTENTS))
+    lone = np.bincount(truth[~town], minlength=len(INTENTS))
+    least = np.clip((ENOUGH - told) / np.maximum(lone, 1), 0, 1)
+    return np.asarray(np.where(town, 0.0, least[truth]))
 
 
 class _Rows:

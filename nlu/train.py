@@ -24,6 +24,7 @@ from nlu.normalize import normalize
 from nlu.types import INTENTS, Context, Span
 
 MIN_COUNT = 3
+SHORT = 6  # characters
 THREADS = 2
 CONTEXT_WEIGHT = 6.0
 PLAIN = 0.6  # the least that a plain utterance weighs
@@ -31,22 +32,28 @@ CORRECTED = 2.0  # the weight of a message that staff put right, against a town'
 
 
 def with_contexts(examples: Sequence[Example]) -> list[Example]:
-    """Gives each lone utterance the context of some town message of the same intent, drawn with a fixed seed.
+    """Gives each lone utterance the context of some town message of the same intent, drawn with a fixed seed; to short
+    talk also that of some message to the bot.
 
     Without it the mere absence of a context would tell utterances from town messages.
     """
     draw = random.Random(SEED)  # noqa: S311 - repeatable, not secret
     pools: dict[str, list[Context]] = {}
+    to_the_bot: list[Context] = []
     for example in examples:
         # What staff put right stays out: one correction more would change every draw.
         if example.context is not None and not example.corrected:
             pools.setdefault(example.intent, []).append(example.context)
+            if example.context.direct or example.context.mentioned:
+                to_the_bot.append(example.context)
     out = []
     for example in examples:
         if example.context is not None:
             out.append(example)
             continue
-        pool = pools.get(example.intent)
+        short = example.intent == "chatter" and not example.hard and len(example.text) <= SHORT
+        # 嗯嗯 and 谢谢 are said to the bot as well, where towns have hardly anything but matters.
+        pool = to_the_bot if short and to_the_bot and draw.random() < 0.5 else pools.get(example.intent)
         context = draw.choice(pool) if pool else Context(direct=True)
         out.append(replace(example, context=context))
     return out

@@ -244,8 +244,9 @@ def test_silence_falls_back_in_time(server: Server, counts: Callable[[str], floa
     assert [found.engine for found in parse(engine, *(f"第{n}句" for n in range(32)))] == ["own"] * 32
     assert time.monotonic() - before < 2.0
     engine.close()
-    assert counts("timeout") == RasaSettings().connections  # those under way when the third failed
-    assert counts("open") == 32 - RasaSettings().connections
+    # Three, and those under way when the third failed; how many that is depends on who was quicker.
+    assert 3 <= counts("timeout") <= 2 * RasaSettings().connections
+    assert counts("timeout") + counts("open") == 32
 
 
 def test_a_slow_server_gets_no_more_than_the_batch_has(server: Server, counts: Callable[[str], float]) -> None:
