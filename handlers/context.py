@@ -162,7 +162,15 @@ class Context(Desk):
         )
 
     def say(self, name: str, ticket: Ticket | None = None, *, more: bool = False, **values: object) -> None:
-        """Answer in this chat, once for a message. more: add to the answer there is (a message of two matters)."""
+        """Answer in this chat, once for a message. more: add to the answer there is (a message of two matters).
+
+        Of a private matter nothing is said in a group: the sender hears it alone; if no channel reaches her, who spoke
+        to the bot is asked to come there.
+        """
+        if ticket is not None and ticket.sensitive and not self.direct:
+            if not self.whisper(name, ticket, **values) and self.to_bot:
+                self.say("ask_in_private")
+            return
         spoken = [
             i for i, out in enumerate(self.spoken) if out.chat == self.message.chat and out.purpose == Purpose.REPLY
         ]

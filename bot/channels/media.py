@@ -164,11 +164,16 @@ def keep(folder: Path, data: bytes, name: str = "") -> Media:
     thread. Raises NotFetched for a kind of file that nobody sends.
     """
     kind, data = cleaned(data)
+    return Media(name=name[:100], path=written(folder, data, kind), mime=MIME[kind])
+
+
+def written(folder: Path, data: bytes, kind: str) -> str:
+    """The name under which the bytes lie in `folder`, made of their hash: written once, on disk before returning."""
     path = folder / f"{hashlib.sha256(data).hexdigest()}.{kind}"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        # Written beside and renamed: nobody ever reads half a file, and two fetches of one file do not meet.
-        handle, beside = tempfile.mkstemp(dir=folder, prefix=".fetch-")
+        # Written beside and renamed: nobody ever reads half a file, and two that keep the same one do not meet.
+        handle, beside = tempfile.mkstemp(dir=folder, prefix=".kept-")
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(data)
@@ -177,4 +182,4 @@ def keep(folder: Path, data: bytes, name: str = "") -> Media:
             Path(beside).replace(path)
         finally:
             Path(beside).unlink(missing_ok=True)
-    return Media(name=name[:100], path=path.name, mime=MIME[kind])
+    return path.name

@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import xmltodict
 
-from bot.channels.security import Refused, Vault, check_xml, refusing
+from bot.channels.security import Refused, Vault, refusing
 
 JSON_DEPTH = 16  # the deepest letter of the platform, the options of a clicked card, has eight levels
 NONCE = re.compile(r"[0-9A-Za-z_-]{1,64}")
@@ -70,15 +70,8 @@ class Seal(Vault):
 
     def open_fields(self, body: str, query: Mapping[str, str], now: datetime) -> dict[str, Any]:
         """The elements inside `<xml><Encrypt>…`, as xmltodict gives them (repeated ones as lists). Raises Refused."""
-        check_xml(body)
+        letter = self.opened(body, query, now)
         with refusing():
-            encrypted = xmltodict.parse(body)["xml"].get("Encrypt")
-            if encrypted is None:
-                raise Refused("plaintext")
-            if not isinstance(encrypted, str):
-                raise Refused("malformed")
-            letter = self.decrypt(encrypted, query, now)
-            check_xml(letter)
             fields = xmltodict.parse(letter)["xml"]
         if not isinstance(fields, dict):
             raise Refused("malformed")

@@ -171,8 +171,8 @@ class Vault:
             plain: str = self._crypto.decrypt_message({"Encrypt": encrypted}, signature, timestamp, nonce)
             return plain
 
-    def open_xml(self, body: str, query: Mapping[str, str], now: datetime) -> Any:
-        """The wechatpy message in the body of an encrypted XML callback; a body in the clear is refused."""
+    def opened(self, body: str, query: Mapping[str, str], now: datetime) -> str:
+        """The XML in the body of an encrypted XML callback; a body in the clear is refused."""
         check_xml(body)
         with refusing():
             encrypted = xmltodict.parse(body)["xml"].get("Encrypt")
@@ -181,7 +181,13 @@ class Vault:
             if not isinstance(encrypted, str):
                 raise Refused("malformed")
             letter = self.decrypt(encrypted, query, now)
-            check_xml(letter)
+        check_xml(letter)
+        return letter
+
+    def open_xml(self, body: str, query: Mapping[str, str], now: datetime) -> Any:
+        """The same as a wechatpy message."""
+        letter = self.opened(body, query, now)
+        with refusing():
             return parse_message(letter)
 
     def seal(self, letter: str, timestamp: str, nonce: str) -> tuple[str, str]:

@@ -1,18 +1,15 @@
 """`linsheng wechat …`: the Official Account's menu, and QR codes for buildings and grids."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 from urllib.parse import quote
 
 import typer
 
-from bot.channels.base import SendFailed, Uncertain
 from bot.channels.wechat_mp import OfficialAccount
 from bot.cli.opened import NotReady, database
+from bot.cli.scenes import asked, signed
 from bot.ingest import Ingest
-from bot.links import secret_of
-from bot.scenes import BadScene, Scenes, there
 from config.settings import Settings, load_settings
 from models.database import Database
 
@@ -36,16 +33,8 @@ def qr(
 ) -> None:
     """Make a lasting QR code: whoever scans it follows the account, and the bot knows where the code hangs."""
     settings = load_settings()
-    secret = secret_of(settings)
-    if not secret:
-        raise NotReady("scenes are signed: set LINSHENG_SECRET_KEY.")
     with database(settings) as db:
-        if not db.tx(lambda session: there(session, scene)):
-            raise NotReady(f"the town has no {scene!r}: it must be place:CODE or grid:CODE.")
-        try:
-            made = Scenes(secret).make(scene)
-        except BadScene as error:
-            raise NotReady(str(error)) from error
+        made = signed(settings, db, scene)
         ticket, address = _asked(settings, db, lambda account: account.qr_code(made))
     typer.echo(f"picture: {PICTURE}{quote(ticket, safe='')}")
     typer.echo(f"holds:   {address}")
@@ -54,16 +43,4 @@ def qr(
 def _asked(settings: Settings, db: Database, ask: Callable[[OfficialAccount], Awaitable[T]]) -> T:
     if not settings.wechat_mp.enabled:
         raise NotReady(f"wechat_mp is off; not set: {', '.join(settings.wechat_mp.missing)}.")
-
-    async def run() -> T:
-        account = OfficialAccount(settings.wechat_mp, Ingest(db), db=db)
-        await account.start()
-        try:
-            return await ask(account)
-        finally:
-            await account.stop()
-
-    try:
-        return asyncio.run(run())
-    except (SendFailed, Uncertain) as error:
-        raise NotReady(f"the platform: {error}") from error
+    return asked(OfficialAccount(settings.wechat_mp, Ingest(db), db=db), ask)

@@ -15,8 +15,8 @@ from structlog.testing import capture_logs
 from bot.app import PROCESS, build
 from bot.channels.api import ApiError
 from bot.channels.base import SendFailed, Uncertain
+from bot.channels.holder import Holder
 from bot.channels.wecom_bot import live as live_module
-from bot.channels.wecom_bot.holder import Holder
 from bot.channels.wecom_bot.letters import NAME
 from bot.channels.wecom_bot.live import Live
 from bot.channels.wecom_bot.socket import Connection, Pace, State

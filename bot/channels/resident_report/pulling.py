@@ -17,9 +17,9 @@ from sqlmodel import Session, col
 from bot import metrics
 from bot.channels.api import ApiClient
 from bot.channels.base import SendFailed, Uncertain
+from bot.channels.holder import Holder
 from bot.channels.resident_report.orders import NAME, ended, read
 from bot.channels.security import Refused
-from bot.channels.wecom_bot.holder import Holder
 from bot.ingest import Ingest
 from config.resident_report import ResidentReportSettings
 from models import fetching, inbox

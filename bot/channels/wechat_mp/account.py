@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 import structlog
 from aiohttp import web
 
-from bot import metrics
 from bot.channels import media, proofs
 from bot.channels.api import ApiClient
 from bot.channels.base import Capabilities, Channel, Proof, SendFailed
 from bot.channels.credentials import stable_token
+from bot.channels.door import greeting, refuse
 from bot.channels.render import TEXT_BYTES
 from bot.channels.replays import Replays
 from bot.channels.security import Refused, Vault, read_body
@@ -89,11 +89,7 @@ class OfficialAccount(Channel):
         await self._api.stop()
 
     async def _handshake(self, request: web.Request) -> web.Response:
-        try:
-            echo = self._vault.greet(request.query, self._clock())
-        except Refused as refused:
-            return self._refuse(refused)
-        return web.Response(text=echo, headers={"X-Content-Type-Options": "nosniff"})
+        return greeting(NAME, lambda: self._vault.greet(request.query, self._clock()))
 
     async def _callback(self, request: web.Request) -> web.Response:
         """Empty 200 once the message is kept; 503 asks the platform to come again; 403 for what is not the platform."""
@@ -108,7 +104,7 @@ class OfficialAccount(Channel):
                 await self._seen(request, incoming, event, letter)
                 await self._keep(incoming, event)
         except Refused as refused:
-            return self._refuse(refused)
+            return refuse(NAME, refused)
         except Busy:
             return web.Response(status=503)
         except Exception as error:  # whatever the database raised: not kept, so not acknowledged
@@ -135,11 +131,6 @@ class OfficialAccount(Channel):
             kept = incoming
             await self._db.run(lambda session: fetching.put(session, [kept], self._clock()))
         await self._ingest.accept(incoming)
-
-    def _refuse(self, refused: Refused) -> web.Response:
-        metrics.refused.labels(NAME, refused.why).inc()
-        log.warning("callback.refused", channel=NAME, why=refused.why)
-        return web.Response(status=403, text="refused")
 
     async def send(self, out: Outgoing, client_id: str) -> str:
         """See `Pushing.send`. The platform gives no id for texts and does not dedup them."""

@@ -9,6 +9,7 @@ import structlog
 from aiohttp import web
 
 from bot import metrics
+from bot.channels.door import greeting, refuse
 from bot.channels.replays import Replays
 from bot.channels.sealed import Seal
 from bot.channels.security import Refused, read_body
@@ -44,11 +45,7 @@ class Door:
 
     async def _greet(self, request: web.Request) -> web.Response:
         """The address check; the platform waits one second for it."""
-        try:
-            echo = self._seal.greet(request.query, self._clock())
-        except Refused as refused:
-            return self._refuse(refused)
-        return web.Response(text=echo, headers={"X-Content-Type-Options": "nosniff"})
+        return greeting(NAME, lambda: self._seal.greet(request.query, self._clock()))
 
     async def _callback(self, request: web.Request) -> web.Response:
         """200 once what was said is stored; 503 asks the platform to come again; 403 for what is not the platform."""
@@ -60,7 +57,7 @@ class Door:
             self._note(letter)
             return self._answer(letter, await self._keep(letter), request.query["nonce"])
         except Refused as refused:
-            return self._refuse(refused)
+            return refuse(NAME, refused)
         except Busy:
             return web.Response(status=503)
         except Exception as error:  # whatever the database raised: not kept, so not acknowledged
@@ -83,8 +80,3 @@ class Door:
             log.error("wecom_app.inactive", happened=letter.event)  # an operator must act: cards will not arrive
         elif letter.event:
             log.info("callback.event", channel=NAME, kind=letter.event)
-
-    def _refuse(self, refused: Refused) -> web.Response:
-        metrics.refused.labels(NAME, refused.why).inc()
-        log.warning("callback.refused", channel=NAME, why=refused.why)
-        return web.Response(status=403, text="refused")

@@ -12,9 +12,9 @@ from sqlmodel import Session
 from bot import metrics
 from bot.channels.api import ApiError
 from bot.channels.base import SendFailed, Uncertain
+from bot.channels.holder import Holder
 from bot.channels.security import Refused
 from bot.channels.wecom_bot import mailbox
-from bot.channels.wecom_bot.holder import Holder
 from bot.channels.wecom_bot.letters import NAME, Letter, What, read
 from bot.channels.wecom_bot.replying import letter
 from bot.channels.wecom_bot.socket import Connection, Pace, State

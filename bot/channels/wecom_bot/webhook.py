@@ -11,8 +11,8 @@ from typing import Any, Protocol
 import structlog
 from aiohttp import web
 
-from bot import metrics
 from bot.channels import render
+from bot.channels.door import greeting, refuse
 from bot.channels.replays import Replays
 from bot.channels.sealed import Seal
 from bot.channels.security import Refused, read_body, refusing
@@ -74,11 +74,7 @@ class Webhook:
 
     async def _greet(self, request: web.Request) -> web.Response:
         """The address check; the platform waits one second for it."""
-        try:
-            echo = self._seal.greet(request.query, self._clock())
-        except Refused as refused:
-            return refuse(refused)
-        return web.Response(text=echo, headers={"X-Content-Type-Options": "nosniff"})
+        return greeting(NAME, lambda: self._seal.greet(request.query, self._clock()))
 
     async def _callback(self, request: web.Request) -> web.Response:
         """200 once what was said is stored, with an answer where there is one; 503 asks the platform to come again; 403
@@ -97,7 +93,7 @@ class Webhook:
                 text=self._seal.answer_json(payload, nonce, self._clock()), content_type="application/json"
             )
         except Refused as refused:
-            return refuse(refused)
+            return refuse(NAME, refused)
         except Busy:
             return web.Response(status=503)
         except Exception as error:  # whatever the database raised: not kept, so not acknowledged
@@ -134,13 +130,6 @@ class Webhook:
         message = message_of(letter.stream)
         content = await self._db.run(lambda session: mailbox.poll(session, letter.chat, message))
         return stream(letter.stream, shown(content, direct=letter.direct), finish=content.finished)
-
-
-def refuse(refused: Refused) -> web.Response:
-    """The same 403 for whatever is wrong; the word goes to metric and log."""
-    metrics.refused.labels(NAME, refused.why).inc()
-    log.warning("callback.refused", channel=NAME, why=refused.why)
-    return web.Response(status=403, text="refused")
 
 
 def welcome() -> Payload:

@@ -10,14 +10,15 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from bot import metrics
 from bot.channels import media, proofs
 from bot.channels.api import ApiClient
 from bot.channels.base import Capabilities, Channel, SendFailed
+from bot.channels.door import greeting, refuse
 from bot.channels.proofs import Proof
 from bot.channels.render import TEXT_BYTES
 from bot.channels.replays import Replays
-from bot.channels.security import Refused, Vault, read_body, refusing
+from bot.channels.sealed import Seal
+from bot.channels.security import Refused, read_body
 from bot.channels.wecom_kf.codes import client, credential
 from bot.channels.wecom_kf.keeping import Keeping
 from bot.channels.wecom_kf.letters import NAME, word
@@ -50,7 +51,7 @@ class WecomKf(Channel):
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
         self.can = Capabilities(groups=False, cards=True, dedups=True, max_bytes=TEXT_BYTES, rate=settings.rate)
         self._settings = settings
-        self._vault = Vault(token.get_secret_value(), aes_key.get_secret_value(), corp_id)
+        self._seal = Seal(token.get_secret_value(), aes_key.get_secret_value(), corp_id)
         self._api = api or client(settings, db, clock)
         keeping = Keeping(scenes, humans=settings.human != "off")
         self.puller = Puller(settings, self._api, db, keeping, clock=clock, wake=wake)
@@ -92,20 +93,14 @@ class WecomKf(Channel):
     # --- callbacks ----------------------------------------------------------------------------------------------
 
     async def _handshake(self, request: web.Request) -> web.Response:
-        try:
-            echo = self._vault.decrypt(request.query.get("echostr", ""), request.query, self._clock())
-        except Refused as refused:
-            return self._refuse(refused)
-        return web.Response(text=echo, headers={"X-Content-Type-Options": "nosniff"})
+        return greeting(NAME, lambda: self._seal.greet(request.query, self._clock()))
 
     async def _callback(self, request: web.Request) -> web.Response:
         """Empty 200 once it is written down that there is something; 503 asks the platform to come again; 403 for what
         is not the platform."""
         try:
             body = await read_body(request, self._body_bytes)
-            letter = self._vault.open_xml(body, request.query, self._clock())
-            with refusing():
-                told = letter._data
+            told = self._seal.open_fields(body, request.query, self._clock())
             event, token, account = word(told, "Event"), word(told, "Token", 512), word(told, "OpenKfId")
             nonce = request.query["nonce"]
             # Of the same moment and nonce there is one callback: its token is its own.
@@ -115,16 +110,11 @@ class WecomKf(Channel):
                 return web.Response()
             await self.puller.told(account, token)
         except Refused as refused:
-            return self._refuse(refused)
+            return refuse(NAME, refused)
         except Exception as error:  # whatever the database raised: not kept, so not acknowledged
             log.error("callback.not_kept", channel=NAME, error=type(error).__name__)
             return web.Response(status=503)
         return web.Response()
-
-    def _refuse(self, refused: Refused) -> web.Response:
-        metrics.refused.labels(NAME, refused.why).inc()
-        log.warning("callback.refused", channel=NAME, why=refused.why)
-        return web.Response(status=403, text="refused")
 
     async def fetch(self, wanted: Media, folder: Path) -> Media:
         """A file that the platform keeps for three days (90253 获取临时素材), on our disk. Raises NotFetched."""

@@ -1,4 +1,5 @@
-"""Which process of a deployment has the long connection: one, and another as soon as that one is gone.
+"""Which process of a deployment has what there may be one of, such as a long connection: one, and another as soon as
+that one is gone.
 
 On PostgreSQL an advisory lock, which ends with the session that took it; on SQLite, which is one machine, a lock on a
 file beside the database. Neither needs a clock, and neither outlives its process.
