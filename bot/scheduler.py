@@ -99,7 +99,7 @@ class Sweeper:
         asked = 0
         for row, voice in waiting(session, self._clock(), heard=self._hears):
             desk = self._desk(session, f"voice:{row}")
-            if desk.town.kind(voice.channel, voice.chat) is ChatKind.GROUP:
+            if not voice.direct and desk.town.kind(voice.channel, voice.chat) is ChatKind.GROUP:
                 desk.trigger = voice.id
                 ask_to_type(desk, voice, direct=False)
                 asked += outbox.put(session, desk.take(), self._clock())

@@ -55,9 +55,9 @@ def said(ctx: Context, code: str, meant: bool) -> str | None:
     """A code. Eight bare digits that are none pass on: they may be a telephone number; they count as a guess."""
     m = ctx.message
     if not ctx.direct:
+        codes.burn(ctx.session, code, ctx.now)  # whoever reads it here could say it
         if not meant:
             return None
-        codes.burn(ctx.session, code, ctx.now)
         ctx.say("ask_in_private")
         return "bind"
     if not meant and not codes.waiting(ctx.session, ctx.now):

@@ -23,7 +23,7 @@ from models.correction import Correction
 from models.fetching import Fetching
 from models.inbox import Inbox
 from models.insert import insert_new
-from models.message import Incoming
+from models.message import Incoming, Purpose
 from models.outbox import Outbox
 from models.person import Duty, Identity, Origin, Person
 from models.privacy import Erasure, Linkage, Notice, Owed, Remnant, RemnantKind, Wish
@@ -178,9 +178,14 @@ def alerts(session: Session, ticket: int) -> None:
     """What workers were sent about it: that it was, without the words. Rows still under way wait for their remnant."""
     rows = sa.select(Outbox).where(col(Outbox.ticket) == ticket, col(Outbox.finished_at).is_not(None))
     for row in session.scalars(rows):
-        _empty(session, row)
+        if outbox.read(row).purpose == Purpose.ALERT:
+            _empty(session, row)
     said = sa.or_(*(col(WebMessage.body).contains(f'"ticket":{ticket}{end}') for end in (",", "}")))
-    session.connection().execute(sa.delete(WebMessage).where(col(WebMessage.sender) == "bot", said))
+    session.connection().execute(
+        sa.delete(WebMessage).where(
+            col(WebMessage.sender) == "bot", col(WebMessage.body).contains(f'"purpose":"{Purpose.ALERT}"'), said
+        )
+    )
 
 
 def _empty(session: Session, row: Outbox) -> None:

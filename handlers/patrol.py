@@ -15,6 +15,7 @@ from handlers.router import Router
 from handlers.town import Town
 from models import inbox
 from models.inbox import Inbox
+from models.whois import hers
 
 patrol = Router("patrol")
 PATROL, OUTCOME, ELSEWHERE = "patrol", "patrol", "patrol_elsewhere"
@@ -40,7 +41,7 @@ def check_ins(
     """(when, grid) of somebody's check-ins since then, oldest first. addresses: her user ids."""
     rows = session.scalars(
         sa.select(Inbox)
-        .where(sa.tuple_(col(Inbox.channel), col(Inbox.sender)).in_(addresses))
+        .where(hers(col(Inbox.channel), col(Inbox.sender), addresses))
         .where(col(Inbox.outcome) == OUTCOME, col(Inbox.sent_at) >= since)
         .order_by(col(Inbox.sent_at))
     )

@@ -47,10 +47,8 @@ def asked(ctx: Context) -> str | None:
     if not ctx.to_bot and ctx.understanding.p("status") < ctx.decisions.speak:
         return None
     ticket = best.ticket
-    if ticket.sensitive and not (ctx.direct and best.own):
-        if best.own:
-            ctx.whisper("status", ticket)
-        elif ctx.to_bot:
+    if ticket.sensitive and not best.own:
+        if ctx.to_bot:
             ctx.say("status_none")
         return "status"
     keep(ctx, ticket, ctx.message, "status")

@@ -3,9 +3,7 @@
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +23,6 @@ from nlu.types import INTENTS, Context, Span
 
 MIN_COUNT = 3
 SHORT = 6  # characters
-THREADS = 2
 CONTEXT_WEIGHT = 6.0
 PLAIN = 0.6  # the least that a plain utterance weighs
 CORRECTED = 2.0  # the weight of a message that staff put right, against a town's message
@@ -132,33 +129,26 @@ def _train(examples: Sequence[Example], leaves: Sequence[str], progress: Progres
     bags = [bag(example) for example in examples]
     fold = judgefit.folds(examples)
     parts = [np.flatnonzero(fold != number).tolist() for number in range(judgefit.FOLDS)]
-    done = count(1)
-
-    def learned(of: Sequence[int]) -> _Learned:
-        found = _learned([examples[i] for i in of], [bags[i] for i in of], leaves)
-        progress("learning from all, and from all but a part", 0.05 + 0.8 * next(done) / (1 + len(parts)))
-        return found
-
-    # Sparse products let other threads run: two cores take half the time.
-    with ThreadPoolExecutor(THREADS) as pool:
-        whole, *rest = pool.map(learned, [range(len(examples)), *parts])
+    whole = _learned(examples, bags, leaves)
     logits = np.zeros((len(examples), len(whole.bias)), dtype=np.float32)
-    for number, part in enumerate(rest):
+    for number, of in enumerate(parts):
+        progress("learning from all but a part", 0.3 + 0.55 * number / len(parts))
+        part = _learned([examples[i] for i in of], [bags[i] for i in of], leaves)
         here = np.flatnonzero(fold == number).tolist()
         logits[here] = part.read([bags[i] for i in here])
     progress("weighing the answers", 0.86)
     outside = Outside(logits, fold)
     columns = {head.name: head for head in whole.heads}
     judged = judgefit.learn(examples, [context for _, context in bags], columns, outside, _weights)
-    leaf = _held(examples, columns["leaf"], logits)
-    heads = [replace(head, temperature=_held(examples, head, logits).temperature) for head in whole.heads]
+    held = {head.name: _held(examples, head, logits) for head in whole.heads}
+    heads = [replace(head, temperature=held[head.name].temperature) for head in whole.heads]
     progress("places by their form", 0.9)
     spotter = spanfit.learn(examples)
     progress("done", 1.0)
     facts = {"examples": len(examples), "features": len(whole.matrix.vocabulary), "data": fingerprint(leaves)}
     return Heads(
         whole.matrix.vocabulary, whole.matrix.idf, whole.weights, whole.bias, heads, facts,
-        {**judged.scores, **calibrate.leaf_scores(leaf)}, spotter, judged.judge,
+        {**judged.scores, **calibrate.leaf_scores(held["leaf"])}, spotter, judged.judge,
     )  # fmt: skip
 
 

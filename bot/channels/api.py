@@ -14,6 +14,7 @@ import structlog
 from bot.channels import replies
 from bot.channels.base import SendFailed, Uncertain
 from bot.channels.credentials import Credential
+from bot.channels.media import CAP, NotFetched
 from bot.channels.replies import TOKEN_REFUSED, Again, Answer, ApiError, Download
 from bot.channels.tokens import EARLY, Token, TokenKeeper
 from models.base import Clock, utc_now
@@ -22,8 +23,6 @@ from models.database import Database
 log = structlog.get_logger(__name__)
 
 BACKOFF = (0.5, 2.0)
-DOWNLOAD_BYTES = 20 * 1024 * 1024
-
 LONG = 16  # characters; in a query that is a code or a token, and no `type=image`
 T = TypeVar("T")
 
@@ -137,13 +136,22 @@ class ApiClient:
             raise SendFailed(str(error)) from None
 
     async def download(
-        self, path: str, params: Mapping[str, str] | None = None, *, cap: int = DOWNLOAD_BYTES
+        self, path: str, params: Mapping[str, str] | None = None, *, cap: int = CAP
     ) -> Download:  # fmt: skip
         """GET a file of at most `cap` bytes (`/cgi-bin/media/get`). Raises SendFailed only."""
         try:
             return await self._with_token(_Request("GET", path, params, cap=cap), replies.file)
         except Uncertain as error:
             raise SendFailed(str(error)) from None
+
+    async def stored_file(self, media_id: str) -> Download:
+        """A file of 获取临时素材. Raises NotFetched: for good only when the platform itself says no, and names no time
+        after which it might say yes."""
+        try:
+            return await self.download("/cgi-bin/media/get", {"media_id": media_id}, cap=CAP)
+        except SendFailed as error:
+            never = error.final or (isinstance(error, ApiError) and error.after is None)
+            raise NotFetched(str(error), again=not never) from None
 
     # --- one call -----------------------------------------------------------------------------------------------
 

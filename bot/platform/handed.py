@@ -1,5 +1,6 @@
 """What goes into the bot's environment so that it talks to this platform."""
 
+import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -25,7 +26,25 @@ def environment(p: "Platform") -> dict[str, str]:
         "WECOM_BOT__NAME": p.bot.name,
         "WECOM_BOT__WS_URL": p.ws_url,
         "WECOM_BOT__RESPONSE_URL": f"{p.base}/cgi-bin/aibot/response",
-        "WECOM_BOT__MEDIA_HOSTS": f'["{p.base}"]',
+        "WECOM_BOT__MEDIA_HOSTS": json.dumps([p.base]),
+        "WECOM_APP__CORP_ID": p.app.corp_id,
+        "WECOM_APP__AGENT_ID": str(p.app.agent_id),
+        "WECOM_APP__SECRET": p.app.secret,
+        "WECOM_APP__TOKEN": p.app.token,
+        "WECOM_APP__AES_KEY": p.app.aes_key,
+        "WECOM_APP__API_BASE": p.base,
+        "WECOM_KF__CORP_ID": p.app.corp_id,
+        "WECOM_KF__SECRET": p.kf.secret,
+        "WECOM_KF__TOKEN": p.kf.token,
+        "WECOM_KF__AES_KEY": p.kf.aes_key,
+        "WECOM_KF__ACCOUNTS": json.dumps([p.kf.open_kfid]),
+        "WECOM_KF__API_BASE": p.base,
+        "RESIDENT_REPORT__CORP_ID": p.app.corp_id,
+        "RESIDENT_REPORT__SECRET": p.report.secret,
+        "RESIDENT_REPORT__API_BASE": p.base,
+        "RESIDENT_REPORT__MEDIA_HOSTS": json.dumps([p.base]),
+        "GROUP_ROBOT__KEYS": json.dumps({"duty": p.robot.url.rpartition("=")[2]}),
+        "GROUP_ROBOT__API_BASE": p.base,
     }
     return {f"{PREFIX}{name}": value for name, value in values.items()}
 

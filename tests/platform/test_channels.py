@@ -8,7 +8,7 @@ from aiohttp import web
 
 from bot.channels.registry import channels
 from bot.ingest import Ingest
-from bot.platform.handed import environment
+from bot.platform.handed import environment, facts
 from config.settings import load_settings
 from models.database import Database
 from models.message import Outgoing
@@ -24,6 +24,7 @@ async def test_both_ways_on_every_channel_that_is_handed_out(
     settings = load_settings(home=tmp_path, secret_key="k" * 32)
     ingest = Ingest(sqlite_db, clock=p.clock)
     found = {one.name: one for one in channels(settings, sqlite_db, ingest, wake=lambda: None, clock=p.clock)}
+    assert set(found) == set(facts(p))
     app = web.Application()
     for channel in found.values():
         app.add_routes(channel.routes())

@@ -36,6 +36,26 @@ def test_a_stranger_in_the_group_is_asked_to_write_in_private(chat: Scene) -> No
     assert not [word for word in ("LS", "6幢", "婚姻", "打") if word in answer]
 
 
+def test_asked_after_in_the_group_it_is_answered_in_private(chat: Scene) -> None:
+    group = chat.at("2026-03-02 22:18").group("柳岸花园南区")
+    group.says("春芽", HELD_BACK)
+    before = len(chat.told("春芽"))
+    chat.at("22:40")
+    group.says("春芽", "@邻声 LS00001 处理得怎么样了")
+
+    assert group.bot_said == []
+    assert "LS00001" in chat.told("春芽")[before]
+
+
+def test_a_stranger_who_asks_after_it_in_the_group_is_asked_to_come_there(chat: Scene) -> None:
+    group = chat.at("2026-03-02 22:18").group("柳岸花园南区")
+    group.says("新来的租客", HELD_BACK)
+    chat.at("22:40")
+    group.says("新来的租客", "@邻声 LS00001 处理得怎么样了")
+
+    assert group.bot_said[-1] == "这件事请在私信里跟我说，群里不方便。"
+
+
 def test_told_in_private(chat: Scene) -> None:
     chat.at("2026-03-02 22:18").direct("丝丝入扣").writes("我得了癌症 没钱看病了 想申请低保 别告诉别人")
 

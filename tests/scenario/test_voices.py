@@ -1,6 +1,6 @@
 """Voices in a group that nobody heard: who spoke is asked to type, in private, if nothing follows."""
 
-from tests.scenario.chat import Scene
+from tests.scenario.chat import Room, Scene
 
 ASKED = "您在群里发的语音我听不了"
 
@@ -40,3 +40,14 @@ def test_one_word_a_day_is_enough(chat: Scene) -> None:
     group.says("风吹柳", voice=True)
 
     assert len(chat.at("09:15").told("风吹柳")) == 1
+
+
+def test_in_a_direct_chat_that_nobody_has_listed_she_is_asked_once(chat: Scene) -> None:
+    chat.at("2026-03-02 09:00")
+    alone = Room(chat, "wechat_mp", "o-unlisted", direct=True)
+    alone.says("风吹柳", voice=True)
+    assert len(alone.bot_said) == 1
+
+    chat.at("09:10")
+    assert len(alone.bot_said) == 1
+    assert chat.told("风吹柳") == []

@@ -168,11 +168,7 @@ class ResidentReport(Channel):
         if wanted.url:
             data, name = await media.fetch(wanted.url, hosts=self._settings.media_hosts), ""
         else:
-            try:
-                found = await self._api.download("/cgi-bin/media/get", {"media_id": wanted.platform_id}, cap=media.CAP)
-            except SendFailed as error:
-                # No errcode says that the platform has forgotten a file for now; those that come mean never.
-                raise media.NotFetched(str(error), again=not error.final and error.after is not None) from None
+            found = await self._api.stored_file(wanted.platform_id)
             data, name = found.data, found.name
         kept = await asyncio.to_thread(media.keep, folder, data, name)
         return kept.model_copy(update={"platform_id": wanted.platform_id, "url": wanted.url})

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from bot.channels import media, proofs
 from bot.channels.api import ApiClient
-from bot.channels.base import Capabilities, Channel, Proof, SendFailed
+from bot.channels.base import Capabilities, Channel, Proof
 from bot.channels.credentials import stable_token
 from bot.channels.door import greeting, refuse
 from bot.channels.render import TEXT_BYTES
@@ -164,11 +164,7 @@ class OfficialAccount(Channel):
 
     async def fetch(self, wanted: Media, folder: Path) -> Media:
         """A file that the platform keeps for three days (获取临时素材), on our disk. Raises NotFetched."""
-        try:
-            found = await self._api.download("/cgi-bin/media/get", {"media_id": wanted.platform_id}, cap=media.CAP)
-        except SendFailed as error:
-            # No errcode says that the platform has forgotten a file for now; those that come mean never.
-            raise media.NotFetched(str(error), again=not error.final and error.after is not None) from None
+        found = await self._api.stored_file(wanted.platform_id)
         data = await media.fetch(found.url, hosts=self._hosts) if found.url else found.data
         kept = await asyncio.to_thread(media.keep, folder, data, found.name)
         return kept.model_copy(update={"platform_id": wanted.platform_id, "url": wanted.url})

@@ -39,9 +39,10 @@ def refresh(session: Session, user: str, now: datetime) -> int | None:
 
     The inbox knows when she last wrote; the ledger is told when something is to be sent, and not at every callback.
     """
-    last = session.scalars(
-        sa.select(sa.func.max(col(Inbox.sent_at))).where(col(Inbox.channel) == NAME, col(Inbox.chat) == user)
-    ).one()
+    mine = (col(Inbox.channel) == NAME, col(Inbox.chat) == user)
+    # A press, a scan or a follow lies there too, under an id of its own (`events`); it entitles to less (`moved`).
+    wrote = col(Inbox.message).not_like("e%")
+    last = session.scalars(sa.select(sa.func.max(col(Inbox.sent_at))).where(*mine, wrote)).one()
     if last is not None:
         quota.grant(session, key(user), count=FIVE, per=WINDOW, at=last)
     return quota.left(session, key(user), now) if last is not None or quota.known(session, key(user)) else None

@@ -112,11 +112,7 @@ class WecomApp(Channel):
 
     async def fetch(self, wanted: Media, folder: Path) -> Media:
         """A file that the platform keeps for three days (90254 获取临时素材), on our disk. Raises NotFetched."""
-        try:
-            found = await self._api.download("/cgi-bin/media/get", {"media_id": wanted.platform_id}, cap=media.CAP)
-        except SendFailed as error:
-            again = not error.final and error.after is not None
-            raise media.NotFetched(str(error), again=again) from None
+        found = await self._api.stored_file(wanted.platform_id)
         kept = await asyncio.to_thread(media.keep, folder, found.data, found.name)
         return kept.model_copy(update={"platform_id": wanted.platform_id, "url": wanted.url})
 

@@ -12,7 +12,7 @@ from aiohttp import web
 
 from bot.channels import media, proofs
 from bot.channels.api import ApiClient
-from bot.channels.base import Capabilities, Channel, SendFailed
+from bot.channels.base import Capabilities, Channel
 from bot.channels.door import greeting, refuse
 from bot.channels.proofs import Proof
 from bot.channels.render import TEXT_BYTES
@@ -118,9 +118,6 @@ class WecomKf(Channel):
 
     async def fetch(self, wanted: Media, folder: Path) -> Media:
         """A file that the platform keeps for three days (90253 获取临时素材), on our disk. Raises NotFetched."""
-        try:
-            found = await self._api.download("/cgi-bin/media/get", {"media_id": wanted.platform_id}, cap=media.CAP)
-        except SendFailed as error:
-            raise media.NotFetched(str(error), again=not error.final and error.after is not None) from None
+        found = await self._api.stored_file(wanted.platform_id)
         kept = await asyncio.to_thread(media.keep, folder, found.data, found.name)
         return kept.model_copy(update={"platform_id": wanted.platform_id})

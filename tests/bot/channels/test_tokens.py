@@ -14,6 +14,7 @@ from bot.channels import tokens
 from bot.channels.api import ApiClient, ApiError, File
 from bot.channels.base import SendFailed, Uncertain
 from bot.channels.credentials import Credential, gettoken, no_token, robot_key, stable_token
+from bot.channels.media import NotFetched
 from models.apitoken import ApiToken
 from models.database import Database
 from tests.conftest import HandClock
@@ -261,6 +262,24 @@ async def test_a_file_that_does_not_come(
         await (await clients(gettoken("ww1", SECRET))).download("/cgi-bin/media/get", {"media_id": "M"}, cap=100)
     assert failure.value.final is final
     assert len(platform.asked) == 1
+
+
+async def test_a_file_is_asked_for_again_unless_the_platform_says_no(platform: Platform, clients: Clients) -> None:
+    api = await clients(gettoken("ww1", SECRET))
+    for answer, again in ((web.Response(status=503), True), (web.json_response({"errcode": 40007}), False)):
+        platform.media = answer
+        with pytest.raises(NotFetched) as failure:
+            await api.stored_file("M")
+        assert failure.value.again is again
+
+
+async def test_where_nobody_listens_a_file_is_asked_for_again() -> None:
+    api = ApiClient("http://127.0.0.1:9", no_token(), backoff=())
+    await api.start()
+    with pytest.raises(NotFetched) as failure:
+        await api.stored_file("M")
+    await api.stop()
+    assert failure.value.again
 
 
 async def test_a_video_of_an_official_account_is_an_address(platform: Platform, clients: Clients) -> None:
