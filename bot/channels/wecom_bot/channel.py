@@ -181,11 +181,15 @@ class WecomBot(Channel):
         group = await self._is_group(out.chat)
         if self.live is not None:
             return await self.live.send(out, client_id, group=group)
-        return await self._replying.send(out, client_id, group=group)
+        return await self._replying.send(out, client_id, group=group is not False)
 
-    async def _is_group(self, chat: str) -> bool:
+    async def _is_group(self, chat: str) -> bool | None:
+        """None as long as nothing says; what is not known is not remembered."""
         if chat not in self._kinds:
-            self._remember(chat, await self._db.run(lambda session: mailbox.is_group(session, chat)))
+            group = await self._db.run(lambda session: mailbox.is_group(session, chat))
+            if group is None:
+                return None
+            self._remember(chat, group)
         return self._kinds[chat]
 
     def _remember(self, chat: str, group: bool) -> None:

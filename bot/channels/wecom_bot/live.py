@@ -200,11 +200,14 @@ class Live:
 
     # --- what goes out ----------------------------------------------------------------------------------------------
 
-    async def send(self, out: Outgoing, client_id: str, *, group: bool) -> str:
-        """As an answer to the message that caused it, while that can be answered; else as a message of its own."""
+    async def send(self, out: Outgoing, client_id: str, *, group: bool | None) -> str:
+        """As an answer to the message that caused it, while that can be answered; else as a message of its own.
+
+        group: None where nobody knows; it is written as for a group then, and the platform finds the conversation.
+        """
         if not self.up:
             raise SendFailed(DOWN, after=5)
-        body = letter(out, client_id, group=group)
+        body = letter(out, client_id, group=group is not False)
         await self._within_limits(out.chat)
         req_id = self._turns.pop(out.trigger or "", None) if body["msgtype"] == "markdown" else None
         if req_id is not None and not out.repeat:
@@ -219,7 +222,8 @@ class Live:
                     raise
             else:
                 return mailbox.tag("reply", client_id)
-        told = {"chatid": out.chat, "chat_type": 2 if group else 1} | body
+        kind = {} if group is None else {"chat_type": 2 if group else 1}
+        told = {"chatid": out.chat} | kind | body
         await self._connection.ask("aibot_send_msg", told)
         return mailbox.tag("sent", client_id)
 

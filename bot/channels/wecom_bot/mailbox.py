@@ -154,8 +154,8 @@ def revive(session: Session, reason: str, now: datetime) -> int:
     return session.connection().execute(statement.values(**fresh)).rowcount
 
 
-def is_group(session: Session, chat: str) -> bool:
-    """Whether a chat is a group: as the last message there said, else as the town has it, else no."""
+def is_group(session: Session, chat: str) -> bool | None:
+    """Whether a chat is a group: as the last message there said, else as the town has it; None where nothing says."""
     last = sa.select(Inbox).where(col(Inbox.channel) == NAME, col(Inbox.chat) == chat).order_by(sa.desc(col(Inbox.id)))
     row = session.scalars(last.limit(1)).first()
     if row is not None:
@@ -168,7 +168,7 @@ def is_group(session: Session, chat: str) -> bool:
     if kind is not None:
         return kind == ChatKind.GROUP
     user = sa.select(Identity.id).where(col(Identity.channel) == NAME, col(Identity.user) == chat)  # type: ignore[call-overload]
-    return session.scalars(user).first() is None
+    return False if session.scalars(user).first() is not None else None
 
 
 def resolve_quote(session: Session, incoming: Incoming, words: str, now: datetime) -> str | None:
