@@ -12,8 +12,8 @@ from models.alias import AliasProposal, AliasState, with_learned
 from models.correction import Correction
 from models.grid import Place
 from nlu import grammar
-from nlu.embedded import OBJECT
 from nlu.gazetteer import STOP
+from nlu.look import OBJECT
 from nlu.normalize import normalize
 
 LONGEST, SHORTEST = 8, 2

@@ -9,7 +9,7 @@ from handlers.context import Context
 from handlers.place import CHAT, Placement
 from models.message import Incoming
 from models.ticket import OPEN, Status, Ticket
-from nlu.embedded import OBJECT
+from nlu.look import OBJECT
 from nlu.normalize import normalize
 from nlu.types import Matter
 

@@ -8,16 +8,14 @@ from nlu import corpus
 
 # All that training runs through; `embedded.py` only asks what was trained.
 CODE = (
-    "calibrate.py", "corpus.py", "features.py", "gazetteer.py", "generate.py", "grammar.py", "head.py", "heads.py",
-    "judge.py", "judgefit.py", "lexicon.py",
-    "normalize.py", "sounds.py", "spanfit.py", "spans.py", "syllables.txt",
-    "timeline.py", "train.py", "types.py", "variants.txt",
+    "calibrate.py", "corpus.py", "features.py", "gazetteer.py", "generate.py", "grammar.py", "grams.py", "head.py",
+    "headfit.py", "heads.py", "judge.py", "judgefit.py", "lexicon.py", "normalize.py", "ragged.py", "sounds.py",
+    "spanfit.py", "spans.py", "syllables.txt", "timeline.py", "train.py", "types.py", "variants.txt",
 )  # fmt: skip
 # What a message becomes before the weights see it. Weights learned through other features would read at random.
 READING = (
-    "features.py", "gazetteer.py", "grammar.py", "head.py", "heads.py", "judge.py", "lexicon.py", "normalize.py",
-    "sounds.py", "spans.py", "syllables.txt",
-    "timeline.py", "types.py", "variants.txt",
+    "features.py", "gazetteer.py", "grammar.py", "grams.py", "head.py", "heads.py", "judge.py", "lexicon.py",
+    "normalize.py", "ragged.py", "sounds.py", "spans.py", "syllables.txt", "timeline.py", "types.py", "variants.txt",
 )  # fmt: skip
 HERE = Path(__file__).parent
 # What is being done, and the share of the whole.

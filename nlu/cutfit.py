@@ -16,8 +16,9 @@ from sklearn.linear_model import LogisticRegression
 from nlu import corpus, cuts, features
 from nlu.artefact import Progress
 from nlu.cuts import Model
-from nlu.embedded import MANY, MANY_LIKELY, OBJECT, EmbeddedEngine
+from nlu.embedded import MANY, MANY_LIKELY, EmbeddedEngine
 from nlu.head import Floats
+from nlu.look import OBJECT
 from nlu.normalize import normalize
 from nlu.train import train
 from nlu.types import Context
@@ -53,15 +54,15 @@ def told(engine: EmbeddedEngine, folder: Path) -> Iterator[Told]:
         spans = features.places(text, example.names)
         seen = features.mask(text, spans)
         context = features.tokens(example.context or Context(), seen, spans)
-        reader = cuts.Reader(engine.heads, seen, engine.heads.sums(context))
-        whole = reader.part(0, len(seen))
+        reader = cuts.Reader(engine.heads, [seen], engine.heads.sums([context]))
+        (whole,) = reader.parts([(0, 0, len(seen))])
         if len(text) < MANY or whole.report < MANY_LIKELY:
             continue
         possible = []
         for place in cuts.possible(seen, 0, len(seen)):
-            first, second = reader.part(0, place), reader.part(place, len(seen))
-            kinds = frozenset({leaves[int(first.leaves.argmax())], leaves[int(second.leaves.argmax())]})
-            possible.append((cuts.signs(seen, place, len(seen), first, second, whole, OBJECT), kinds))
+            first, second = reader.parts([(0, 0, place), (0, place, len(seen))])
+            kinds = frozenset({leaves[first.kind], leaves[second.kind]})
+            possible.append((cuts.signs(seen, place, first, second, whole, OBJECT), kinds))
         if possible:
             yield Told(folder.name, frozenset(found), tuple(possible))
 

@@ -9,15 +9,18 @@ part is a difference of running sums.
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nlu import features
-from nlu.features import SIZES
+from nlu.grams import SIZES
 from nlu.head import Floats
 from nlu.heads import Heads
 from nlu.types import Span
@@ -34,6 +37,10 @@ OPENING = re.compile(r"(?:两|2|几)(?:件|个|点|样)(?:事|问题|情况)?|�
 SIGNS = ("certain", "alike", "told", "second", "first", "differ", "covers", "turn", "also", "beside", "object",
          "objects", "place", "places", "announced", "length")  # fmt: skip
 CROSSED = ("turn", "also", "object", "certain", "told", "place", "announced")
+_CROSSED = tuple(SIGNS.index(name) for name in CROSSED)
+_ALIKE = (0.0,) * len(CROSSED)
+
+Piece = tuple[int, int, int]  # the number of a text, the first character of a piece and the one after its last
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,30 +77,23 @@ def names() -> list[str]:
 
 
 class Reader:
-    """Reads parts of one message. masked: its text as the heads see it; context: the sums of its context tokens."""
+    """Reads parts of messages. masked: their texts as the heads see them; context: the sums of the context tokens of
+    each, (messages, columns + 1)."""
 
-    def __init__(self, heads: Heads, masked: str, context: Floats) -> None:
+    def __init__(self, heads: Heads, masked: Sequence[str], context: Floats) -> None:
         self.masked = masked
         self._heads = heads
         self._context = context
         self._report = heads.heads["intent"].labels.index("report")
-        numbers, known = heads.grams.all(masked)
-        self._running = heads.running(numbers)
-        self._before = np.concatenate(([0], known.cumsum()))  # known n-grams before each place
+        found = [heads.grams.all(text) for text in masked]
+        self._running = [heads.running(numbers) for numbers, _ in found]
+        self._before = [np.concatenate(([0], known.cumsum())) for _, known in found]  # known n-grams before each place
 
-    def parts(self, wanted: Sequence[tuple[int, int]]) -> list[Part]:
-        """Pieces of the masked text, each by its first character and the one after its last."""
-        starts, ends = np.array(wanted).T
-        sums = np.zeros((len(wanted), self._running.shape[1]))
-        first = 0
-        for size in range(1, SIZES + 1):
-            places = max(len(self.masked) - size + 1, 0)
-            before = self._before[first : first + places + 1]
-            begin = np.minimum(starts, places)
-            stop = np.maximum(ends - size + 1, begin)
-            sums += self._running[before[stop]] - self._running[before[begin]]
-            first += places
-        logits = self._heads.joined(sums.astype(np.float32), self._context)
+    def parts(self, wanted: Sequence[Piece]) -> list[Part]:
+        """What pieces of the masked texts say."""
+        owners = [owner for owner, _, _ in wanted]
+        sums = np.concatenate([self._sums(owner, list(pieces)) for owner, pieces in groupby(wanted, itemgetter(0))])
+        logits = self._heads.joined(sums.astype(np.float32), self._context[owners])
         reports = self._heads.probabilities("intent", logits)[:, self._report].tolist()
         leaves = self._heads.probabilities("leaf", logits)
         return [
@@ -101,35 +101,48 @@ class Reader:
             for row, kind, report in zip(leaves, leaves.argmax(axis=1).tolist(), reports, strict=True)
         ]
 
-    def part(self, start: int, end: int) -> Part:
-        """Characters `start` up to `end` of the masked text."""
-        return self.parts([(start, end)])[0]
+    def _sums(self, owner: int, pieces: Sequence[Piece]) -> NDArray[np.float64]:
+        """The sums of pieces of one text."""
+        _, starts, ends = np.array(pieces).T
+        running, known = self._running[owner], self._before[owner]
+        sums = np.zeros((len(pieces), running.shape[1]))
+        first = 0
+        for size in range(1, SIZES + 1):
+            places = max(len(self.masked[owner]) - size + 1, 0)
+            before = known[first : first + places + 1]
+            begin = np.minimum(starts, places)
+            stop = np.maximum(ends - size + 1, begin)
+            sums += running[before[stop]] - running[before[begin]]
+            first += places
+        return sums
 
 
-def signs(masked: str, cut: int, end: int, first: Part, second: Part, whole: Part, objects: re.Pattern[str]) -> Floats:
-    """The signs of a cut of masked[:end] at `cut`, as `names` orders them."""
-    left, right = masked[:cut], masked[cut:end]
+def signs(masked: str, cut: int, first: Part, second: Part, whole: Part, objects: re.Pattern[str]) -> Floats:
+    """The signs of a cut of a text at `cut`, as `names` orders them."""
+    left, right = masked[:cut], masked[cut:]
     one, other = first.kind, second.kind
     things, more = set(objects.findall(left)), set(objects.findall(right))
-    found = {
-        "certain": min(first.share, second.share),
-        "alike": float(first.leaves @ second.leaves),
-        "told": min(first.report, second.report),
-        "second": second.report,
-        "first": first.report,
-        "differ": float(one != other),
-        "covers": float(whole.leaves[one] + whole.leaves[other]) if one != other else float(whole.leaves[one]),
-        "turn": float(bool(TURN.match(right))),
-        "also": float(bool(ALSO.search(right[:14]))),
-        "beside": float(bool(BESIDE.match(right))),
-        "object": float(bool(more - things)),
-        "objects": float(bool(things) and bool(more - things)),
-        "place": float(features.NAME in right or features.BUILDING in right),
-        "places": float(features.NAME in left or features.BUILDING in left),
-        "announced": float(bool(OPENING.search(left))),
-        "length": min(cut, end - cut) / 20,
-    }
-    return np.array([*(found[n] for n in SIGNS), *(found[n] * found["differ"] for n in CROSSED)], dtype=np.float32)
+    differ = one != other
+    found = (
+        min(first.share, second.share),
+        float(first.leaves @ second.leaves),
+        min(first.report, second.report),
+        second.report,
+        first.report,
+        differ,
+        float(whole.leaves[one] + whole.leaves[other]) if differ else float(whole.leaves[one]),
+        TURN.match(right) is not None,
+        ALSO.search(right[:14]) is not None,
+        BESIDE.match(right) is not None,
+        bool(more - things),
+        bool(things) and bool(more - things),
+        features.NAME in right or features.BUILDING in right,
+        features.NAME in left or features.BUILDING in left,
+        OPENING.search(left) is not None,
+        min(len(left), len(right)) / 20,
+    )
+    crossed = [found[number] for number in _CROSSED] if differ else _ALIKE
+    return np.array((*found, *crossed), dtype=np.float32)
 
 
 def possible(masked: str, start: int, end: int) -> list[int]:
@@ -139,37 +152,47 @@ def possible(masked: str, start: int, end: int) -> list[int]:
 
 
 def cut(
-    masked: str, read: Callable[[Sequence[tuple[int, int]]], list[Part]], objects: re.Pattern[str],
+    masked: Sequence[str], read: Callable[[Sequence[Piece]], list[Part]], objects: re.Pattern[str],
     rules: Model | None = None,
-) -> list[tuple[int, int]]:  # fmt: skip
-    """The parts of a message, left to right; one part when it tells of one thing."""
-    return _cut(masked, 0, len(masked), read, objects, rules or model())
+) -> list[list[tuple[int, int]]]:  # fmt: skip
+    """The parts of each message, left to right; one part when it tells of one thing.
+
+    read: see `Reader.parts`; asked once for all that is still whole, and again for what was cut.
+    """
+    rules = rules or model()
+    least = math.log(rules.least / (1 - rules.least))
+    done: list[list[tuple[int, int]]] = [[] for _ in masked]
+    whole: list[Piece] = [(number, 0, len(text)) for number, text in enumerate(masked)]
+    while whole:
+        tried = [(piece, places) for piece in whole if (places := possible(masked[piece[0]], *piece[1:]))]
+        for number, start, end in set(whole) - {piece for piece, _ in tried}:
+            done[number].append((start, end))
+        whole = []
+        said = iter(read([part for piece, places in tried for part in _halves(piece, places)]) if tried else ())
+        for (number, start, end), places in tried:
+            score, where = _best(masked[number][start:end], [place - start for place in places], said, objects, rules)
+            if score < least:
+                done[number].append((start, end))
+            else:
+                whole += [(number, start, start + where), (number, start + where, end)]
+    return [sorted(parts) for parts in done]
 
 
-def _cut(
-    masked: str,
-    start: int,
-    end: int,
-    read: Callable[[Sequence[tuple[int, int]]], list[Part]],
-    objects: re.Pattern[str],
-    rules: Model,
-) -> list[tuple[int, int]]:
-    places = possible(masked, start, end)
-    if not places:
-        return [(start, end)]
-    whole, *parts = read([(start, end), *((start, place) for place in places), *((place, end) for place in places)])
-    best, where = -math.inf, 0
-    for place, first, second in zip(places, parts[: len(places)], parts[len(places) :], strict=True):
-        found = signs(masked[start:], place - start, end - start, first, second, whole, objects)
-        score = float(found @ rules.points) + rules.bias
-        if score > best:
-            best, where = score, place
-    if best < math.log(rules.least / (1 - rules.least)):
-        return [(start, end)]
-    return [
-        *_cut(masked, start, where, read, objects, rules),
-        *_cut(masked, where, end, read, objects, rules),
-    ]
+def _halves(piece: Piece, places: Sequence[int]) -> list[Piece]:
+    """The whole, then what is before and what is behind each place."""
+    number, start, end = piece
+    return [piece, *((number, *half) for place in places for half in ((start, place), (place, end)))]
+
+
+def _best(
+    text: str, places: Sequence[int], said: Iterator[Part], objects: re.Pattern[str], rules: Model
+) -> tuple[float, int]:  # fmt: skip
+    """The best place to cut a text, and its score. said: of `_halves`."""
+    whole = next(said)
+    found = [signs(text, place, next(said), next(said), whole, objects) for place in places]
+    scores = (np.array(found) @ rules.points + rules.bias).tolist()
+    best = max(range(len(places)), key=scores.__getitem__)
+    return scores[best], places[best]
 
 
 def inside(spans: Sequence[Span], start: int, end: int) -> tuple[Span, ...]:

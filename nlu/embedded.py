@@ -1,31 +1,28 @@
 """The embedded engine: normalise, names, grammar, linear heads, lexicon. One core, no network, no GPU."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import structlog
 
-from nlu import corpus, cuts, features, judge, lexicon, store
+from nlu import corpus, cuts, judge, store
 from nlu.artefact import Progress
 from nlu.head import Floats
 from nlu.heads import Heads
-from nlu.normalize import normalize
+from nlu.look import OBJECT, Look, look_at, objects, parts_of
 from nlu.reader.run import SecondReader
 from nlu.reader.words import asked
 from nlu.types import MATTER, Matter, Names, Span, Understanding, Utterance
 
 log = structlog.get_logger(__name__)
+AT_ONCE = 64  # messages read in one pass; more of them no longer fit the processor's own memory
 # Shorter messages, and those that are hardly reports, tell of one thing at most.
 MANY, MANY_LIKELY = 10, 0.35
 KEPT_CATEGORIES = 5
 SURE_KIND = 0.5
 FORM_LEAST = 0.3  # so likely a matter, before a place is looked for by its form
-OBJECT = re.compile(
-    r"电梯|路灯|楼道灯|声控灯|感应灯|单元门|电子门|门禁|道闸|窨井盖|井盖|下水道|污水管|雨水管|水管|化粪池|外墙|屋顶|栏杆|扶手|健身器材|滑梯|秋千|座椅|长椅|充电桩|充电棚|垃圾桶|垃圾房|垃圾亭|"
-    r"消防栓|灭火器|消防通道|电线|变压器|配电箱|红绿灯|减速带|站牌|护栏|台阶|坡道|水表|电表|气表|暖气|宽带|快递柜|信箱|树|花坛|摄像头|监控"
-)
 
 
 class EmbeddedEngine:
@@ -76,89 +73,117 @@ class EmbeddedEngine:
         return cls(Heads.load(folder), second)
 
     def parse(self, batch: Sequence[Utterance], names: Names) -> list[Understanding]:
-        """See `nlu.types.Engine`."""
-        return [self._one(utterance, names) for utterance in batch]
+        """See `nlu.types.Engine`. What a message is told does not depend on what stands beside it."""
+        return [said for at in range(0, len(batch), AT_ONCE) for said in self._parse(batch[at : at + AT_ONCE], names)]
 
-    def _one(self, utterance: Utterance, names: Names) -> Understanding:
-        text = normalize(utterance.text)
-        spans = features.places(text, names, heard=utterance.context.kind == "voice")
-        seen = features.mask(text, spans)
-        tokens = features.tokens(utterance.context, seen, spans)
-        around = self.heads.sums(tokens)
-        logits = self.heads.joined(self.heads.read(seen), around)
-        alarms = lexicon.fired("urgent", text)
-        whispers = lexicon.fired("sensitive", text)
-        weighed = self._judge.weigh(judge.said(self.heads.heads, logits, (bool(alarms), bool(whispers))), tokens)
-        intents = self._shares(weighed)
-        second = self.second if self.second is not None and self.second.asks(_mass(intents)) else None
-        if second is not None:
-            theirs = second.scores_of(asked(seen, tokens))
-            weighed = second.heard(self._judge.heads, weighed, theirs)
-            logits = second.heard(self._kinds, logits, theirs)
-            intents = self._shares(weighed)
-        urgent = self._judge.probability("urgent", weighed)
-        sensitive = self._judge.probability("sensitive", weighed)
-        matters: tuple[Matter, ...] = ()
-        if len(text) >= MANY and intents["report"] >= MANY_LIKELY:
-            matters = self._parts(utterance, text, spans, cuts.Reader(self.heads, seen, around), second)
-        matters = matters or (self._matter(utterance.text, logits, tuple(spans)),)
-        if leaf := next((entry.leaf for entry in alarms if entry.leaf), ""):
+    def _parse(self, batch: Sequence[Utterance], names: Names) -> list[Understanding]:
+        looks = [look_at(utterance, names) for utterance in batch]
+        around = self.heads.sums([look.tokens for look in looks])
+        logits = self.heads.joined(self.heads.read([look.seen for look in looks]), around)
+        fired = np.array([[bool(look.alarms), bool(look.whispers)] for look in looks], dtype=np.float32)
+        weighed = self._judge.weigh(judge.said(self.heads.heads, logits, fired), [look.tokens for look in looks])
+        second = self._heard(looks, logits, weighed)
+        intents = self._intents_of(weighed)
+        urgent, sensitive = (self._judge.probabilities(name, weighed)[:, 0].tolist() for name in judge.FLAGS)
+        matters: list[tuple[Matter, ...]] = [
+            (matter,) for matter in self._matters([(look.words, look.spans) for look in looks], logits)
+        ]
+        many = [i for i, look in enumerate(looks) if len(look.text) >= MANY and intents[i]["report"] >= MANY_LIKELY]
+        parts = self._parts([looks[i] for i in many], around[many], [i in second for i in many])
+        for i, found in zip(many, parts, strict=True):
+            matters[i] = found or matters[i]
+        masses = [_mass(shares) for shares in intents]
+        credible = self._credible(masses)
+        return [
+            self._told(*row) for row in zip(looks, intents, masses, credible, matters, urgent, sensitive, strict=True)
+        ]
+
+    def _heard(self, looks: Sequence[Look], logits: Floats, weighed: Floats) -> frozenset[int]:
+        """Ask the second reader about messages of its band, and change what the heads say of them; gives their
+        numbers."""
+        second = self.second
+        if second is None:
+            return frozenset()
+        band = [i for i, intents in enumerate(self._intents_of(weighed)) if second.asks(_mass(intents))]
+        for i in band:
+            theirs = second.scores_of(asked(looks[i].seen, looks[i].tokens))
+            weighed[i] = second.heard(self._judge.heads, weighed[i], theirs)
+            logits[i] = second.heard(self._kinds, logits[i], theirs)
+        return frozenset(band)
+
+    def _told(
+        self, look: Look, intents: dict[str, float], mass: float, credible: dict[str, float],
+        matters: tuple[Matter, ...], urgent: float, sensitive: float,
+    ) -> Understanding:  # fmt: skip
+        if leaf := next((entry.leaf for entry in look.alarms if entry.leaf), ""):
             matters = tuple(_spoken_for(matter, leaf) for matter in matters)
         return Understanding(
             intents=intents,
             matters=matters,
-            urgent=max(urgent, 0.9) if alarms else urgent,
-            sensitive=max(sensitive, 0.9) if whispers else sensitive,
-            flags=tuple(entry.name for entry in [*alarms, *whispers]),
+            urgent=max(urgent, 0.9) if look.alarms else urgent,
+            sensitive=max(sensitive, 0.9) if look.whispers else sensitive,
+            flags=tuple(entry.name for entry in [*look.alarms, *look.whispers]),
             engine=self._signed,
-            spans=(*(spans or self._by_form(text, intents)), *_objects(text)),
-            credible=self._credible(intents),
+            spans=(*(look.spans or self._by_form(look.text, mass)), *objects(look.text)),
+            credible=credible,
         )
 
-    def _shares(self, weighed: Floats) -> dict[str, float]:
-        return dict(zip(self._intents, self._judge.probabilities("intent", weighed).tolist(), strict=True))
+    def _intents_of(self, weighed: Floats) -> list[dict[str, float]]:
+        shares = self._judge.probabilities("intent", weighed).tolist()
+        return [dict(zip(self._intents, row, strict=True)) for row in shares]
 
-    def _by_form(self, text: str, intents: dict[str, float]) -> list[Span]:
+    def _by_form(self, text: str, mass: float) -> tuple[Span, ...]:
         """Places that neither the town's names nor the grammar know. The heads have read the message without them."""
         spotter = self.heads.spotter
-        if spotter is None or _mass(intents) < FORM_LEAST:
-            return []
-        return spotter.find(text)
+        if spotter is None or mass < FORM_LEAST:
+            return ()
+        return tuple(spotter.find(text))
 
     def _parts(
-        self, utterance: Utterance, text: str, spans: list[Span], reader: cuts.Reader, second: SecondReader | None
-    ) -> tuple[Matter, ...]:
-        """What the parts of a message tell of, each read by itself; none when it is of one piece."""
-        parts = cuts.cut(reader.masked, reader.parts, OBJECT)
-        if len(parts) == 1:
-            return ()
-        seen, at = features.masked(text, spans)
-        found: list[Matter] = []
-        for start, end in parts:
-            first, last = at[start], at[end] if end < len(seen) else len(text)
-            inside = list(cuts.inside(spans, first, last))
-            part = features.mask(text[first:last], inside)
-            tokens = features.tokens(utterance.context, part, inside)
-            logits = self.heads.joined(self.heads.read(part), self.heads.sums(tokens))
-            if second is not None:
-                logits = second.heard(self._kinds, logits, second.scores_of(asked(part, tokens)))
-            found.append(self._matter(utterance.text[first:last], logits, tuple(inside)))
-        return tuple(found)
+        self, looks: Sequence[Look], around: Floats, second: Sequence[bool]
+    ) -> list[tuple[Matter, ...]]:  # fmt: skip
+        """What the parts of each message tell of, each read by itself; nothing where it is of one piece. second: for
+        each, whether the second reader is asked too."""
+        if not looks:
+            return []
+        reader = cuts.Reader(self.heads, [look.seen for look in looks], around)
+        found = cuts.cut(reader.masked, reader.parts, OBJECT)
+        pieces = [
+            (i, piece)
+            for i, (look, parts) in enumerate(zip(looks, found, strict=True))
+            for piece in (parts_of(look, parts) if len(parts) > 1 else ())
+        ]
+        out: list[list[Matter]] = [[] for _ in looks]
+        if pieces:
+            logits = self.heads.joined(
+                self.heads.read([piece.seen for _, piece in pieces]), self.heads.sums([p.tokens for _, p in pieces])
+            )
+            for row, (i, piece) in enumerate(pieces):
+                if self.second is not None and second[i]:
+                    theirs = self.second.scores_of(asked(piece.seen, piece.tokens))
+                    logits[row] = self.second.heard(self._kinds, logits[row], theirs)
+            matters = self._matters([(piece.words, piece.spans) for _, piece in pieces], logits)
+            for (i, _), matter in zip(pieces, matters, strict=True):
+                out[i].append(matter)
+        return [tuple(found) for found in out]
 
-    def _matter(self, text: str, logits: Floats, spans: tuple[Span, ...]) -> Matter:
+    def _matters(self, told: Sequence[tuple[str, tuple[Span, ...]]], logits: Floats) -> list[Matter]:
+        """Of each row what kind it is. told: the words as written, and the places in them."""
         shares = self.heads.probabilities("leaf", logits)
-        best = (-shares).argsort()[:KEPT_CATEGORIES]
-        likely = shares[best].tolist()
-        credible = tuple(self.heads.at_most("leaf", share) for share in likely) if self.heads.scores else ()
-        categories = zip((self._leaves[number] for number in best.tolist()), likely, strict=True)
-        return Matter(text, tuple(categories), spans, credible)
+        best = (-shares).argsort(axis=1)[:, :KEPT_CATEGORIES]
+        likely = shares[np.arange(len(best))[:, None], best].tolist()
+        credible = self.heads.at_most("leaf", likely).tolist() if self.heads.scores else [()] * len(likely)
+        return [
+            Matter(words, tuple(zip(map(self._leaves.__getitem__, numbers), row, strict=True)), spans, tuple(alike))
+            for (words, spans), numbers, row, alike in zip(told, best.tolist(), likely, credible, strict=True)
+        ]
 
-    def _credible(self, intents: dict[str, float]) -> dict[str, float]:
-        """See `Understanding.credible`."""
+    def _credible(self, masses: Sequence[float]) -> list[dict[str, float]]:
+        """See `Understanding.credible`; for each share of a matter."""
         if not self.heads.scores:
-            return {}
-        mass = _mass(intents)
-        return {"chatter": self.heads.at_least("chatter", mass), "matter": self.heads.at_most("matter", mass)}
+            return [{} for _ in masses]
+        chatter, matter = self.heads.at_least("chatter", masses), self.heads.at_most("matter", masses)
+        return [{"chatter": a, "matter": b} for a, b in zip(chatter.tolist(), matter.tolist(), strict=True)]
 
 
 def _mass(intents: dict[str, float]) -> float:
@@ -172,7 +197,3 @@ def _spoken_for(matter: Matter, leaf: str) -> Matter:
         return matter
     others = tuple((code, share * (1 - SURE_KIND)) for code, share in matter.categories if code != leaf)
     return replace(matter, categories=((leaf, SURE_KIND), *others)[:KEPT_CATEGORIES], credible=())
-
-
-def _objects(text: str) -> list[Span]:
-    return [Span(match.start(), match.end(), "object", match.group()) for match in OBJECT.finditer(text)]

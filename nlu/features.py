@@ -1,13 +1,8 @@
-"""A message as a bag of features: character n-grams with places masked, and tokens for its context."""
+"""A message as the heads see it: its text with places masked, and tokens for its context."""
 
 import re
 from bisect import bisect_left
-from collections.abc import Mapping
-from itertools import chain
-from operator import add
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
 
 from nlu import grammar
 from nlu.gazetteer import Gazetteer
@@ -43,7 +38,7 @@ def _unit(text: str, span: Span) -> bool:
     return span.start > 0 and bool(UNIT_WORD.match(span.text)) and bool(NUMERAL.match(text[span.start - 1]))
 
 
-def mask(text: str, spans: list[Span]) -> str:
+def mask(text: str, spans: Sequence[Span]) -> str:
     """`text` with every place as one character, digits alike, white space and marks folded, the bot's name gone."""
     parts: list[str] = []
     last = 0
@@ -57,7 +52,7 @@ def mask(text: str, spans: list[Span]) -> str:
     return _DIGITS.sub("0", _SPACES.sub(" ", out))[:LONGEST].strip()
 
 
-def masked(text: str, spans: list[Span]) -> tuple[str, list[int]]:
+def masked(text: str, spans: Sequence[Span]) -> tuple[str, list[int]]:
     """The same, and for each of its characters (and for its end) the position in `text` where it begins."""
     parts: list[str] = []
     at: list[int] = []
@@ -91,62 +86,6 @@ def _replaced(pattern: re.Pattern[str], instead: str, text: str, at: list[int]) 
     return "".join([*parts, text[last:]]), [*kept, *at[last:]]
 
 
-def grams(masked: str) -> list[str]:
-    """Character 1- to 3-grams, each once. 4-grams were tried and taught nothing (docs/nlu.md)."""
-    text = f"^{masked}$"
-    pairs = list(map(add, text, text[1:]))
-    return list(dict.fromkeys(chain(masked, pairs, map(add, pairs, text[2:]))))
-
-
-class Grams:
-    """A vocabulary's n-grams as sorted numbers, so that all those of a text are looked up at once.
-
-    Three times as fast as a dictionary, whose strings lie all over the memory.
-    """
-
-    def __init__(self, vocabulary: Mapping[str, int]) -> None:
-        found = sorted((_key(gram), index) for gram, index in vocabulary.items() if 1 <= len(gram) <= SIZES)
-        # The last key is larger than any: what is sought is never behind the end.
-        self._keys = np.array([*(key for key, _ in found), (1 << 63) - 1], dtype=np.int64)
-        self._numbers = np.array([*(index for _, index in found), 0], dtype=np.intp)
-
-    def once(self, masked: str) -> NDArray[np.intp]:
-        """The numbers of `grams(masked)` that the vocabulary has."""
-        one, two, three = _keys(f"^{masked}$")
-        sought = np.concatenate((one[1:-1], two, three))
-        sought.sort()
-        at = self._keys.searchsorted(sought)
-        known = self._keys.take(at) == sought
-        known[1:] &= sought[1:] != sought[:-1]
-        numbers: NDArray[np.intp] = self._numbers.take(at[known])
-        return numbers
-
-    def all(self, masked: str) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """The numbers of the n-grams inside `masked`, without its ends and as often as they are there: single
-        characters left to right, then pairs, then threes; and which of all those places hold a known one."""
-        sought = np.concatenate(_keys(masked))
-        at = self._keys.searchsorted(sought)
-        known = self._keys.take(at) == sought
-        return self._numbers.take(at[known]), known
-
-
-SIZES, BITS = 3, 21  # a character has less than 21 bits
-
-
-def _key(gram: str) -> int:
-    """An n-gram as a number: its characters from the left, 0 for none."""
-    codes = [ord(character) + 1 for character in gram] + [0] * (SIZES - len(gram))
-    return codes[0] << 2 * BITS | codes[1] << BITS | codes[2]
-
-
-def _keys(text: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The same for all single characters, pairs and threes of a text."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.int64) + 1
-    one = codes << 2 * BITS
-    two = one[:-1] | codes[1:] << BITS
-    return one, two, two[:-1] | codes[2:]
-
-
 _AGES = {
     "own": (3, 15, 60, 1440),
     "chat": (5, 30, 240),
@@ -169,7 +108,7 @@ def _step(share: float) -> int:
     return sum(share > limit for limit in _ECHOES)
 
 
-def tokens(context: Context, text: str, spans: list[Span]) -> list[str]:
+def tokens(context: Context, text: str, spans: Sequence[Span]) -> list[str]:
     """The context as features. They begin with `~`, which no n-gram does after normalisation of marks."""
     found = [
         _bucket("own", context.own_ticket),

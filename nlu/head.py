@@ -1,6 +1,5 @@
 """One group of outputs: its labels, and how its scores become probabilities."""
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,12 +32,7 @@ def probabilities(head: Head, logits: Floats) -> Floats:
     """Calibrated probabilities of one head; a binary head gives one number. One message, or one a row."""
     scores = logits[..., head.start : head.stop] / head.temperature
     if len(head.labels) == 1:
-        return np.asarray(1.0 / (1.0 + np.exp(-scores)), dtype=np.float32)
+        # The logistic function by way of tanh, which never overflows.
+        return np.asarray(0.5 + 0.5 * np.tanh(0.5 * scores), dtype=np.float32)
     powers = np.exp(scores - np.maximum.reduce(scores, axis=-1, keepdims=True))
     return np.asarray(powers / np.add.reduce(powers, axis=-1, keepdims=True))
-
-
-def probability(head: Head, logits: Floats) -> float:
-    """The same of a binary head for one message."""
-    # The logistic function by way of tanh, which never overflows.
-    return 0.5 + 0.5 * math.tanh(0.5 * float(logits[head.start]) / head.temperature)

@@ -4,17 +4,17 @@ Trained with scikit-learn (`nlu.train`), and held equal to it by a test.
 """
 
 import json
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from nlu.features import Grams
-from nlu.head import Floats, Head, probabilities, probability
+from nlu.grams import Grams
+from nlu.head import Floats, Head, probabilities
 from nlu.judge import Judge
+from nlu.ragged import added, grouped
 from nlu.spans import Spotter
 
 Weights = NDArray[np.float32] | NDArray[np.float16]  # as they were learned, or as they are kept
@@ -43,32 +43,32 @@ class Heads:
         self.spotter = spotter
         self.judge = judge
         self.grams = Grams(vocabulary)
-        # What a feature adds to each column; behind them, to the square of the length.
-        self._adds = np.concatenate([weights * idf[:, None], idf[:, None] ** 2], axis=1)
+        # What a feature adds to each column; behind them, to the square of the length. The last row adds nothing.
+        self._adds = np.zeros((len(idf) + 1, weights.shape[1] + 1), dtype=np.float32)
+        self._adds[:-1] = np.concatenate([weights * idf[:, None], idf[:, None] ** 2], axis=1)
         self._looks = np.array([head.context for head in heads for _ in head.labels])
-        # Lists: looking one number up through numpy costs ten times as much.
-        self._sorted: dict[str, list[float]] = {name: known.tolist() for name, known in self.scores.items()}
+        self._sorted = {name: known.astype(np.float64) for name, known in self.scores.items()}
 
-    def logits(self, words: Sequence[str], context: Sequence[str]) -> Floats:
-        """All columns for one message: idf weights of length 1 times the columns. `context` counts for heads that look
-        at it."""
+    def logits(self, words: Sequence[Sequence[str]], context: Sequence[Sequence[str]]) -> Floats:
+        """All columns for messages, (messages, columns): idf weights of length 1 times the columns. `context` counts
+        for heads that look at it."""
         return self.joined(self.sums(words), self.sums(context))
 
     def joined(self, words: Floats, context: Floats) -> Floats:
-        """All columns from the sums of the words and of the context: of one message, or of many, one a row."""
+        """All columns from the sums of the words and of the context, one message a row."""
         both = words + context
         alone = words[..., :-1] / np.sqrt(words[..., -1:] + TINY)
         logits: Floats = np.where(self._looks, both[..., :-1] / np.sqrt(both[..., -1:] + TINY), alone) + self.bias
         return logits
 
-    def sums(self, found: Sequence[str]) -> Floats:
-        """The weighted columns of these features added up; the last number is the square of the length of their
-        weights."""
-        return self._sum(np.array([i for i in map(self.vocabulary.get, found) if i is not None], dtype=np.intp))
+    def sums(self, found: Sequence[Sequence[str]]) -> Floats:
+        """The weighted columns of these features added up, a row for each list of them; the last number is the square
+        of the length of their weights."""
+        return added(self._adds, grouped(found, self.vocabulary, len(self.idf)))
 
-    def read(self, masked: str) -> Floats:
-        """The same for the n-grams of a text: `sums(features.grams(masked))`."""
-        return self._sum(self.grams.once(masked))
+    def read(self, masked: Sequence[str]) -> Floats:
+        """The same for the n-grams of texts: `sums([grams(text) for text in masked])`."""
+        return added(self._adds, self.grams.once(masked))
 
     def running(self, numbers: NDArray[np.intp]) -> NDArray[np.float64]:
         """The sums of the first 0, 1, 2 … of these features, one a row."""
@@ -76,28 +76,19 @@ class Heads:
         np.cumsum(self._adds.take(numbers, axis=0), axis=0, dtype=np.float64, out=out[1:])
         return out
 
-    def _sum(self, numbers: NDArray[np.intp]) -> Floats:
-        # Not by matrix products: for long messages their library wakes threads, and then waits for them.
-        total: Floats = np.add.reduce(self._adds.take(numbers, axis=0), axis=0)
-        return total
-
     def probabilities(self, name: str, logits: Floats) -> Floats:
         """Calibrated probabilities of one head; see the function of this name."""
         return probabilities(self.heads[name], logits)
 
-    def probability(self, name: str, logits: Floats) -> float:
-        """The same of a binary head for one message."""
-        return probability(self.heads[name], logits)
-
-    def at_least(self, name: str, value: float) -> float:
-        """The share of the calibration scores that are `value` or more, counting the message itself."""
+    def at_least(self, name: str, values: ArrayLike) -> NDArray[np.float64]:
+        """For each value the share of the calibration scores that are so much or more, counting the message itself."""
         scores = self._sorted[name]
-        return (len(scores) - bisect_left(scores, value) + 1) / (len(scores) + 1)
+        return np.asarray((len(scores) - scores.searchsorted(values) + 1) / (len(scores) + 1))
 
-    def at_most(self, name: str, value: float) -> float:
-        """The share of the calibration scores that are `value` or less, counting the message itself."""
+    def at_most(self, name: str, values: ArrayLike) -> NDArray[np.float64]:
+        """For each value the share of the calibration scores that are so much or less, counting the message itself."""
         scores = self._sorted[name]
-        return (bisect_right(scores, value) + 1) / (len(scores) + 1)
+        return np.asarray((scores.searchsorted(values, side="right") + 1) / (len(scores) + 1))
 
     def save(self, folder: Path) -> None:
         """Write `heads.npz`, `spans.crf` if there is one, and `heads.json` last: it means a whole artefact."""

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from nlu.head import Floats, Head, probabilities, probability
+from nlu.head import Floats, Head, probabilities
+from nlu.ragged import added, grouped
 
 LEAST = -9.0  # logarithms of shares below it say nothing more
 LIKELIEST = 3  # leaves whose shares together tell whether any kind fits at all
@@ -32,22 +33,21 @@ class Judge:
         self.tokens = tuple(tokens)
         self.context = context
         self.bias = bias
+        # The last row adds nothing.
+        self._adds = np.concatenate([context, np.zeros((1, context.shape[1]), dtype=np.float32)])
         self.heads = {head.name: head for head in heads}
         self._rows = {token: number for number, token in enumerate(self.tokens)}
 
-    def weigh(self, said: Floats, tokens: Sequence[str]) -> Floats:
-        """The outputs for one message, (outputs,). said: `said` of it; tokens: those of its context."""
-        rows = [number for number in map(self._rows.get, tokens) if number is not None]
-        total: Floats = said @ self.weights + np.add.reduce(self.context.take(rows, axis=0), axis=0) + self.bias
+    def weigh(self, said: Floats, tokens: Sequence[Sequence[str]]) -> Floats:
+        """The outputs for messages, (messages, outputs). said: `said` of them; tokens: those of their contexts."""
+        around = added(self._adds, grouped(tokens, self._rows, len(self.tokens)))
+        # Not as a matrix product, which rounds by how many messages there are: an answer is that message's alone.
+        total: Floats = np.add.reduce(said[:, :, None] * self.weights, axis=1) + around + self.bias
         return total
 
     def probabilities(self, name: str, outputs: Floats) -> Floats:
         """Calibrated probabilities of one output group; see `nlu.heads.probabilities`."""
         return probabilities(self.heads[name], outputs)
-
-    def probability(self, name: str, outputs: Floats) -> float:
-        """The same of a yes-or-no output for one message."""
-        return probability(self.heads[name], outputs)
 
     def arrays(self) -> dict[str, Floats]:
         """What `Heads.save` keeps of it as arrays; `facts` are the rest."""
@@ -67,18 +67,17 @@ class Judge:
         return cls(arrays["judge_weights"], facts["tokens"], arrays["judge_context"], arrays["judge_bias"], heads)
 
 
-def said(heads: Mapping[str, Head], logits: Floats, alarms: Sequence[bool] | Floats) -> Floats:
-    """The inputs, (inputs,), or one row for each of `logits`: logarithms of the shares that the heads give each intent
-    (by words and context, by words alone) and each leaf; the odds of the likeliest leaf and of the three likeliest;
-    urgency and privacy; and which of the lexicon's lists fired."""
-    shares = [_log_shares(logits[..., heads[name].start : heads[name].stop]) for name in READ]
-    best = np.sort(shares[-1], axis=-1)[..., -LIKELIEST:]
-    top = np.exp(best[..., -1:])
+def said(heads: Mapping[str, Head], logits: Floats, alarms: Floats) -> Floats:
+    """The inputs, (messages, inputs): logarithms of the shares that the heads give each intent (by words and context,
+    by words alone) and each leaf; the odds of the likeliest leaf and of the three likeliest; urgency and privacy; and
+    which of the lexicon's lists fired (alarms: (messages, lists), 0 or 1)."""
+    shares = [_log_shares(logits[:, heads[name].start : heads[name].stop]) for name in READ]
+    best = np.sort(shares[-1], axis=-1)[:, -LIKELIEST:]
+    top = np.exp(best[:, -1:])
     tops = np.minimum(np.add.reduce(np.exp(best), axis=-1, keepdims=True), 1.0)
     odds = [np.log(share / (1.0001 - share)) for share in (top, tops)]
-    rest = [logits[..., heads[name].start : heads[name].stop] for name in FLAGS]
-    fired = np.asarray(alarms, dtype=np.float32)
-    return np.concatenate([*shares, *odds, *rest, fired], axis=-1, dtype=np.float32)
+    rest = [logits[:, heads[name].start : heads[name].stop] for name in FLAGS]
+    return np.concatenate([*shares, *odds, *rest, alarms], axis=-1, dtype=np.float32)
 
 
 def names(heads: Mapping[str, Head]) -> list[str]:

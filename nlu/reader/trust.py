@@ -85,9 +85,9 @@ def unseen(
     judge = heads.judge
     assert judge is not None, "heads are trained with a judge"  # noqa: S101 - for the type checker
     bags = [train.bag(examples[i]) for i in test]
-    ours = np.array([heads.logits(*bag) for bag in bags])
+    ours = heads.logits([words for words, _ in bags], [context for _, context in bags])
     said = judgefit.inputs([examples[i] for i in test], heads.heads, ours)
-    weighed = np.array([judge.weigh(row, context) for row, (_, context) in zip(said, bags, strict=True)])
+    weighed = judge.weigh(said, [context for _, context in bags])
     reader = columns(leaves, temperatures)
     theirs = np.concatenate([logits[column.name] for column in reader], axis=1)
     return Unseen(heads.heads, judge, ours, weighed, reader, theirs, new.labels)

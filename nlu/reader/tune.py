@@ -1,6 +1,6 @@
 """Tunes the base encoder on our own chats: four heads at once on the pooled vector. Minutes on two cores.
 
-The heads and what they learn from are those of `nlu.train.TASKS`, so that both readers answer the same questions; but
+The heads and what they learn from are those of `nlu.headfit.TASKS`, so that both readers answer the same questions; but
 for `words`, which is there for the judge alone.
 """
 
@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from nlu.artefact import Progress
 from nlu.corpus import Example
+from nlu.headfit import CORRECTED, Task
+from nlu.headfit import TASKS as ALL
 from nlu.reader.encoder import padded, pooled
 from nlu.reader.weights import Base
 from nlu.reader.words import Asked
-from nlu.train import CORRECTED, Task
-from nlu.train import TASKS as ALL
 from nlu.types import INTENTS
 
 Tensor = Any  # torch is not installed where the types are checked

@@ -16,10 +16,11 @@ from config.tables import leaves
 from nlu import spanfit, spans
 from nlu.calibrate import fit
 from nlu.embedded import EmbeddedEngine
-from nlu.features import grams, mask
+from nlu.features import mask
 from nlu.gazetteer import NOWHERE
+from nlu.grams import grams
+from nlu.headfit import Matrix
 from nlu.normalize import normalize
-from nlu.train import Matrix
 from nlu.types import Utterance
 from tests.benchmarks.result import SHARED, Bench, Figure, Result
 

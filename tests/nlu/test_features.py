@@ -1,41 +1,9 @@
 """A message as features: what runs at run time against what training reads."""
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nlu import features
-from nlu.features import BUILDING, NAME, Grams
 from nlu.types import Span
-
-SAID = st.text(alphabet=f"电梯坏了ab12 ，。~@^${NAME}{BUILDING}\x00𠮷", max_size=40)
-
-
-@given(known=SAID, text=SAID)
-def test_numbers_are_those_of_the_n_grams(known: str, text: str) -> None:
-    vocabulary = {gram: number for number, gram in enumerate([*features.grams(known), "~kind:text"])}
-    found = Grams(vocabulary).once(text)
-    assert sorted(found) == sorted(vocabulary[gram] for gram in features.grams(text) if gram in vocabulary)
-
-
-@given(known=SAID, text=SAID)
-def test_every_place_of_an_n_gram_is_found(known: str, text: str) -> None:
-    vocabulary = {gram: number for number, gram in enumerate(features.grams(known))}
-    numbers, there = Grams(vocabulary).all(text)
-    inside = [text[at : at + size] for size in (1, 2, 3) for at in range(len(text) - size + 1)]
-    assert there.tolist() == [gram in vocabulary for gram in inside]
-    assert numbers.tolist() == [vocabulary[gram] for gram in inside if gram in vocabulary]
-
-
-def test_half_a_character_is_unknown() -> None:
-    assert Grams({"a": 0}).once("\ud800a").tolist() == [0]
-
-
-def test_no_words_no_numbers() -> None:
-    assert Grams({}).once("电梯").tolist() == []
-    assert Grams({"电": 0}).once("").tolist() == []
-    assert Grams({"电": 0}).all("")[1].dtype == np.bool_
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,18 @@ import numpy as np
 import pytest
 
 from config.tables import leaves
-from nlu import artefact, calibrate, corpus, features, train
+from nlu import artefact, calibrate, corpus, headfit, train
 from nlu.corpus import Example
+from nlu.embedded import EmbeddedEngine
+from nlu.gazetteer import NOWHERE
+from nlu.grams import grams
 from nlu.head import Floats, Head
 from nlu.heads import Heads
 from nlu.normalize import normalize
+from nlu.types import Context, Utterance
 
 Bag = tuple[list[str], list[str]]
-TASKS = {task.name: task for task in train.TASKS}
+TASKS = {task.name: task for task in headfit.TASKS}
 
 
 @pytest.fixture(scope="module")
@@ -45,15 +49,15 @@ def test_the_same_as_the_librarys_decision_function(examples: list[Example], bag
 
     picked = [example for example in examples if task.chosen(example)]
     learned = [train.bag(example) for example in picked]
-    matrix = train.Matrix([words + context for words, context in learned])
+    matrix = headfit.Matrix([words + context for words, context in learned])
     labels = sorted({task.label(example) for example in picked})
     truth = np.array([labels.index(task.label(example)) for example in picked])
     model = calibrate.fit(matrix.rows([seen(bag) for bag in learned]), truth, task.strength, np.ones(len(picked)))
-    weights, bias = train._full(model, len(labels), len(matrix.vocabulary))
+    weights, bias = headfit._full(model, len(labels), len(matrix.vocabulary))
     head = Head(name, tuple(labels) if len(labels) > 2 else (labels[1],), 0, 1.0, task.context)
     heads = Heads(matrix.vocabulary, matrix.idf, weights, np.array(bias, dtype=np.float32), [head], {})
     theirs = model.decision_function(matrix.rows([seen(bag) for bag in bags])).reshape(len(bags), -1)
-    ours = np.array([heads.logits(*bag) for bag in bags])
+    ours = heads.logits([words for words, _ in bags], [context for _, context in bags])
     assert len(bags) == 200
     assert ours.shape == theirs.shape
     assert np.abs(ours - theirs).max() < 1e-3
@@ -68,14 +72,14 @@ def test_every_task_has_its_head(trained: Heads) -> None:
 
 
 def test_probabilities_sum_to_one(trained: Heads, bags: list[Bag]) -> None:
-    for bag in [*bags, ([], [])]:
-        logits = trained.logits(*bag)
-        for name, head in trained.heads.items():
-            shares = trained.probabilities(name, logits)
-            assert shares.shape == (len(head.labels),)
-            assert np.all((shares >= 0) & (shares <= 1))
-            if len(head.labels) > 1:
-                assert shares.sum() == pytest.approx(1, abs=1e-5)
+    asked = [*bags, ([], [])]
+    logits = trained.logits([words for words, _ in asked], [context for _, context in asked])
+    for name, head in trained.heads.items():
+        shares = trained.probabilities(name, logits)
+        assert shares.shape == (len(asked), len(head.labels))
+        assert np.all((shares >= 0) & (shares <= 1))
+        if len(head.labels) > 1:
+            assert shares.sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
 def test_the_largest_logits_stay_numbers(trained: Heads) -> None:
@@ -87,17 +91,18 @@ def test_the_largest_logits_stay_numbers(trained: Heads) -> None:
 
 
 def test_what_nobody_ever_said_is_the_bias(trained: Heads) -> None:
-    assert np.array_equal(trained.logits(["\x00 never seen"], ["~never"]), trained.bias)
-    assert np.array_equal(trained.logits([], []), trained.bias)
+    for row in trained.logits([["\x00 never seen"], []], [["~never"], []]):
+        assert np.array_equal(row, trained.bias)
 
 
 def test_unknown_features_change_nothing(trained: Heads, bags: list[Bag]) -> None:
     words, context = bags[0]
-    assert np.array_equal(trained.logits([*words, "\x00 never seen"], [*context, "~never"]), trained.logits(*bags[0]))
+    known, more = trained.logits([words, [*words, "\x00 never seen"]], [context, [*context, "~never"]])
+    assert np.array_equal(known, more)
 
 
 def test_only_heads_that_look_at_the_context_see_it(trained: Heads, bags: list[Bag]) -> None:
-    with_it, without = trained.logits(*bags[0]), trained.logits(bags[0][0], [])
+    with_it, without = trained.logits([bags[0][0]] * 2, [bags[0][1], []])
     for name, head in trained.heads.items():
         same = np.array_equal(with_it[head.start : head.stop], without[head.start : head.stop])
         assert same is not TASKS[name].context, name
@@ -109,11 +114,11 @@ def test_saved_and_loaded_it_is_the_same(trained: Heads, bags: list[Bag], tmp_pa
     assert once.vocabulary == trained.vocabulary
     assert once.heads == trained.heads
     assert once.facts == trained.facts
-    for bag in bags:
-        for name in once.heads:
-            # Weights are kept in half precision.
-            kept, was = once.probabilities(name, once.logits(*bag)), trained.probabilities(name, trained.logits(*bag))
-            assert np.abs(kept - was).max() < 5e-3
+    seen = [words for words, _ in bags], [context for _, context in bags]
+    for name in once.heads:
+        # Weights are kept in half precision.
+        kept, was = once.probabilities(name, once.logits(*seen)), trained.probabilities(name, trained.logits(*seen))
+        assert np.abs(kept - was).max() < 5e-3
     once.save(tmp_path / "b")
     twice = Heads.load(tmp_path / "b")
     assert np.array_equal(once.weights, twice.weights)
@@ -142,25 +147,22 @@ def test_the_fingerprint_follows_the_categories() -> None:
 
 
 def test_a_text_is_the_sum_of_its_n_grams(trained: Heads, examples: list[Example]) -> None:
-    for example in examples[:: len(examples) // 100]:
-        text = normalize(example.text)
-        assert trained.read(text) == pytest.approx(trained.sums(features.grams(text)), rel=1e-5, abs=1e-3)
+    texts = [normalize(example.text) for example in examples[:: len(examples) // 100]]
+    for read, added in zip(trained.read(texts), trained.sums([grams(text) for text in texts]), strict=True):
+        assert read == pytest.approx(added, rel=1e-5, abs=1e-3)
 
 
-def test_the_chance_of_a_binary_head(trained: Heads, bags: list[Bag]) -> None:
-    for bag in bags[:20]:
-        logits = trained.logits(*bag)
-        assert trained.probability("urgent", logits) == pytest.approx(trained.probabilities("urgent", logits)[0])
-    assert trained.probability("urgent", np.full_like(trained.bias, 1e6)) == 1.0
-    assert trained.probability("urgent", np.full_like(trained.bias, -1e6)) == 0.0
+def test_a_binary_head_is_never_too_sure_to_be_a_number(trained: Heads) -> None:
+    for size, share in ((1e6, 1.0), (-1e6, 0.0)):
+        assert trained.probabilities("urgent", np.full_like(trained.bias, size)).tolist() == [share]
 
 
-def test_many_at_once_are_as_one_by_one(trained: Heads, bags: list[Bag]) -> None:
-    words = np.array([trained.sums(bag[0]) for bag in bags])
-    context = trained.sums(bags[0][1])
-    together = trained.joined(words, context)
-    for row, alone in zip(together, words, strict=True):
-        assert row == pytest.approx(trained.joined(alone, context), abs=1e-5)
-    for name in trained.heads:
-        shares = trained.probabilities(name, together)
-        assert shares[3] == pytest.approx(trained.probabilities(name, together[3]), abs=1e-6)
+def test_what_stands_beside_a_message_changes_nothing(trained: Heads, examples: list[Example]) -> None:
+    engine = EmbeddedEngine(trained)
+    asked = [Utterance(example.text, example.context or Context()) for example in examples[::7]]
+    asked += [Utterance("3栋电梯坏了 另外门口的路灯也不亮 还有垃圾没人收"), Utterance(""), Utterance("着火了快来人")]
+    together = engine.parse(asked, NOWHERE)
+    assert together == [said for utterance in asked for said in engine.parse([utterance], NOWHERE)]
+    assert together == [*reversed(engine.parse(asked[::-1], NOWHERE))]
+    assert any(len(said.matters) > 1 for said in together), "nothing was cut"
+    assert engine.parse([], NOWHERE) == []

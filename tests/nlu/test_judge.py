@@ -21,6 +21,7 @@ HEADS = {
     "urgent": Head("urgent", ("True",), 34, 1.0, context=False),
     "sensitive": Head("sensitive", ("True",), 35, 1.0, context=False),
 }
+YES_NO = np.array([[1, 0]], dtype=np.float32)  # which lists fired
 Learned = tuple[judgefit.Judged, list[Example], Floats, list[list[str]]]
 TOWNS = ("alpha", "beta", "gamma", "delta")
 
@@ -62,10 +63,9 @@ def test_it_hears_what_the_heads_say_together(
 ) -> None:
     found, examples, logits, contexts = judged
     said = judge.said(HEADS, logits, np.zeros((len(examples), 2), dtype=np.float32))
-    right = np.mean([
-        INTENTS[int(found.judge.probabilities("intent", found.judge.weigh(row, tokens)).argmax())] == example.intent
-        for row, tokens, example in zip(said, contexts, examples, strict=True)
-    ])  # fmt: skip
+    shares = found.judge.probabilities("intent", found.judge.weigh(said, contexts))
+    likeliest = [INTENTS[number] for number in shares.argmax(axis=1).tolist()]
+    right = np.mean([name == example.intent for name, example in zip(likeliest, examples, strict=True)])
     alone = np.mean([INTENTS[int(row[:15].argmax())] == e.intent for row, e in zip(logits, examples, strict=True)])
     assert right > alone + 0.1
     assert set(found.judge.heads) == {"intent", "urgent", "sensitive"}
@@ -88,10 +88,7 @@ def test_the_same_as_the_librarys_decision_function() -> None:
         kept = columns.astype(np.float32)
         ours = Judge(kept[:6], tokens, kept[6:-1], kept[-1], [head])
         theirs = model.decision_function(rows._rows).reshape(300, -1)
-        mine = np.array([
-            ours.weigh(row, [t for t, on in zip(tokens, flags, strict=True) if on])
-            for row, flags in zip(said, around, strict=True)
-        ])  # fmt: skip
+        mine = ours.weigh(said, [[t for t, on in zip(tokens, flags, strict=True) if on] for flags in around])
         assert np.abs(mine - theirs).max() < 1e-3
         assert np.ptp(theirs) > 1
 
@@ -100,8 +97,8 @@ def test_tokens_that_it_never_saw_add_nothing(
     judged: Learned,
 ) -> None:
     found, _, logits, _ = judged
-    said = judge.said(HEADS, logits[0], (True, False))
-    assert np.array_equal(found.judge.weigh(said, []), found.judge.weigh(said, ["~never"]))
+    said = judge.said(HEADS, logits[:1], YES_NO)
+    assert np.array_equal(found.judge.weigh(said, [[]]), found.judge.weigh(said, [["~never"]]))
 
 
 def test_kept_and_read_again_it_is_the_same(judged: Learned, tmp_path: Path) -> None:
@@ -110,18 +107,18 @@ def test_kept_and_read_again_it_is_the_same(judged: Learned, tmp_path: Path) -> 
     np.savez(tmp_path / "judge.npz", **kept)
     with np.load(tmp_path / "judge.npz") as arrays:
         again = Judge.of(arrays, found.judge.facts())
-    said = judge.said(HEADS, logits[5], (False, True))
-    assert np.array_equal(again.weigh(said, contexts[5]), found.judge.weigh(said, contexts[5]))
+    said = judge.said(HEADS, logits[5:6], YES_NO)
+    assert np.array_equal(again.weigh(said, contexts[5:6]), found.judge.weigh(said, contexts[5:6]))
     assert again.heads == found.judge.heads
 
 
 def test_inputs_stay_numbers() -> None:
     for size in (80.0, -80.0):
-        logits = np.full(36, size, dtype=np.float32)
-        logits[0] = -size
-        said = judge.said(HEADS, logits, (False, False))
+        logits = np.full((1, 36), size, dtype=np.float32)
+        logits[0, 0] = -size
+        said = judge.said(HEADS, logits, YES_NO)
         assert np.all(np.isfinite(said))
-        assert len(said) == len(judge.names(HEADS))
+        assert said.shape == (1, len(judge.names(HEADS)))
 
 
 def test_a_town_is_in_one_fold_and_utterances_are_in_all() -> None:

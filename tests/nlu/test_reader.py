@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nlu import features
 from nlu.corpus import Example
 from nlu.gazetteer import Gazetteer
-from nlu.head import Head, probabilities, probability
+from nlu.head import Head, probabilities
 from nlu.reader import run, weights
 from nlu.reader.pieces import SPECIALS, Pieces
 from nlu.reader.words import Asked, asked, asked_of
@@ -293,9 +293,9 @@ def test_together_is_the_geometric_mean() -> None:
     both = run.together(heads, ours, reader, theirs)
     powers = probabilities(own[1], ours) ** 0.7 * reader[0].probabilities(theirs) ** 0.3
     assert probabilities(own[1], both) == pytest.approx(powers / powers.sum(), abs=1e-6)
-    mine, other = probability(own[0], ours), float(reader[1].probabilities(theirs)[0])
+    mine, other = float(probabilities(own[0], ours)[0]), float(reader[1].probabilities(theirs)[0])
     yes, no = mine**0.7 * other**0.3, (1 - mine) ** 0.7 * (1 - other) ** 0.3
-    assert probability(own[0], both) == pytest.approx(yes / (yes + no), abs=1e-6)
+    assert probabilities(own[0], both) == pytest.approx([yes / (yes + no)], abs=1e-6)
     assert both[4] == ours[4], "in urgency the reader is not heard"
 
 

@@ -128,7 +128,7 @@ def test_its_word_is_a_geometric_mean_with_what_the_judge_says(heads: Heads) -> 
 
 
 def test_the_parts_of_a_message_are_asked_about_one_by_one(heads: Heads, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cuts, "cut", lambda *_: [(0, 5), (5, 13)])
+    monkeypatch.setattr(cuts, "cut", lambda *_: [[(0, 5), (5, 13)]])
     session = Session()
     message = Utterance("东边没水了 西边电梯也坏了吧", SURE)
     (found,) = EmbeddedEngine(heads, reader(session)).parse([message], NOWHERE)

@@ -4,6 +4,7 @@ import pytest
 
 from nlu import features
 from nlu.gazetteer import Gazetteer
+from nlu.grams import grams
 from nlu.normalize import normalize
 from nlu.scrub import scrub
 
@@ -44,7 +45,7 @@ def test_what_is_no_secret_stays(text: str) -> None:
 def test_the_engine_learns_the_same_from_it(text: str) -> None:
     def seen(said: str) -> list[str]:
         plain = normalize(said)
-        return features.grams(features.mask(plain, features.places(plain, NAMES)))
+        return grams(features.mask(plain, features.places(plain, NAMES)))
 
     assert seen(scrub(text)) == seen(text)
 

@@ -1,0 +1,39 @@
+"""The numbers of n-grams, all texts at once, against a dictionary."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nlu.features import BUILDING, NAME
+from nlu.grams import Grams, grams
+
+SAID = st.text(alphabet=f"电梯坏了ab12 ，。~@^${NAME}{BUILDING}\x00𠮷", max_size=40)
+
+
+@given(known=SAID, texts=st.lists(SAID, min_size=1, max_size=5))
+def test_numbers_are_those_of_the_n_grams(known: str, texts: list[str]) -> None:
+    vocabulary = {gram: number for number, gram in enumerate([*grams(known), "~kind:text"])}
+    found = Grams(vocabulary).once(texts)
+    assert len(found.starts) == len(texts)
+    for text, numbers in zip(texts, np.split(found.numbers, found.starts[1:]), strict=True):
+        assert numbers[0] == len(vocabulary)
+        assert sorted(numbers[1:]) == sorted(vocabulary[gram] for gram in grams(text) if gram in vocabulary)
+
+
+@given(known=SAID, text=SAID)
+def test_every_place_of_an_n_gram_is_found(known: str, text: str) -> None:
+    vocabulary = {gram: number for number, gram in enumerate(grams(known))}
+    numbers, there = Grams(vocabulary).all(text)
+    inside = [text[at : at + size] for size in (1, 2, 3) for at in range(len(text) - size + 1)]
+    assert there.tolist() == [gram in vocabulary for gram in inside]
+    assert numbers.tolist() == [vocabulary[gram] for gram in inside if gram in vocabulary]
+
+
+def test_half_a_character_is_unknown() -> None:
+    assert Grams({"a": 0}).once(["\ud800a"]).numbers.tolist() == [1, 0]
+
+
+def test_no_words_no_numbers() -> None:
+    assert Grams({}).once(["电梯", ""]).numbers.tolist() == [0, 0]
+    assert Grams({"电": 0}).once([""]).numbers.tolist() == [1]
+    assert Grams({"电": 0}).all("")[1].dtype == np.bool_
