@@ -88,8 +88,8 @@ def _apart(
         more["another matter's"] = 1.0  # another thing at another place
     if not own:
         more["place other, another's report"] = report + join
-        if _two_buildings(ctx, ticket, placement) and report + join >= u.p("detail", "correct", "relay"):
-            more["another building's"] = 1.0  # 我们4号楼也是: a matter of its own
+        if _two_buildings(ctx, ticket, placement) and report + join + u.p("relay") >= u.p("detail", "correct"):
+            more["another building's"] = 1.0  # 我们4号楼也是: a matter of its own, whoever tells of it
     return more
 
 
