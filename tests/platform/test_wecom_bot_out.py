@@ -8,8 +8,12 @@ import pytest
 
 from bot.channels.api import ApiError
 from bot.channels.base import SendFailed, Uncertain
+from bot.channels.wecom_bot.letters import NAME
+from bot.sender import Sender
+from models import inbox
 from models.database import Database
-from models.message import Purpose
+from models.message import Incoming, Purpose
+from models.outbox import SENT
 from tests.platform.harness import platform
 from tests.platform.wecom_bot import (
     connected,
@@ -18,6 +22,7 @@ from tests.platform.wecom_bot import (
     live,
     make,
     put,
+    row,
     soon,
 )
 
@@ -64,6 +69,29 @@ async def test_a_group_hears_no_phone_and_nobody_forges_a_mention(sqlite_db: Dat
     assert "<@" not in shown.text
     assert "](" not in shown.text
     assert "13800001234" not in shown.text
+
+
+@pytest.mark.parametrize("who", ["this process", "another"])
+async def test_a_chat_that_only_the_platform_knows_is_left_to_it(db: Database, tmp_path: Path, who: str) -> None:
+    """She spoke before there was this database. Nothing says that her chat is direct, until she writes: heard by this
+    process, or by another of the deployment that had the connection for a while."""
+    async with platform() as p, connected(p, db, tmp_path) as bot:
+        p.bot.known.add("a")
+        sender = Sender(db, {NAME: bot}, p.clock)
+        put(db, p, "a", "已登记", "k1")
+        assert await sender.step() == 1
+        if who == "another":
+            said = Incoming(id="m1", channel=NAME, chat="a", sender="a", direct=True, text="在吗", sent_at=p.clock())
+            db.tx(lambda session: inbox.receive(session, [said], p.clock()))
+        else:
+            await p.say(None, "a", "在吗")
+            await soon(lambda: heard(db))
+        put(db, p, "a", "网格员已接单", "k2")
+        assert await sender.step() == 1
+        told = [frame["body"] for frame in p.bot.wire.frames if frame["cmd"] == "aibot_send_msg"]
+        assert [body.get("chat_type") for body in told] == [None, 1]
+        assert [bubble.text for bubble in p.seen("a")] == ["已登记", "网格员已接单"]
+        assert [row(db, key).outcome for key in ("k1", "k2")] == [SENT, SENT]
 
 
 async def test_the_31st_message_of_a_minute_waits(sqlite_db: Database, tmp_path: Path) -> None:

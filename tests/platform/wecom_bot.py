@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from prometheus_client import REGISTRY
 
 from bot.channels.wecom_bot.channel import WecomBot
@@ -22,7 +20,7 @@ from models.database import Database
 from models.inbox import Inbox
 from models.message import Button, Card, Incoming, Outgoing
 from models.outbox import Outbox
-from tests.platform.harness import TestPlatform
+from tests.platform.harness import TestPlatform, listening
 
 CARD = Card(title="LS00007 照明", words="灯坏了", buttons=(Button(text="接单", action="accept:7"),))
 PATIENT = Pace(ping=20.0, silence=60.0, ack=0.5, connect=1.0, first=0.02, most=0.1, refused=0.05, steady=60.0)
@@ -83,18 +81,14 @@ async def connected(
 async def hooked(p: TestPlatform, db: Database, folder: Path, **more: Any) -> AsyncIterator[WecomBot]:
     """The webhook mode, its address entered at the platform and checked."""
     bot = make(p, db, folder, mode="webhook", **more)
-    app = web.Application()
-    app.add_routes(bot.routes())
-    server = TestServer(app)
-    await server.start_server()
-    await bot.start()
-    p.bot.callback = str(server.make_url(f"/callback/{NAME}"))
-    try:
-        assert await p.bot.verify()
-        yield bot
-    finally:
-        await bot.stop()
-        await server.close()
+    async with listening(bot) as server:
+        await bot.start()
+        p.bot.callback = str(server.make_url(f"/callback/{NAME}"))
+        try:
+            assert await p.bot.verify()
+            yield bot
+        finally:
+            await bot.stop()
 
 
 def heard(db: Database) -> list[Incoming]:

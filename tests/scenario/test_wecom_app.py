@@ -21,20 +21,18 @@ from models.ticket import Status
 from nlu.types import Engine
 from tests.models.letters import open_ticket
 from tests.platform.harness import TestPlatform, platform
-from tests.scenario.test_wecom_bot import a_photo, last, places
-from tests.scenario.wecom import GROUP, NEIGHBOUR, RESIDENT
+from tests.scenario.matters import photo, place
+from tests.scenario.wecom import GROUP, NEIGHBOUR, RESIDENT, cards, last, texts
 from tests.scenario.wecom_app import (
     OTHER,
     STRANGER,
     WORKER,
     at_work,
     buttons,
-    cards,
     face,
     history,
     staff_to_the_app,
     stolen,
-    texts,
     tickets,
     with_app,
 )
@@ -85,10 +83,10 @@ async def test_a_whole_matter(town_db: Database, db_url: str, engine: Engine, tm
         group = group_of(p)
         async with at_work(p, with_app(p, db_url, tmp_path / "home"), engine):
             # Told with a picture, in a group at the bot; asked for the place.
-            await p.photo(group, RESIDENT, a_photo(), "@邻声 楼道灯不亮了 黑漆漆的")
+            await p.photo(group, RESIDENT, photo(), "@邻声 楼道灯不亮了 黑漆漆的")
             await p.until(lambda: "请问具体在哪里" in last(p, group))
             await p.say(group, RESIDENT, "@邻声 6幢")
-            await p.until(lambda: places(town_db)["place"] == "P-LA-B06")
+            await p.until(lambda: place(town_db) == "P-LA-B06")
 
             # The worker has a card in the app, which nobody else has.
             card = await the_card(p, WORKER)
