@@ -21,6 +21,7 @@ from models.outbox import SENT, Outbox
 from tests.engines import Deaf
 from tests.onebot.fake import FakeQQ, so
 from tests.platform.harness import platform
+from tests.platform.wecom_bot import heard
 from tests.platform.wecom_bot import settings as bot_settings
 
 TOKEN, NOBODY = "a-token-of-32-characters-at-least", "http://127.0.0.1:9"
@@ -103,6 +104,7 @@ async def test_told_to_take_it_it_also_sends(db: Database, db_url: str, tmp_path
         async with TestClient(TestServer(app)):
             await p.until(lambda: p.bot.connected)
             await p.say(None, "u05", "在吗")  # whoever has not spoken cannot be written to
+            await p.until(lambda: heard(db))
             put(db, BOT, "u05", p.clock())
             app[PROCESS].outbox.ring()
             await so(lambda: row(db, BOT).outcome == SENT)

@@ -70,8 +70,8 @@ def known_group(sqlite_db: Database) -> Database:
 
 @pytest.fixture
 async def channel(known_group: Database, door: Recorder) -> AsyncIterator[OneBot]:
-    """Started; it waits 0.3 s for an answer to an action."""
-    settings = OneBotSettings.model_validate({"token": TOKEN, "rate": 20, "action_seconds": 0.3})
+    """Started."""
+    settings = OneBotSettings.model_validate({"token": TOKEN, "rate": 20})
     found = OneBot(settings, door, known_group, patience=0.01)
     await found.start()
     yield found

@@ -63,6 +63,8 @@ async def test_a_refusal_says_whether_another_try_can_help(qq: FakeQQ, channel: 
 
 
 async def test_no_answer_is_uncertain(qq: FakeQQ, channel: OneBot) -> None:
+    assert channel._link is not None
+    channel._link._seconds = 0.1
     qq.silent = True
     with pytest.raises(Uncertain):
         await channel.send(out(), "k")

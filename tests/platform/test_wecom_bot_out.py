@@ -16,6 +16,7 @@ from models.message import Incoming, Purpose
 from models.outbox import SENT
 from tests.platform.harness import platform
 from tests.platform.wecom_bot import (
+    HASTY,
     connected,
     heard,
     line,
@@ -110,7 +111,7 @@ async def test_the_31st_message_of_a_minute_waits(sqlite_db: Database, tmp_path:
 
 
 async def test_no_answer_in_time_is_uncertain(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+    async with platform() as p, connected(p, sqlite_db, tmp_path, HASTY) as bot:
         p.bot.freeze()
         with pytest.raises(Uncertain):
             await bot.send(put(sqlite_db, p, "a", "已登记"), "k1")
@@ -120,7 +121,7 @@ async def test_a_line_that_ends_before_the_answer_is_uncertain(sqlite_db: Databa
     async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
         p.bot.freeze()
         sending = asyncio.create_task(bot.send(put(sqlite_db, p, "a", "已登记"), "k1"))
-        await asyncio.sleep(0.05)
+        await soon(lambda: line(bot)._waiting)
         await p.bot.cut()
         with pytest.raises(Uncertain):
             await sending

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,13 @@ from models.outbox import Outbox
 from tests.platform.harness import TestPlatform, listening
 
 CARD = Card(title="LS00007 照明", words="灯坏了", buttons=(Button(text="接单", action="accept:7"),))
-PATIENT = Pace(ping=20.0, silence=60.0, ack=0.5, connect=1.0, first=0.02, most=0.1, refused=0.05, steady=60.0)
-QUICK = Pace(ping=0.1, silence=0.35, ack=0.5, connect=1.0, first=0.02, most=0.1, refused=0.05, steady=60.0)
+# A loaded machine answers late: only who waits in vain has little patience.
+PATIENT = Pace(ping=20.0, silence=60.0, ack=10.0, connect=10.0, first=0.02, most=0.1, refused=0.05, steady=60.0)
+HASTY = replace(PATIENT, ack=0.3)
+QUICK = replace(PATIENT, ping=0.2, silence=1.0)
 
 
-async def soon(condition: Callable[[], object], seconds: float = 5.0) -> None:
+async def soon(condition: Callable[[], object], seconds: float = 15.0) -> None:
     """Wait until it holds; real seconds."""
     until = asyncio.get_running_loop().time() + seconds
     while not condition():

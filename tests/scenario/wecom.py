@@ -19,7 +19,7 @@ from tests.platform.harness import TestPlatform
 GROUP = "g-QX-01-01-01"  # 柳岸花园南区邻里群
 RESIDENT, NEIGHBOUR, LEADER = "u05", "u01", "l01"  # 春芽, 小满要早睡, 秀英姐
 WORKER, STRANGER = "w01", "w07"  # 网格员小顾, 网格员大山
-QUICK = Pace(ping=5.0, silence=12.0, ack=2.0, connect=2.0, first=0.05, most=0.2, refused=0.1, steady=60.0)
+QUICK = Pace(ping=5.0, silence=12.0, ack=10.0, connect=10.0, first=0.05, most=0.2, refused=0.1, steady=60.0)
 
 
 def settings_for(p: TestPlatform, db_url: str, home: Path, *, mode: str) -> Settings:
