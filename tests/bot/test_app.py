@@ -26,20 +26,10 @@ from models import mark
 from models.database import Database
 from models.grid import Grid
 from models.townpack import BadPack
-from nlu.types import INTENTS, Matter, Names, Understanding, Utterance
+from tests.engines import Keen
 
 ROOT = Path(__file__).parents[2]
 Browser = TestClient[web.Request, web.Application]
-
-
-class Keen:
-    """An engine to which everything is a broken lift: no training in these tests."""
-
-    name = "keen"
-
-    def parse(self, batch: list[Utterance], _names: Names) -> list[Understanding]:
-        shares = {name: float(name == "report") for name in INTENTS}
-        return [Understanding(shares, (Matter(item.text, (("facility.elevator", 1.0),)),)) for item in batch]
 
 
 @pytest.fixture(autouse=True)
@@ -55,7 +45,7 @@ def settings(tmp_path: Path, db_url: str) -> Settings:
 
 @pytest.fixture
 async def client(settings: Settings) -> AsyncIterator[Browser]:
-    app = build(settings, engine=Keen())  # type: ignore[arg-type]
+    app = build(settings, engine=Keen())
 
     async def fail(_request: web.Request) -> web.Response:
         raise ValueError("王阿姨 13800000000")
@@ -224,9 +214,7 @@ def test_the_access_log_has_routes_and_no_tokens(monkeypatch: pytest.MonkeyPatch
 
 async def test_a_worker_shows_its_health_where_it_is_told_to(settings: Settings) -> None:
     address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    running = asyncio.create_task(
-        work(settings, metrics_port=0, ready=address.set_result, engine=Keen())  # type: ignore[arg-type]
-    )
+    running = asyncio.create_task(work(settings, metrics_port=0, ready=address.set_result, engine=Keen()))
     try:
         async with asyncio.timeout(20), ClientSession() as session:
             where = await address
@@ -257,7 +245,7 @@ async def test_a_worker_listens_nowhere_by_itself(settings: Settings, monkeypatc
 
     monkeypatch.setattr(web, "TCPSite", listen)
     async with asyncio.timeout(20):
-        await work(settings, ready=ready, engine=Keen())  # type: ignore[arg-type]
+        await work(settings, ready=ready, engine=Keen())
 
 
 async def test_a_worker_whose_port_is_taken_ends_in_order(settings: Settings) -> None:
@@ -266,7 +254,7 @@ async def test_a_worker_whose_port_is_taken_ends_in_order(settings: Settings) ->
         taken.listen()
         async with asyncio.timeout(20):
             with pytest.raises(OSError, match="address already in use"):
-                await work(settings, metrics_port=taken.getsockname()[1], engine=Keen())  # type: ignore[arg-type]
+                await work(settings, metrics_port=taken.getsockname()[1], engine=Keen())
 
 
 @pytest.mark.slow

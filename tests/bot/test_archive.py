@@ -1,8 +1,7 @@
-"""The message archive: what its records say, that nothing is read twice or lost, and where the answers go."""
+"""The files of the message archive: nothing is read twice or lost, and a folder is watched."""
 
-import json
 import threading
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,58 +13,14 @@ from structlog.testing import capture_logs
 from bot.channels.archive import NAME, Archive
 from bot.channels.archive import reader as reading
 from bot.channels.archive.reader import Reader, Tally, TooLarge
-from bot.channels.archive.records import read
-from bot.channels.base import SendFailed
-from bot.channels.security import Refused
-from bot.sender import Sender
 from config.side_channels import ArchiveSettings
-from models import inbox, outbox
-from models.chat import Chat, ChatKind
+from models import outbox
 from models.database import Database
-from models.inbox import Inbox
-from models.mark import TOWN, Mark, bump
-from models.message import Incoming, Kind, Outgoing
-from models.outbox import DEAD, SENT, Outbox
-from models.person import Identity, Person
+from models.mark import Mark
+from models.message import Outgoing
+from tests.bot.archived import MS, ROOM, kept, line, lines, name_room, record, texts
 from tests.conftest import START, HandClock
 from tests.onebot.fake import so
-
-ROOM = "wrAQ01"
-MS = int(START.timestamp() * 1000)
-
-
-def record(number: int = 1, text: str = "3栋楼道灯坏了", **more: Any) -> dict[str, Any]:
-    """What DecryptData gives (91774)."""
-    told = {
-        "msgid": f"CAQQ{number}_external", "action": "send", "from": "wm-chunya", "tolist": ["wm-2"], "roomid": ROOM,
-        "msgtime": MS + number * 1000, "msgtype": "text", "text": {"content": text},
-    }  # fmt: skip
-    return told | more
-
-
-def line(told: object) -> bytes:
-    return json.dumps(told, ensure_ascii=False).encode() + b"\n"
-
-
-def lines(first: int, last: int) -> bytes:
-    return b"".join(line(record(number, f"第{number}句")) for number in range(first, last + 1))
-
-
-def name_room(db: Database, code: str = ROOM, grid: str | None = None) -> None:
-    def write(session: Session) -> None:
-        session.add(Chat(channel=NAME, code=code, kind=ChatKind.GROUP, grid=grid, name="柳岸花园南区邻里群"))
-        bump(session, TOWN)
-
-    db.tx(write)
-
-
-def kept(db: Database) -> list[Incoming]:
-    rows = db.tx(lambda session: session.scalars(sa.select(Inbox).order_by(col(Inbox.id))).all())
-    return [inbox.read(row) for row in rows]
-
-
-def texts(db: Database) -> list[str]:
-    return [message.text for message in kept(db)]
 
 
 @pytest.fixture
@@ -77,84 +32,6 @@ def reader(db: Database, clock: HandClock) -> Reader:
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
     return tmp_path / "2026-03-02.jsonl"
-
-
-# ---- what a record says
-
-
-def test_a_text() -> None:
-    message = read(record())
-    assert message is not None
-    assert (message.id, message.channel, message.chat, message.sender) == ("CAQQ1_external", NAME, ROOM, "wm-chunya")
-    assert (message.text, message.kind, message.direct, message.to_bot) == ("3栋楼道灯坏了", Kind.TEXT, False, False)
-    assert message.sent_at == START + timedelta(seconds=1)
-
-
-@pytest.mark.parametrize(
-    ("kind", "body", "expected"),
-    [
-        ("image", {"sdkfileid": "f" * 900, "md5sum": "x"}, {"kind": Kind.IMAGE, "platform": {"sdkfileid": "f" * 900}}),
-        ("voice", {"sdkfileid": "f", "play_length": 3}, {"kind": Kind.VOICE}),
-        ("video", {"sdkfileid": "f"}, {"kind": Kind.VIDEO}),
-        ("file", {"sdkfileid": "f", "filename": "a.pdf"}, {"kind": Kind.FILE}),
-        ("link", {"title": "停水通知", "description": "", "link_url": "https://a"}, {"text": "停水通知\nhttps://a"}),
-        ("location", {"longitude": 121.4737, "latitude": 31.2304, "title": "南区", "address": "1号"},
-         {"kind": Kind.LOCATION, "label": "南区 1号"}),
-        ("mixed", {"item": [{"type": "text", "content": '{"content":"灯坏了"}'}, {"type": "image", "content": "{}"}]},
-         {"text": "灯坏了", "kind": Kind.TEXT}),
-        ("chatrecord",
-         {"title": "群聊", "item": [
-             {"type": "ChatRecordText", "msgtime": 1772409600, "content": '{"content":"楼上漏水"}'},
-             {"type": "ChatRecordImage", "msgtime": 1772409600, "content": "{}"}]},
-         {"kind": Kind.CARD, "words": "楼上漏水"}),
-    ],
-)  # fmt: skip
-def test_other_kinds(kind: str, body: dict[str, Any], expected: dict[str, Any]) -> None:
-    message = read(record() | {"msgtype": kind, kind: body})
-    assert message is not None
-    assert {name: getattr(message, name) for name in expected} == expected
-
-
-def test_a_recall() -> None:
-    message = read(record(2, action="recall", msgtype="revoke", revoke={"pre_msgid": "CAQQ1_external"}))
-    assert message is not None
-    assert (message.kind, message.recalls, message.sender) == (Kind.RECALL, "CAQQ1_external", "wm-chunya")
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        record(roomid=""),
-        {"msgid": "1", "action": "switch", "time": MS, "user": "x"},
-        record() | {"from": "wbRobot"},
-        record(text=" "),
-        record(msgtype="agree", agree={"userid": "x"}),
-        record(msgtype="emotion", emotion={"type": 1}),
-    ],
-)
-def test_what_is_none_of_our_business(told: dict[str, Any]) -> None:
-    assert read(told) is None
-
-
-@pytest.mark.parametrize(
-    "told",
-    [
-        record(msgtime="soon"),
-        record(msgtime=10**18),
-        record(msgid=""),
-        record(msgid="x" * 129),
-        record() | {"from": ""},
-        record(msgtype="location", location={"longitude": "east"}),
-        record(msgtype="chatrecord", chatrecord={"item": [{"type": "ChatRecordText", "content": "{"}]}),
-        record(action="recall", msgtype="revoke", revoke={}),
-        {"roomid": ROOM},
-        [],
-        7,
-    ],
-)
-def test_what_is_malformed(told: Any) -> None:
-    with pytest.raises(Refused):
-        read(told)
 
 
 # ---- a file
@@ -332,106 +209,11 @@ async def test_a_folder_that_is_away_is_looked_for_again(sqlite_db: Database, cl
     assert texts(sqlite_db) == ["第1句"]
 
 
-# ---- answers
-
-
-def town_room(db: Database) -> None:
-    name_room(db, grid="QX-01-01-01")
-
-
-def out(text: str = "收到，已登记 LS00001", *, chat: str = ROOM, **more: Any) -> Outgoing:
-    return Outgoing(channel=NAME, chat=chat, text=text, trigger="CAQQ1_external", **more)
-
-
-def waiting(db: Database, channel: str) -> list[Outgoing]:
-    theirs = sa.select(Outbox).where(col(Outbox.channel) == channel).order_by(col(Outbox.id))
-    rows = db.tx(lambda session: session.scalars(theirs).all())
-    return [outbox.read(row) for row in rows]
-
-
-def channel(db: Database, clock: HandClock, **more: object) -> Archive:
-    return Archive(ArchiveSettings.model_validate({"on": True, **more}), db, clock)
-
-
-async def test_an_answer_goes_to_the_leader_of_the_group(town_db: Database, clock: HandClock) -> None:
-    town_room(town_db)
-    archive = channel(town_db, clock)
-    for _ in range(2):  # a second try of the same row
-        assert await archive.send(out(ticket=1), "k1") == ""
-    (carried,) = waiting(town_db, "web")
-    assert carried.chat == "d-l01"
-    assert carried.text == "请帮忙转到“柳岸花园南区邻里群”：\n收到，已登记 LS00001"
-    assert (carried.ticket, carried.trigger) == (1, None)
-
-
-async def test_who_is_away_is_not_asked(town_db: Database, clock: HandClock) -> None:
-    town_room(town_db)
-
-    def away(session: Session) -> None:
-        leader = session.scalars(sa.select(col(Identity.person)).where(col(Identity.user) == "l01")).one()
-        person = session.scalars(sa.select(Person).where(col(Person.code) == leader)).one()
-        person.away_until = clock() + timedelta(days=1)
-        session.add(person)
-        bump(session, TOWN)
-
-    town_db.tx(away)
-    await channel(town_db, clock).send(out(), "k1")
-    assert [one.chat for one in waiting(town_db, "web")] == ["d-w01"]
-
-
-async def test_only_by_the_carrier_that_is_set(town_db: Database, clock: HandClock) -> None:
-    town_room(town_db)
-    sender = Sender(town_db, {NAME: channel(town_db, clock, carrier="wecom_app")}, clock)
-    town_db.tx(lambda session: outbox.put(session, [("k1", out())], clock()))
-    await sender.step()
-    (row,) = town_db.tx(lambda session: session.scalars(sa.select(Outbox)).all())
-    assert (row.outcome, row.error) == (DEAD, "nobody can be asked to pass it on")
-
-
-async def test_a_group_notice_task_is_the_carriers(town_db: Database, clock: HandClock) -> None:
-    town_room(town_db)
-    await channel(town_db, clock, answers="notice", carrier="wecom_app").send(out(), "k1")
-    (carried,) = waiting(town_db, "wecom_app")
-    assert (carried.chat, carried.text, carried.trigger) == (ROOM, "收到，已登记 LS00001", None)
-    with pytest.raises(SendFailed, match="carrier") as failed:
-        await channel(town_db, clock, answers="notice").send(out(), "k2")
-    assert failed.value.final
-
-
-async def test_answers_can_be_dropped_but_no_persons_message(town_db: Database, clock: HandClock) -> None:
-    town_room(town_db)
-
-    def link(session: Session) -> None:
-        worker = session.scalars(sa.select(Identity).where(col(Identity.user) == "w01")).one()
-        session.add(Identity(person=worker.person, channel=NAME, user="XiaoGu"))
-        bump(session, TOWN)
-
-    town_db.tx(link)
-    archive = channel(town_db, clock, answers="none")
-    await archive.send(out(), "k1")
-    assert waiting(town_db, "web") == []
-    await archive.send(out("【新任务】", chat="XiaoGu"), "k2")
-    assert [(one.chat, one.text) for one in waiting(town_db, "web")] == [("d-w01", "【新任务】")]
-    with pytest.raises(SendFailed, match="no other channel"):
-        await archive.send(out("私下", chat="wm-stranger"), "k3")
-
-
-async def test_rows_are_done_once_they_are_handed_on(town_db: Database, clock: HandClock) -> None:
-    town_room(town_db)
-    town_db.tx(lambda session: outbox.put(session, [("k1", out())], clock()))
-    while await Sender(town_db, {NAME: channel(town_db, clock)}, clock).step():
-        pass
-    rows = town_db.tx(lambda session: session.scalars(sa.select(Outbox).order_by(col(Outbox.id))).all())
-    assert [(row.channel, row.outcome, row.dedup_key) for row in rows] == [
-        (NAME, SENT, "k1"),
-        ("web", "", "k1>carried"),
-    ]
-
-
 def test_our_own_words_posted_by_the_leader_are_not_heard(
     reader: Reader, db: Database, file: Path, clock: HandClock
 ) -> None:
-    db.tx(lambda session: outbox.put(session, [("k1", out("收到，已登记 LS00001：灯坏了"))], clock()))
+    said = Outgoing(channel=NAME, chat=ROOM, text="收到，已登记 LS00001：灯坏了")
+    db.tx(lambda session: outbox.put(session, [("k1", said)], clock()))
     posted = record(1, "收到，已登记  LS00001：灯坏了\n") | {"from": "leader"}
     file.write_bytes(line(posted) + line(record(2, "收到")))
     assert reader.path(file) == Tally(new=1, silent=1)

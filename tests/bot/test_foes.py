@@ -28,9 +28,9 @@ from models.base import metadata
 from models.database import Database
 from models.inbox import Inbox, read
 from models.message import Incoming
-from nlu.types import INTENTS, Matter, Names, Understanding, Utterance
 from tests.bot.foes import OTHER_KEY, OTHER_TOKEN, Endpoint, Foe, endpoints
 from tests.conftest import HandClock
+from tests.engines import Keen
 from tests.platform.harness import TestPlatform, platform
 from tests.scenario.chat import Room, Scene
 
@@ -326,19 +326,9 @@ def heard(db: Database) -> list[Incoming]:
 # ---- presses
 
 
-class Keen:
-    """An engine to which everything is a broken lift."""
-
-    name = "keen"
-
-    def parse(self, batch: list[Utterance], _names: Names) -> list[Understanding]:
-        shares = {name: float(name == "report") for name in INTENTS}
-        return [Understanding(shares, (Matter(item.text, (("facility.elevator", 1.0),)),)) for item in batch]
-
-
 @pytest.fixture
 def chat(town_db: Database, demo_town: Town, clock: HandClock) -> Scene:
-    return Scene(town_db, demo_town, Keen(), clock)  # type: ignore[arg-type]
+    return Scene(town_db, demo_town, Keen(), clock)
 
 
 @pytest.mark.parametrize("channel", ["web", "wecom_bot", "wecom_app", "wechat_mp", "wecom_kf", "onebot"])

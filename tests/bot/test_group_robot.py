@@ -1,20 +1,19 @@
 """Robots of duty groups: what the group hears, how often, and that the key stands nowhere."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from pydantic import ValidationError
 from sqlmodel import Session
 from structlog.testing import capture_logs
 
 from bot.channels.base import SendFailed, Uncertain
 from bot.channels.group_robot import NAME, GroupRobot
+from bot.platform import codes
+from bot.platform.group_robot import SEND
 from bot.sender import Sender
 from config.side_channels import GroupRobotSettings
 from handlers.workflow import record
@@ -26,66 +25,47 @@ from models.message import Outgoing, Purpose
 from models.outbox import SENT, Outbox
 from models.ticket import Status, Ticket
 from tests.conftest import HandClock
+from tests.platform.harness import StoppedClock, TestPlatform, platform
 
 KEY, ZONE = "693a91f6-7xxx-4bc4-97a0-0ec2sifa5aaa", ZoneInfo("Asia/Shanghai")
 
 
-class Robots:
-    """The platform's side, as 91770 tells it: 20 a minute for each key, then 45009."""
-
-    def __init__(self, clock: HandClock) -> None:
-        self.clock = clock
-        self.heard: list[dict[str, Any]] = []
-        self.times: list[datetime] = []
-        self.answers: list[web.Response | dict[str, object]] = []
-
-    async def send(self, request: web.Request) -> web.Response:
-        """POST /cgi-bin/webhook/send."""
-        letter = await request.json()
-        if request.query.get("key") != KEY or set(request.query) != {"key"}:
-            return web.json_response({"errcode": 93000, "errmsg": f"invalid webhook url {request.query_string}"})
-        if self.answers:
-            answer = self.answers.pop(0)
-            return answer if isinstance(answer, web.Response) else web.json_response(answer)
-        lately = [at for at in self.times if at > self.clock() - timedelta(minutes=1)]
-        if len(lately) >= 20:
-            return web.json_response({"errcode": 45009, "errmsg": "api freq out of limit"})
-        self.times.append(self.clock())
-        self.heard.append(letter)
-        return web.json_response({"errcode": 0, "errmsg": "ok"})
+@pytest.fixture
+def clock() -> StoppedClock:
+    """The platform's, too."""
+    return StoppedClock()
 
 
 @pytest.fixture
-def robots(clock: HandClock) -> Robots:
-    return Robots(clock)
+async def p(clock: StoppedClock) -> AsyncIterator[TestPlatform]:
+    """Where the duty group's robot is: 20 a minute, then 45009 (91770)."""
+    async with platform(clock=clock) as made:
+        yield made
 
 
-@pytest.fixture
-async def base(robots: Robots) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_post("/cgi-bin/webhook/send", robots.send)
-    async with TestServer(app) as server:
-        yield str(server.make_url("/"))
-
-
-def settings(base: str, **more: object) -> GroupRobotSettings:
-    told: dict[str, object] = {"keys": {"duty": KEY}, "api_base": base, "poll_seconds": 60}
+def settings(p: TestPlatform, **more: object) -> GroupRobotSettings:
+    told: dict[str, object] = {"keys": {"duty": p.robot.key}, "api_base": p.base, "poll_seconds": 60}
     return GroupRobotSettings.model_validate(told | more)
 
 
+def heard(p: TestPlatform) -> list[str]:
+    """What stands in the group."""
+    return [bubble.text for bubble in p.seen(p.robot.chat)]
+
+
 @pytest.fixture
-async def robot(base: str, sqlite_db: Database, clock: HandClock) -> AsyncIterator[GroupRobot]:
+async def robot(p: TestPlatform, sqlite_db: Database, clock: HandClock) -> AsyncIterator[GroupRobot]:
     """For single messages."""
-    channel = GroupRobot(settings(base), sqlite_db, clock, zone=ZONE)
+    channel = GroupRobot(settings(p), sqlite_db, clock, zone=ZONE)
     await channel.start()
     yield channel
     await channel.stop()
 
 
 @pytest.fixture
-async def duty(base: str, town_db: Database, clock: HandClock) -> AsyncIterator[GroupRobot]:
+async def duty(p: TestPlatform, town_db: Database, clock: HandClock) -> AsyncIterator[GroupRobot]:
     """In the demo town, on both databases."""
-    channel = GroupRobot(settings(base), town_db, clock, zone=ZONE)
+    channel = GroupRobot(settings(p), town_db, clock, zone=ZONE)
     await channel.start()
     yield channel
     await channel.stop()
@@ -99,39 +79,45 @@ def out(text: str = "【紧急】LS00001 电梯", **more: object) -> Outgoing:
 # ---- one message
 
 
-async def test_markdown_by_default(robot: GroupRobot, robots: Robots) -> None:
+async def test_markdown_by_default(robot: GroupRobot, p: TestPlatform) -> None:
     assert await robot.send(out("【紧急】LS00001 电梯 <@all> [领奖](http://x) 13800001111 302室"), "k") == ""
-    content = robots.heard[0]["markdown"]["content"]
-    assert robots.heard[0]["msgtype"] == "markdown"
+    (shown,) = p.seen(p.robot.chat)
+    content = shown.text
+    assert shown.kind == "markdown"
     assert content.startswith("【紧急】LS00001 电梯")
     for bad in ("<@", "](", "13800001111", "302室"):
         assert bad not in content
 
 
-async def test_text_when_it_is_set(base: str, town_db: Database, clock: HandClock, robots: Robots) -> None:
-    channel = GroupRobot(settings(base, style="text"), town_db, clock, zone=ZONE)
+async def test_text_when_it_is_set(p: TestPlatform, town_db: Database, clock: HandClock) -> None:
+    channel = GroupRobot(settings(p, style="text"), town_db, clock, zone=ZONE)
     await channel.start()
     await channel.send(out("水" * 3_000), "k")
     await channel.stop()
-    content = robots.heard[0]["text"]["content"]
+    (shown,) = p.seen(p.robot.chat)
+    content = shown.text
+    assert shown.kind == "text"
     assert len(content.encode()) <= 2_048
     assert content.endswith("…")
 
 
 @pytest.mark.parametrize(("code", "final"), [(93000, True), (45009, False), (45002, True), (40008, False)])
-async def test_a_refusal(robot: GroupRobot, robots: Robots, code: int, final: bool) -> None:
-    robots.answers = [{"errcode": code, "errmsg": f"no, for key={KEY}"}]
+async def test_a_refusal(
+    robot: GroupRobot, p: TestPlatform, code: int, final: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(codes.TEXTS, code, f"no, for key={p.robot.key}")  # the platform's words may repeat the address
+    p.faults.fail(SEND, code=code)
     with pytest.raises(SendFailed) as failed:
         await robot.send(out(), "k")
     assert failed.value.final is final
-    assert KEY not in str(failed.value)
+    assert p.robot.key not in str(failed.value)
 
 
-async def test_no_answer_is_uncertain_and_tells_no_key(robot: GroupRobot, robots: Robots) -> None:
-    robots.answers = [web.Response(status=504)]
+async def test_no_answer_is_uncertain_and_tells_no_key(robot: GroupRobot, p: TestPlatform) -> None:
+    p.faults.fail(SEND, status=504)
     with capture_logs() as logs, pytest.raises(Uncertain) as failed:
         await robot.send(out(), "k")
-    assert KEY not in f"{failed.value!r}{logs}"
+    assert p.robot.key not in f"{failed.value!r}{logs}"
 
 
 async def test_a_group_without_a_robot(robot: GroupRobot) -> None:
@@ -170,19 +156,18 @@ def test_what_is_no_key(keys: dict[str, str]) -> None:
 
 
 async def test_never_more_than_twenty_in_a_minute_and_none_lost(
-    duty: GroupRobot, robots: Robots, town_db: Database, clock: HandClock
+    duty: GroupRobot, p: TestPlatform, town_db: Database, clock: HandClock
 ) -> None:
     numbered = [(f"k{i:02}", out(f"第{i:02}条")) for i in range(45)]
     town_db.tx(lambda session: outbox.put(session, numbered, clock()))
     sender = Sender(town_db, {NAME: duty}, clock)
     seconds = 0
-    while len(robots.heard) < 45 and seconds < 600:
+    while len(heard(p)) < 45 and seconds < 600:
         while await sender.step():
             pass
         clock.forward(seconds=1)
         seconds += 1
-    words = [letter["markdown"]["content"] for letter in robots.heard]
-    assert words == [f"第{i:02}条" for i in range(45)]
+    assert heard(p) == [f"第{i:02}条" for i in range(45)]
     assert 120 <= seconds <= 160
     rows = town_db.tx(lambda session: session.scalars(sa.select(Outbox)).all())
     assert {row.outcome for row in rows} == {SENT}
@@ -190,9 +175,9 @@ async def test_never_more_than_twenty_in_a_minute_and_none_lost(
 
 
 async def test_processes_share_the_minute(
-    duty: GroupRobot, base: str, robots: Robots, town_db: Database, clock: HandClock
+    duty: GroupRobot, p: TestPlatform, town_db: Database, clock: HandClock
 ) -> None:
-    other = GroupRobot(settings(base), town_db, clock, zone=ZONE)
+    other = GroupRobot(settings(p), town_db, clock, zone=ZONE)
     await other.start()
     for number in range(20):
         await (duty, other)[number % 2].send(out(), f"k{number}")
@@ -201,7 +186,7 @@ async def test_processes_share_the_minute(
             await one.send(out(), "k")
         assert failed.value.after is not None
         assert 1 <= failed.value.after <= 66
-    assert len(robots.heard) == 20
+    assert len(heard(p)) == 20
     await other.stop()
 
 
@@ -258,11 +243,11 @@ async def test_urgent_and_overdue_once_each(duty: GroupRobot, town_db: Database,
 
 
 async def test_a_second_process_tells_nothing_twice(
-    duty: GroupRobot, base: str, town_db: Database, clock: HandClock
+    duty: GroupRobot, p: TestPlatform, town_db: Database, clock: HandClock
 ) -> None:
     name_group(town_db, "duty", None)
     a_ticket(town_db, clock, "opened", urgent=True)
-    other = GroupRobot(settings(base), town_db, clock, zone=ZONE)
+    other = GroupRobot(settings(p), town_db, clock, zone=ZONE)
     await other.start()  # it may have looked already
     await other.look()
     await duty.look()
@@ -271,12 +256,12 @@ async def test_a_second_process_tells_nothing_twice(
 
 
 async def test_only_groups_of_the_grid_or_above_that_have_a_robot(
-    base: str, town_db: Database, clock: HandClock
+    p: TestPlatform, town_db: Database, clock: HandClock
 ) -> None:
     for code, grid in (("here", "QX-01-01-01"), ("above", "QX"), ("beside", "QX-02"), ("mute", "QX-01")):
         name_group(town_db, code, grid)
-    keys = dict.fromkeys(("here", "above", "beside"), KEY)
-    channel = GroupRobot(settings(base, keys=keys), town_db, clock, zone=ZONE)
+    keys = dict.fromkeys(("here", "above", "beside"), p.robot.key)
+    channel = GroupRobot(settings(p, keys=keys), town_db, clock, zone=ZONE)
     await channel.start()
     a_ticket(town_db, clock, "opened", urgent=True)
     a_ticket(town_db, clock, "opened", urgent=True, grid=None)
@@ -319,9 +304,9 @@ async def test_what_is_a_day_old_is_no_alert(duty: GroupRobot, town_db: Database
     assert await duty.look() == 0
 
 
-async def test_the_settings_say_what_is_told(base: str, town_db: Database, clock: HandClock) -> None:
+async def test_the_settings_say_what_is_told(p: TestPlatform, town_db: Database, clock: HandClock) -> None:
     name_group(town_db, "duty", None)
-    channel = GroupRobot(settings(base, alerts=["reminder", "unreachable", "reopened"]), town_db, clock, zone=ZONE)
+    channel = GroupRobot(settings(p, alerts=["reminder", "unreachable", "reopened"]), town_db, clock, zone=ZONE)
     await channel.start()
     a_ticket(town_db, clock, "opened", "urgent", "escalated", "reminded", "unreachable", "reopened", urgent=True)
     await channel.look()

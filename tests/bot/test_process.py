@@ -18,23 +18,14 @@ from models import outbox
 from models.database import Database
 from models.message import Outgoing
 from models.outbox import SENT, Outbox
-from nlu.types import INTENTS, Matter, Names, Understanding, Utterance
+from tests.engines import Deaf
 from tests.onebot.fake import FakeQQ, so
 from tests.platform.harness import platform
+from tests.platform.wecom_bot import heard
 from tests.platform.wecom_bot import settings as bot_settings
 
 TOKEN, NOBODY = "a-token-of-32-characters-at-least", "http://127.0.0.1:9"
 ACCOUNT = {"token": "t", "aes_key": "k" * 43, "app_id": "wx1", "app_secret": "s", "api_base": NOBODY}
-
-
-class Deaf:
-    """An engine to which everything is chatter."""
-
-    name = "deaf"
-
-    def parse(self, batch: list[Utterance], _names: Names) -> list[Understanding]:
-        shares = {name: float(name == "chatter") for name in INTENTS}
-        return [Understanding(shares, (Matter(item.text, (("city.noise", 1.0),)),)) for item in batch]
 
 
 def settings(url: str, home: Path, **more: Any) -> Settings:
@@ -93,7 +84,7 @@ async def test_it_leaves_the_long_connection_to_a_worker(db_url: str, tmp_path: 
             await asyncio.sleep(0.3)
             assert (p.bot.wire.subscribed, pages[PROCESS].channels[BOT].state) == (0, "off")
             assert (await (await client.get("/healthz")).json())["senders"] == 0
-            working = build(told, worker=True, clock=p.clock, engine=Deaf())  # type: ignore[arg-type]
+            working = build(told, worker=True, clock=p.clock, engine=Deaf())
             async with TestClient(TestServer(working)):
                 await p.until(lambda: p.bot.connected)
                 assert p.bot.wire.subscribed == 1
@@ -108,11 +99,12 @@ async def test_told_to_take_it_it_also_sends(db: Database, db_url: str, tmp_path
             settings(db_url, tmp_path, wecom_bot=bot),
             worker=working,
             clock=p.clock,
-            engine=Deaf(),  # type: ignore[arg-type]
+            engine=Deaf(),
         )
         async with TestClient(TestServer(app)):
             await p.until(lambda: p.bot.connected)
             await p.say(None, "u05", "在吗")  # whoever has not spoken cannot be written to
+            await p.until(lambda: heard(db))
             put(db, BOT, "u05", p.clock())
             app[PROCESS].outbox.ring()
             await so(lambda: row(db, BOT).outcome == SENT)

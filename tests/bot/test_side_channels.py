@@ -29,7 +29,7 @@ from models.database import Database
 from models.inbox import Inbox
 from models.mark import TOWN, bump
 from models.schema import upgrade
-from nlu.types import INTENTS, Matter, Names, Understanding, Utterance
+from tests.engines import Keen
 from tests.onebot.fake import FakeQQ
 
 TOKEN, KEY = "a-token-of-32-characters-at-least", "693a91f6-7xxx-4bc4-97a0-0ec2sifa5aaa"
@@ -151,21 +151,11 @@ def test_the_doctor_on_the_archive(
 # ---- inside the whole process
 
 
-class Keen:
-    """An engine to which everything is a broken lift."""
-
-    name = "keen"
-
-    def parse(self, batch: list[Utterance], _names: Names) -> list[Understanding]:
-        shares = {name: float(name == "report") for name in INTENTS}
-        return [Understanding(shares, (Matter(item.text, (("facility.elevator", 1.0),)),)) for item in batch]
-
-
 async def test_a_process_hears_answers_and_ends_in_time(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINSHENG_ONEBOT__TOKEN", TOKEN)
     monkeypatch.setenv("LINSHENG_ONEBOT__RATE", "20")
     name_groups(home, ("onebot", "g-777"))
-    app = build(load_settings(), engine=Keen())  # type: ignore[arg-type]
+    app = build(load_settings(), engine=Keen())
     server = TestServer(app)
     await server.start_server()
     try:

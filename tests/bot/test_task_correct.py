@@ -14,23 +14,8 @@ from models.database import Database
 from models.inbox import Inbox
 from models.suggestion import Suggestion
 from models.ticket import Status, Supporter, Ticket, TicketMessage
-from tests.bot.test_task_page import (
-    NOW,
-    OWN,
-    RESIDENT,
-    STRANGER,
-    Phone,
-    count,
-    lamp,
-    link,
-    phone,
-    press,
-    state,
-    woken,
-    worker,
-)  # fmt: skip
+from tests.bot.task_page import NOW, OWN, RESIDENT, STRANGER, Phone, count, lamp, link, look, press, state
 
-__all__ = ["phone", "woken", "worker"]  # fixtures
 STAFF, PART_TIME = "C01", "P01"
 
 
@@ -69,10 +54,6 @@ async def shown(phone: Phone, person: str, ticket: int = 1) -> str:
 def buttons(text: str) -> set[str]:
     """What the page lets one correct."""
     return set(re.findall(r'data-testid="correct-([a-z]+)"', text))
-
-
-def look(db: Database, number: int = 1) -> Ticket:
-    return db.tx(lambda session: session.get_one(Ticket, number))
 
 
 async def correct(phone: Phone, worker: Worker, person: str, action: str, value: str, **more: Any) -> dict[str, Any]:

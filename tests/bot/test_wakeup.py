@@ -21,8 +21,8 @@ from models.inbox import Inbox
 from models.message import Incoming, Outgoing
 from models.outbox import Outbox
 from models.queue import bell
-from nlu.types import INTENTS, Matter, Names, Understanding, Utterance
 from tests.conftest import HandClock, Postgres
+from tests.engines import Deaf
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 INBOX, OUTBOX = "linsheng_inbox", "linsheng_outbox"
@@ -129,16 +129,6 @@ async def test_a_connection_that_breaks_comes_back_and_looks_at_what_it_missed(p
         await until(rung, INBOX)
 
 
-class Deaf:
-    """An engine to which everything is chatter."""
-
-    name = "deaf"
-
-    def parse(self, batch: list[Utterance], _names: Names) -> list[Understanding]:
-        shares = {name: float(name == "chatter") for name in INTENTS}
-        return [Understanding(shares, (Matter(item.text, (("facility.elevator", 0.1),)),)) for item in batch]
-
-
 def test_the_worker_rings_after_its_commit_and_only_then(db: Database, clock: HandClock) -> None:
     open_rows: list[int] = []
 
@@ -147,7 +137,7 @@ def test_the_worker_rings_after_its_commit_and_only_then(db: Database, clock: Ha
         open_rows.append(db.tx(lambda session: session.scalars(count).one()))
 
     calendar = WorkCalendar.configured(ZoneInfo("Asia/Shanghai"))
-    worker = Worker(db, Deaf(), calendar, clock=clock, wake=ring)  # type: ignore[arg-type]
+    worker = Worker(db, Deaf(), calendar, clock=clock, wake=ring)
     assert worker.step() == 0
     assert open_rows == []
     db.tx(lambda session: inbox.receive(session, [heard(1)], clock()))

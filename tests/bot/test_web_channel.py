@@ -3,15 +3,14 @@
 import asyncio
 import io
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from aiohttp import ClientResponse, FormData, web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientResponse, FormData
 from sqlmodel import Session, SQLModel
 
 from bot.channels.web import WebChannel
@@ -23,11 +22,11 @@ from models.inbox import Inbox, read
 from models.message import Button, Card, Incoming, Kind, Outgoing
 from models.person import Duty, Identity, Person, Role
 from models.schema import upgrade
+from tests.bot.conftest import Browser, Say
 
 NOW = datetime(2026, 3, 2, 7, 31, tzinfo=UTC)
 PNG = b"\x89PNG\r\n\x1a\n" + b"a photo of a puddle"
 SOUTH, NORTH, ALL = "g-QX-01-01", "g-QX-01-02", "g-QX-01"
-Browser = TestClient[web.Request, web.Application]
 
 
 def town(session: Session) -> None:
@@ -74,45 +73,11 @@ def db(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture
-def woken() -> list[str]:
-    """One entry for each time the worker was woken."""
-    return []
-
-
-@pytest.fixture
 async def channel(db: Database, tmp_path: Path, woken: list[str]) -> AsyncIterator[WebChannel]:
     """The channel with a standing clock."""
     made = WebChannel(db, tmp_path / "media", wake=lambda: woken.append("up"), clock=lambda: NOW)
     yield made
     await made.stop()
-
-
-@pytest.fixture
-async def browser(channel: WebChannel) -> AsyncIterator[Browser]:
-    """A browser pointed at an application that serves only this channel."""
-    app = web.Application()
-    app.add_routes(channel.routes())
-
-    async def close(_app: web.Application) -> None:
-        await channel.stop()
-
-    app.on_shutdown.append(close)
-    async with TestClient(TestServer(app)) as client:
-        yield client
-
-
-@pytest.fixture
-def say(browser: Browser) -> Callable[..., Awaitable[ClientResponse]]:
-    """`say(person, chat, text, ...)` posts a message."""
-
-    async def post(person: str, chat: str, text: str = "", **fields: Any) -> ClientResponse:
-        body = {"person": person, "text": text, **fields}
-        return await browser.post(f"/chat/api/chats/{chat}/messages", json=body)
-
-    return post
-
-
-Say = Callable[..., Awaitable[ClientResponse]]
 
 
 async def seen(browser: Browser, person: str, chat: str, **query: Any) -> list[dict[str, Any]]:

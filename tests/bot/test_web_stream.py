@@ -2,15 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from aiohttp import ClientResponse, web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientResponse
 from sqlmodel import Session, SQLModel
 
 from bot.channels.web import WebChannel
@@ -22,11 +21,10 @@ from models.message import Incoming, Outgoing
 from models.person import Duty, Identity, Person, Role
 from models.schema import upgrade
 from models.webchat import WebMessage
+from tests.bot.conftest import Browser, Say
 
 NOW = datetime(2026, 3, 2, 7, 31, tzinfo=UTC)
 SOUTH, NORTH, ALL = "g-QX-01-01", "g-QX-01-02", "g-QX-01"
-Browser = TestClient[web.Request, web.Application]
-Say = Callable[..., Awaitable[ClientResponse]]
 
 
 def town(session: Session) -> None:
@@ -59,31 +57,6 @@ async def channel(db: Database, tmp_path: Path) -> AsyncIterator[WebChannel]:
     made = WebChannel(db, tmp_path / "media", clock=lambda: NOW)
     yield made
     await made.stop()
-
-
-@pytest.fixture
-async def browser(channel: WebChannel) -> AsyncIterator[Browser]:
-    """A browser pointed at an application that serves only this channel."""
-    app = web.Application()
-    app.add_routes(channel.routes())
-
-    async def close(_app: web.Application) -> None:
-        await channel.stop()
-
-    app.on_shutdown.append(close)
-    async with TestClient(TestServer(app)) as client:
-        yield client
-
-
-@pytest.fixture
-def say(browser: Browser) -> Callable[..., Awaitable[ClientResponse]]:
-    """`say(person, chat, text, ...)` posts a message."""
-
-    async def post(person: str, chat: str, text: str = "", **fields: Any) -> ClientResponse:
-        body = {"person": person, "text": text, **fields}
-        return await browser.post(f"/chat/api/chats/{chat}/messages", json=body)
-
-    return post
 
 
 class Stream:

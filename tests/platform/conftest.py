@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bot.channels.wecom_bot import channel as channel_module
+from models.database import Database
 from tests.platform.harness import TestPlatform, platform
 from tests.platform.peers import HERE, NoPeer, Peer, environment
+from tests.platform.wecom_bot import hooked
+from tests.platform.wecom_bot_hook import Scene
 
 KINDS = ("node", "python")
 StartPeer = Callable[..., Awaitable[Peer]]
@@ -30,6 +34,15 @@ async def p() -> AsyncIterator[TestPlatform]:
     """A platform of this test's own."""
     async with platform() as made:
         yield made
+
+
+@pytest.fixture
+async def scene(sqlite_db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+    """The AI bot by its webhook; its sender turns to the response_url after 0.15 s without a poll."""
+    monkeypatch.setattr(channel_module, "PRESSED_SECONDS", 0.6)
+    async with platform() as p, hooked(p, sqlite_db, tmp_path) as bot:
+        bot._replying._polled, bot._replying._look = 0.15, 0.02
+        yield Scene(p, bot, sqlite_db)
 
 
 @pytest.fixture(scope="session")

@@ -1,12 +1,29 @@
 """The platform inside a test: `async with platform() as p`. What it offers stands in README.md here."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, Generic, TypeVar
 
+import sqlalchemy as sa
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from sqlmodel import Session, col
+
+from bot.channels.base import Channel
 from bot.platform.server import Platform
+from bot.sender import Sender
+from models import inbox, outbox
+from models.database import Database
+from models.inbox import Inbox
+from models.message import Incoming, Outgoing
+from models.outbox import Outbox
 from tests.conftest import START, HandClock
+
+C = TypeVar("C", bound=Channel)
 
 
 class StoppedClock(HandClock):
@@ -53,6 +70,12 @@ class TestPlatform(Platform):
     __test__ = False
     clock: StoppedClock
 
+    async def until(self, condition: Callable[[], object], seconds: float = 15.0) -> None:
+        """Wait until it holds, on a screen or in a database, which tells nobody. seconds: of real time."""
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
 
 @asynccontextmanager
 async def platform(*, clock: StoppedClock | None = None, bot_callback: str = "") -> AsyncIterator[TestPlatform]:
@@ -64,3 +87,52 @@ async def platform(*, clock: StoppedClock | None = None, bot_callback: str = "")
         yield p
     finally:
         await p.stop()
+
+
+class Opposite(Generic[C]):
+    """One channel of a deployment opposite the platform: what it hears, and a sender for it; no worker."""
+
+    channel: C
+
+    def __init__(self, p: TestPlatform, db: Database) -> None:
+        self.p, self.db = p, db
+        self._turn = itertools.count()
+
+    @cached_property
+    def sender(self) -> Sender:
+        """A sender that has this channel only."""
+        return Sender(self.db, {self.channel.name: self.channel}, self.p.clock)
+
+    def heard(self) -> list[Incoming]:
+        """What was kept, oldest first."""
+
+        def read(session: Session) -> list[Incoming]:
+            return [inbox.read(row) for row in session.scalars(sa.select(Inbox).order_by(col(Inbox.id)))]
+
+        return self.db.tx(read)
+
+    def rows(self) -> list[Outbox]:
+        """What leaves or has left, oldest first."""
+        return self.db.tx(lambda session: list(session.scalars(sa.select(Outbox).order_by(col(Outbox.id)))))
+
+    async def send(self, user: str, *texts: str, **more: Any) -> None:
+        """Put messages in the outbox and let them leave."""
+        outs = [Outgoing(channel=self.channel.name, chat=user, text=text, **more) for text in texts]
+        rows = [(f"test:{next(self._turn)}", out) for out in outs]
+        await self.db.run(lambda session: outbox.put(session, rows, self.p.clock()))
+        await self.leave()
+
+    async def leave(self) -> None:
+        """Everything that is due leaves."""
+        while await self.sender.step():
+            pass
+
+
+@asynccontextmanager
+async def listening(channel: Channel) -> AsyncIterator[TestServer]:
+    """The channel's addresses on loopback, and nothing else."""
+    app = web.Application()
+    app.add_routes(channel.routes())
+    server = TestServer(app)
+    async with server:
+        yield server

@@ -1,6 +1,5 @@
 """Our own adapters, set up with nothing but what `linsheng platform` hands out."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -39,10 +38,7 @@ async def test_both_ways_on_every_channel_that_is_handed_out(
         await p.mp.say("o-lihua", "3幢楼道灯坏了 ]]>")
         await p.say(None, "lihua", "@邻声 电梯停了")
         await p.until(lambda: p.pushes and p.pushes[-1].done)
-        for _ in range(250):
-            if len(heard(sqlite_db)) == 2:
-                break
-            await asyncio.sleep(0.02)
+        await p.until(lambda: len(heard(sqlite_db)) == 2)
         assert {(letter.channel, letter.sender) for letter in heard(sqlite_db)} == {
             ("wechat_mp", "o-lihua"), ("wecom_bot", "lihua"),
         }  # fmt: skip

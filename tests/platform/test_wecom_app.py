@@ -15,7 +15,7 @@ from models.ticket import Status
 from tests.platform.harness import TestPlatform
 from tests.platform.wecom_app import App, serving, staff_here
 from tests.platform.wecom_bot import soon
-from tests.scenario.test_wecom_bot import a_photo
+from tests.scenario.matters import photo
 from tests.scenario.wecom_app import buttons, face, stolen
 
 
@@ -45,7 +45,7 @@ async def test_all_that_can_be_said_to_it(p: TestPlatform, db: Database) -> None
 
 async def test_files_are_fetched_by_their_id(p: TestPlatform, sqlite_db: Database, tmp_path: Path) -> None:
     async with serving(p, sqlite_db) as app:
-        await p.app.photo("w01", a_photo())
+        await p.app.photo("w01", photo())
         (wanted,) = app.heard()[0].media
         kept = await app.channel.fetch(wanted, tmp_path)
         assert (tmp_path / kept.path).read_bytes()[:2] == b"\xff\xd8"

@@ -1,47 +1,38 @@
 """The self-built app's channel alone, opposite the platform: its door, its sender, and no worker."""
 
-import itertools
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 from sqlmodel import Session, col
 
 from bot.channels.wecom_app import NAME, PATH, WecomApp
 from bot.ingest import Ingest
 from bot.platform.world import Bubble
-from bot.sender import Sender
 from config.wecom_app import WecomAppSettings
-from models import inbox, outbox
 from models.appcard import AppCard
 from models.database import Database
-from models.inbox import Inbox
 from models.mark import TOWN, bump
-from models.message import Button, Card, Incoming, Outgoing, Purpose
-from models.outbox import Outbox
+from models.message import Button, Card, Purpose
 from models.person import Identity
 from models.ticket import Status, Ticket, TicketEvent
 from tests.models.letters import open_ticket
-from tests.platform.harness import TestPlatform
+from tests.platform.harness import Opposite, TestPlatform, listening
 
 ZONE = ZoneInfo("Asia/Shanghai")
 PEOPLE = {"W01": "w01", "C01": "c01", "C02": "c02", "W07": "w07"}
 
 
-class App:
+class App(Opposite[WecomApp]):
     """What the deployment has on this channel."""
 
     def __init__(self, p: TestPlatform, db: Database, **more: Any) -> None:
         """more: further settings of the channel."""
-        self.p, self.db = p, db
-        self._turn = itertools.count()
+        super().__init__(p, db)
         self.ingest = Ingest(db, clock=p.clock)
         self.channel = self.another(**more)
-        self.sender = Sender(db, {NAME: self.channel}, p.clock)
 
     def another(self, **more: Any) -> WecomApp:
         """The same channel in another process, not started."""
@@ -57,18 +48,6 @@ class App:
 
     # --- what is there ----------------------------------------------------------------------------------------------
 
-    def heard(self) -> list[Incoming]:
-        """What was kept, oldest first."""
-
-        def read(session: Session) -> list[Incoming]:
-            return [inbox.read(row) for row in session.scalars(sa.select(Inbox).order_by(col(Inbox.id)))]
-
-        return self.db.tx(read)
-
-    def rows(self) -> Sequence[Outbox]:
-        """The outbox, oldest first."""
-        return self.db.tx(lambda session: session.scalars(sa.select(Outbox).order_by(col(Outbox.id))).all())
-
     def cards(self) -> Sequence[AppCard]:
         """The cards that are remembered."""
         return self.db.tx(lambda session: session.scalars(sa.select(AppCard).order_by(col(AppCard.id))).all())
@@ -82,17 +61,6 @@ class App:
         return sum(call.path.endswith(path) for call in self.p.calls)
 
     # --- what happens -----------------------------------------------------------------------------------------------
-
-    async def send(self, user: str, text: str, **more: Any) -> None:
-        """Put a message in the outbox and let it leave."""
-        rows = [(f"test:{next(self._turn)}", Outgoing(channel=NAME, chat=user, text=text, **more))]
-        await self.db.run(lambda session: outbox.put(session, rows, self.p.clock()))
-        await self.leave()
-
-    async def leave(self) -> None:
-        """Everything that waits leaves."""
-        while await self.sender.step():
-            pass
 
     def ticket(self, worker: str = "W01", **more: Any) -> int:
         """A ticket that somebody has."""
@@ -146,9 +114,7 @@ def staff_here(db: Database) -> None:
 async def serving(p: TestPlatform, db: Database, **more: Any) -> AsyncIterator[App]:
     """The adapter, its address told to the platform."""
     app = App(p, db, **more)
-    served = web.Application()
-    served.add_routes(app.channel.routes())
-    async with TestServer(served) as server:
+    async with listening(app.channel) as server:
         p.app.callback = str(server.make_url(PATH))
         await app.channel.start()
         yield app

@@ -3,35 +3,51 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from aiohttp import web
-from aiohttp.test_utils import TestServer
+from prometheus_client import REGISTRY
 
 from bot.channels.wecom_bot.channel import WecomBot
 from bot.channels.wecom_bot.letters import NAME
-from bot.channels.wecom_bot.socket import Pace
+from bot.channels.wecom_bot.live import Live
+from bot.channels.wecom_bot.socket import Connection, Pace
 from bot.ingest import Ingest
 from config.settings import WecomBotSettings
 from models import inbox, outbox
 from models.database import Database
 from models.inbox import Inbox
-from models.message import Incoming, Outgoing
+from models.message import Button, Card, Incoming, Outgoing
 from models.outbox import Outbox
-from tests.platform.harness import TestPlatform
+from tests.platform.harness import TestPlatform, listening
 
-PATIENT = Pace(ping=20.0, silence=60.0, ack=0.5, connect=1.0, first=0.02, most=0.1, refused=0.05, steady=60.0)
-QUICK = Pace(ping=0.1, silence=0.35, ack=0.5, connect=1.0, first=0.02, most=0.1, refused=0.05, steady=60.0)
+CARD = Card(title="LS00007 照明", words="灯坏了", buttons=(Button(text="接单", action="accept:7"),))
+# A loaded machine answers late: only who waits in vain has little patience.
+PATIENT = Pace(ping=20.0, silence=60.0, ack=10.0, connect=10.0, first=0.02, most=0.1, refused=0.05, steady=60.0)
+HASTY = replace(PATIENT, ack=0.3)
+QUICK = replace(PATIENT, ping=0.2, silence=1.0)
 
 
-async def soon(condition: Callable[[], object], seconds: float = 5.0) -> None:
+async def soon(condition: Callable[[], object], seconds: float = 15.0) -> None:
     """Wait until it holds; real seconds."""
     until = asyncio.get_running_loop().time() + seconds
     while not condition():
         assert asyncio.get_running_loop().time() < until
         await asyncio.sleep(0.01)
+
+
+async def stays(condition: Callable[[], object], seconds: float = 0.4) -> None:
+    """It holds, and goes on to hold."""
+    for _ in range(int(seconds / 0.02)):
+        assert condition()
+        await asyncio.sleep(0.02)
+
+
+def figure(name: str, **labels: str) -> float:
+    """A metric as it stands."""
+    return REGISTRY.get_sample_value(name, labels) or 0.0
 
 
 def settings(p: TestPlatform, **more: Any) -> WecomBotSettings:
@@ -68,18 +84,14 @@ async def connected(
 async def hooked(p: TestPlatform, db: Database, folder: Path, **more: Any) -> AsyncIterator[WecomBot]:
     """The webhook mode, its address entered at the platform and checked."""
     bot = make(p, db, folder, mode="webhook", **more)
-    app = web.Application()
-    app.add_routes(bot.routes())
-    server = TestServer(app)
-    await server.start_server()
-    await bot.start()
-    p.bot.callback = str(server.make_url(f"/callback/{NAME}"))
-    try:
-        assert await p.bot.verify()
-        yield bot
-    finally:
-        await bot.stop()
-        await server.close()
+    async with listening(bot) as server:
+        await bot.start()
+        p.bot.callback = str(server.make_url(f"/callback/{NAME}"))
+        try:
+            assert await p.bot.verify()
+            yield bot
+        finally:
+            await bot.stop()
 
 
 def heard(db: Database) -> list[Incoming]:
@@ -104,3 +116,14 @@ def handled(db: Database, p: TestPlatform, outcome: str = "report") -> None:
     """As if the worker had dealt with all that is there."""
     done = sa.update(Inbox).where(Inbox.finished_at.is_(None))  # type: ignore[union-attr]
     db.tx(lambda session: session.connection().execute(done.values(finished_at=p.clock(), outcome=outcome)))
+
+
+def live(bot: Any) -> Live:
+    """Its long-connection mode."""
+    assert isinstance(bot.live, Live)
+    return bot.live
+
+
+def line(bot: Any) -> Connection:
+    """Its one connection."""
+    return live(bot)._connection

@@ -15,6 +15,7 @@ from models.database import Database
 from nlu.embedded import EmbeddedEngine
 from tests.conftest import HandClock
 from tests.scenario.chat import Scene
+from tests.scenario.phone import CHANNEL, Make, Phone
 
 PHONE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)|(?<!\d)0\d{2,3}-?\d{7,8}(?!\d)")
 NUMBER = re.compile(r"LS\d+|110/119/120")
@@ -37,6 +38,13 @@ def chat(town_db: Database, demo_town: Town, engine: EmbeddedEngine, clock: Hand
     scene = Scene(town_db, demo_town, engine, clock)
     yield scene
     assert told_too_much(scene) == []
+
+
+@pytest.fixture
+def phone(chat: Scene) -> Make:
+    """`phone(user, channel)`: somebody's phone, on a Monday evening."""
+    chat.at("2026-03-02 19:46")
+    return lambda user, channel=CHANNEL: Phone(chat, user, channel)
 
 
 def told_too_much(scene: Scene) -> list[str]:

@@ -1,5 +1,7 @@
 """Somebody's phone: her direct chat with the bot on a channel of her own choice, and what she reads there."""
 
+from collections.abc import Callable
+
 import sqlalchemy as sa
 
 from models.message import Incoming, Kind
@@ -45,3 +47,6 @@ class Phone:
         statement = sa.select(Outbox).where(Outbox.conversation == f"{self.channel}:{chat}").order_by(Outbox.id)  # type: ignore[arg-type]
         rows = self.scene.db.tx(lambda session: list(session.scalars(statement)))
         return [read(row).text for row in rows]
+
+
+Make = Callable[..., Phone]

@@ -1,6 +1,5 @@
 """查询我的信息, 删除我的信息, and the notice at the first contact: what is said, what goes, what stays, who cannot."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,16 +20,9 @@ from models.ticket import Attachment, Ticket
 from models.townimport import import_pack
 from models.townpack import Pack
 from tests.scenario.chat import ZONE, Scene
-from tests.scenario.phone import Phone
+from tests.scenario.phone import Make, Phone
 
 PHONE_NUMBER = "13812345678"
-Make = Callable[..., Phone]
-
-
-@pytest.fixture
-def phone(chat: Scene) -> Make:
-    chat.at("2026-03-02 19:46")
-    return lambda user, channel="wechat_mp": Phone(chat, user, channel)
 
 
 @pytest.fixture

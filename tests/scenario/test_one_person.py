@@ -1,7 +1,6 @@
 """One person on two channels (绑定): what that is good for, and what nobody gets by guessing."""
 
 import re
-from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
@@ -13,16 +12,9 @@ from models.binding import BindCode
 from models.person import Identity, Origin, Person
 from models.privacy import Linkage
 from tests.scenario.chat import ZONE, Scene
-from tests.scenario.phone import Phone
+from tests.scenario.phone import Make, Phone
 
 CODE = re.compile(r"\d{4} \d{4}")
-Make = Callable[..., Phone]
-
-
-@pytest.fixture
-def phone(chat: Scene) -> Make:
-    chat.at("2026-03-02 19:46")
-    return lambda user, channel="wechat_mp": Phone(chat, user, channel)
 
 
 def code_of(phone: Phone) -> str:

@@ -1,41 +1,22 @@
 """A whole matter by way of the Official Account: the platform opposite, the real process on either database."""
 
-import asyncio
-import io
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from PIL import Image
-from sqlmodel import Session, col
 
 from bot.app import build
 from bot.channels.wechat_mp import NAME, PATH
 from config.settings import Settings
-from models.chat import Chat, ChatKind
 from models.database import Database
-from models.mark import TOWN, bump
-from models.person import Identity
-from models.ticket import Attachment, Status, Ticket
+from models.ticket import Status
 from nlu.types import Engine
 from tests.platform.harness import TestPlatform, platform
+from tests.scenario.matters import everybody_to, photo, photos, status, ticket, told
 
 RESIDENT, WORKER, STRANGER = "o-new", "w01", "w07"  # nobody the town knows, 网格员小顾, 网格员大山
-
-
-def move_to_wechat(db: Database) -> None:
-    """Everybody of the demo town writes by the Official Account from now on."""
-
-    def write(session: Session) -> None:
-        session.connection().execute(sa.update(Identity).values(channel=NAME))
-        session.connection().execute(sa.delete(Chat).where(col(Chat.kind) == ChatKind.DIRECT))
-        bump(session, TOWN)
-
-    db.tx(write)
 
 
 def settings_for(p: TestPlatform, db_url: str, home: Path) -> Settings:
@@ -49,35 +30,6 @@ def settings_for(p: TestPlatform, db_url: str, home: Path) -> Settings:
     )
 
 
-def photo() -> bytes:
-    made = io.BytesIO()
-    Image.new("RGB", (64, 48), "navy").save(made, "JPEG")
-    return made.getvalue()
-
-
-def told(p: TestPlatform, who: str) -> str:
-    return "\n".join(bubble.text for bubble in p.seen(who))
-
-
-def ticket(db: Database) -> Ticket | None:
-    return db.tx(lambda session: session.scalars(sa.select(Ticket)).first())
-
-
-def status(db: Database) -> Status | None:
-    found = ticket(db)
-    return found.status if found else None
-
-
-def attachments(db: Database) -> list[str]:
-    return db.tx(lambda session: list(session.scalars(sa.select(col(Attachment.path)))))
-
-
-async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in a database
-            await asyncio.sleep(0.02)
-
-
 async def served(app: web.Application, p: TestPlatform) -> TestServer:
     server = TestServer(app)
     await server.start_server()
@@ -87,7 +39,7 @@ async def served(app: web.Application, p: TestPlatform) -> TestServer:
 
 @pytest.mark.timeout(120)
 async def test_from_a_line_to_a_rating(town_db: Database, db_url: str, tmp_path: Path, engine: Engine) -> None:
-    move_to_wechat(town_db)
+    everybody_to(town_db, NAME)
     async with platform() as p:
         server = await served(build(settings_for(p, db_url, tmp_path), clock=p.clock, engine=engine), p)
         try:
@@ -100,35 +52,35 @@ async def the_matter(p: TestPlatform, db: Database, home: Path) -> None:
     mp = p.mp
     for worker in (WORKER, STRANGER):  # who never writes cannot be written to
         await mp.say(worker, "我手上有什么")
-        await until(partial(told, p, worker))
+        await p.until(partial(told, p, worker))
 
     await mp.say(RESIDENT, "楼道灯坏了好几天，晚上看不见，没人修")
-    await until(lambda: "请问" in told(p, RESIDENT))
+    await p.until(lambda: "请问" in told(p, RESIDENT))
     await mp.say(RESIDENT, "柳岸花园3幢")
-    await until(lambda: "3幢" in told(p, RESIDENT))
+    await p.until(lambda: "3幢" in told(p, RESIDENT))
     await mp.photo(RESIDENT, photo())
-    await until(lambda: any(attachments(db)))
-    assert (home / "media" / attachments(db)[0]).is_file()
+    await p.until(lambda: photos(db))
+    assert (home / "media" / photos(db)[0]).is_file()
 
-    await until(lambda: "【新任务】" in told(p, WORKER))
+    await p.until(lambda: "【新任务】" in told(p, WORKER))
     number = ticket(db)
     assert number is not None
     assert f"“接单 {number.id}”" in told(p, WORKER)
     await mp.say(STRANGER, f"接单 {number.id}")
-    await until(lambda: len(p.seen(STRANGER)) >= 2)
-    assert "不在您的职责范围内" in told(p, STRANGER)
+    await p.until(lambda: "不在您的职责范围内" in told(p, STRANGER))
     assert status(db) == Status.ASSIGNED
 
     p.clock.forward(minutes=5)
     await mp.say(WORKER, f"接单 {number.id}")
-    await until(lambda: status(db) == Status.ACCEPTED)
+    await p.until(lambda: status(db) == Status.ACCEPTED)
     p.clock.forward(minutes=30)
     await mp.say(RESIDENT, "修得怎么样了")
+    await p.until(lambda: "LS00001 柳岸花园3幢照明：" in told(p, RESIDENT))
     await mp.say(WORKER, f"办结 {number.id} 换了灯泡")
-    await until(lambda: "已办结" in told(p, RESIDENT))
+    await p.until(lambda: "已办结" in told(p, RESIDENT))
     await mp.say(RESIDENT, "满意")
-    await until(lambda: status(db) == Status.CLOSED)
-    await until(lambda: "谢谢您的评价" in told(p, RESIDENT))
+    await p.until(lambda: status(db) == Status.CLOSED)
+    await p.until(lambda: "谢谢您的评价" in told(p, RESIDENT))
     assert all(push.tries == 1 for push in p.pushes)
     # Staff who never wrote to the account cannot be reached on it; everything else arrived.
     assert {call.code for call in p.calls} <= {0, 40003}

@@ -1,20 +1,20 @@
 """A whole matter by way of the WeCom AI bot: the platform opposite, the real process on either database."""
 
 import asyncio
-import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from PIL import Image
 
+from bot.channels.wecom_bot.letters import NAME
 from bot.platform.world import Bubble
 from models.database import Database
-from models.ticket import Attachment, Status, Ticket, TicketEvent
+from models.ticket import Status, Ticket
 from nlu.types import Engine
 from tests.platform.harness import TestPlatform, platform
+from tests.scenario.matters import events, everybody_to, photo, photos, place, status
 from tests.scenario.wecom import (
     GROUP,
     LEADER,
@@ -22,29 +22,12 @@ from tests.scenario.wecom import (
     RESIDENT,
     STRANGER,
     WORKER,
+    cards,
     deployment,
-    move_to_wecom,
+    last,
     settings_for,
+    texts,
 )  # fmt: skip
-
-
-def a_photo() -> bytes:
-    made = io.BytesIO()
-    Image.new("RGB", (64, 48), "navy").save(made, "JPEG")
-    return made.getvalue()
-
-
-def texts(p: TestPlatform, who: str) -> list[str]:
-    return [bubble.text for bubble in p.seen(who) if bubble.card is None]
-
-
-def ticket(db: Database) -> Ticket | None:
-    return db.tx(lambda session: session.scalars(sa.select(Ticket)).first())
-
-
-def status(db: Database) -> Status | None:
-    found = ticket(db)
-    return found.status if found else None
 
 
 async def until(p: TestPlatform, condition: Callable[[], object], seconds: float = 15.0) -> None:
@@ -56,34 +39,12 @@ async def until(p: TestPlatform, condition: Callable[[], object], seconds: float
             await asyncio.sleep(0.02)
 
 
-def last(p: TestPlatform, who: str) -> str:
-    return ([""] + [text for text in texts(p, who) if text])[-1]
-
-
-def cards(p: TestPlatform, who: str) -> list[Bubble]:
-    return [bubble for bubble in p.seen(who) if bubble.card is not None]
-
-
 def face(card: Bubble, user: str) -> dict[str, Any]:
     return card.card_for(user) or {}
 
 
 def buttons(card: Bubble, user: str) -> list[tuple[str, str]]:
     return [(button["text"], button["key"]) for button in face(card, user)["button_list"]]
-
-
-def places(db: Database) -> dict[str, str | None]:
-    found = ticket(db)
-    paths = sa.select(Attachment.path).where(Attachment.path != "")  # type: ignore[call-overload]
-    return {
-        "place": found.place if found else None,
-        "photo": db.tx(lambda session: session.scalars(paths).first()),
-    }
-
-
-def events(db: Database) -> list[str]:
-    names = sa.select(TicketEvent.what).order_by(TicketEvent.id)  # type: ignore[call-overload]
-    return list(db.tx(lambda session: session.scalars(names).all()))
 
 
 def stolen(p: TestPlatform, card: Bubble, user: str, key: str) -> dict[str, Any]:
@@ -98,7 +59,7 @@ def stolen(p: TestPlatform, card: Bubble, user: str, key: str) -> dict[str, Any]
 
 @pytest.mark.parametrize("mode", ["connection", "webhook"])
 async def test_a_whole_matter(town_db: Database, db_url: str, engine: Engine, tmp_path: Path, mode: str) -> None:
-    move_to_wecom(town_db)
+    everybody_to(town_db, NAME, groups=True)
     async with platform() as p:
         group = p.group("柳岸花园南区邻里群", RESIDENT, NEIGHBOUR, WORKER, STRANGER, chat=GROUP)
         async with deployment(p, settings_for(p, db_url, tmp_path / "home", mode=mode), engine):
@@ -107,12 +68,12 @@ async def test_a_whole_matter(town_db: Database, db_url: str, engine: Engine, tm
             assert texts(p, WORKER)[-1] == "您手上没有待办的单子。"
 
             # A report with a picture, in a group; the bot asks where.
-            await p.photo(group, RESIDENT, a_photo(), "@邻声 楼道灯不亮了 黑漆漆的")
+            await p.photo(group, RESIDENT, photo(), "@邻声 楼道灯不亮了 黑漆漆的")
             await until(p, lambda: "请问具体在哪里" in last(p, group))
-            await until(p, lambda: places(town_db)["photo"])
+            await until(p, lambda: photos(town_db))
             await p.say(group, RESIDENT, "@邻声 6幢")
             await until(p, lambda: "6幢" in last(p, group))
-            assert places(town_db)["place"] == "P-LA-B06"
+            assert place(town_db) == "P-LA-B06"
 
             # The alert is a card in the worker's direct chat; the group got none.
             if mode == "webhook":
@@ -148,14 +109,14 @@ async def test_a_whole_matter(town_db: Database, db_url: str, engine: Engine, tm
 
 async def test_what_is_quoted_is_meant(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
     """The platform gives the quoted words and no id: a neighbour's are passed on, the bot's own name their ticket."""
-    move_to_wecom(town_db)
+    everybody_to(town_db, NAME, groups=True)
     async with platform() as p:
         group = p.group("柳岸花园南区邻里群", RESIDENT, NEIGHBOUR, LEADER, chat=GROUP)
         async with deployment(p, settings_for(p, db_url, tmp_path / "home", mode="connection"), engine):
             unheard = await p.say(group, NEIGHBOUR, "3幢单元门口路灯不亮了")  # nobody mentioned the bot
             await p.say(group, LEADER, "@邻声 这个麻烦处理一下", quote=unheard)
             await until(p, lambda: "LS00001" in last(p, group))
-            assert places(town_db)["place"] == "P-LA-B03"
+            assert place(town_db) == "P-LA-B03"
             ours = p.seen(group)[-1]
             await p.say(group, LEADER, "@邻声 这个修得怎么样了", quote=ours)
             await until(p, lambda: len(texts(p, group)) == 2)

@@ -1,16 +1,13 @@
 """A whole matter by way of 微信客服: the platform opposite, the real process on either database."""
 
-import asyncio
-import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
 import sqlalchemy as sa
 from aiohttp.test_utils import TestServer
-from PIL import Image
-from sqlmodel import Session, col
+from sqlmodel import col
 
 from bot.app import PROCESS, build
 from bot.channels.wecom_kf import NAME, PATH, WecomKf, codes
@@ -18,27 +15,14 @@ from bot.links import secret_of
 from bot.platform.world import Bubble
 from bot.scenes import Scenes
 from config.settings import Settings
-from models.chat import Chat, ChatKind
 from models.database import Database
-from models.mark import TOWN, bump
-from models.person import Identity
-from models.ticket import Attachment, Status, Ticket, TicketEvent
+from models.ticket import Status, Ticket
 from nlu.types import Engine
 from tests.platform.harness import TestPlatform, platform
+from tests.scenario.matters import events, everybody_to, photo, photos, place, status, ticket, told
 
 RESIDENT, LEADER = "wm-new", "l01"  # nobody the town knows, 秀英姐
 WORKER, STRANGER = "w01", "w07"  # 网格员小顾, 网格员大山
-
-
-def move_to_kf(db: Database) -> None:
-    """Everybody of the demo town writes to the 客服账号 from now on."""
-
-    def write(session: Session) -> None:
-        session.connection().execute(sa.update(Identity).values(channel=NAME))
-        session.connection().execute(sa.delete(Chat).where(col(Chat.kind) == ChatKind.DIRECT))
-        bump(session, TOWN)
-
-    db.tx(write)
 
 
 def settings_for(p: TestPlatform, db_url: str, home: Path) -> Settings:
@@ -65,16 +49,6 @@ async def deployment(p: TestPlatform, settings: Settings, engine: Engine) -> Asy
         yield channel
 
 
-def photo() -> bytes:
-    made = io.BytesIO()
-    Image.new("RGB", (64, 48), "navy").save(made, "JPEG")
-    return made.getvalue()
-
-
-def told(p: TestPlatform, who: str) -> str:
-    return "\n".join(bubble.text for bubble in p.seen(who))
-
-
 def menus(p: TestPlatform, who: str, item: str) -> list[Bubble]:
     """Menus of hers that offer something which begins like this."""
     return [bubble for bubble in p.seen(who) if any(one.startswith(item) for one, _ in items(bubble))]
@@ -85,34 +59,10 @@ def items(menu: Bubble) -> list[tuple[str, str]]:
     return [(one["click"]["id"], one["click"]["content"]) for one in listed if one["type"] == "click"]
 
 
-def ticket(db: Database) -> Ticket | None:
-    return db.tx(lambda session: session.scalars(sa.select(Ticket)).first())
-
-
-def status(db: Database) -> Status | None:
-    found = ticket(db)
-    return found.status if found else None
-
-
-def attachments(db: Database) -> list[str]:
-    return db.tx(lambda session: list(session.scalars(sa.select(col(Attachment.path)))))
-
-
-def events(db: Database) -> list[str]:
-    names = sa.select(col(TicketEvent.what)).order_by(col(TicketEvent.id))
-    return db.tx(lambda session: list(session.scalars(names)))
-
-
-async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in a database
-            await asyncio.sleep(0.02)
-
-
 async def test_from_a_code_in_the_stairway_to_a_rating(
     town_db: Database, db_url: str, tmp_path: Path, engine: Engine
 ) -> None:
-    move_to_kf(town_db)
+    everybody_to(town_db, NAME)
     async with platform() as p:
         settings = settings_for(p, db_url, tmp_path)
         async with deployment(p, settings, engine) as channel:
@@ -125,48 +75,46 @@ async def the_matter(p: TestPlatform, db: Database, home: Path, channel: WecomKf
     kf = p.kf
     for worker in (WORKER, STRANGER):  # who never writes cannot be written to
         await kf.say(worker, "我手上有什么")
-        await until(partial(told, p, worker))
+        await p.until(partial(told, p, worker))
 
     # She scans the code that hangs in 3幢, and is greeted before she has said a word.
     link = await codes.link(channel._api, kf.open_kfid, scenes.make("place:P-LA-B03"))
     await kf.enter(RESIDENT, link)
-    await until(lambda: "3幢" in told(p, RESIDENT))
+    await p.until(lambda: "3幢" in told(p, RESIDENT))
     assert "隐私告知" in told(p, RESIDENT)
     assert [call.code for call in p.calls if call.path.endswith("send_msg_on_event")] == [0]
 
     # Where it is need not be asked; the picture goes with it.
     await kf.say(RESIDENT, "楼道灯坏了好几天，晚上看不见，没人修")
-    await until(lambda: "LS00001" in told(p, RESIDENT))
-    found = ticket(db)
-    assert found is not None
-    assert found.place == "P-LA-B03"
+    await p.until(lambda: "LS00001" in told(p, RESIDENT))
+    assert place(db) == "P-LA-B03"
     p.clock.forward(seconds=20)
     await kf.photo(RESIDENT, photo())
-    await until(lambda: any(attachments(db)))
-    assert (home / "media" / attachments(db)[0]).is_file()
+    await p.until(lambda: photos(db))
+    assert (home / "media" / photos(db)[0]).is_file()
 
     # The alert is a menu; another one's press on the same key changes nothing.
-    await until(lambda: menus(p, WORKER, "accept:1"))
+    await p.until(lambda: menus(p, WORKER, "accept:1"))
     (card,) = menus(p, WORKER, "accept:1")
     assert [content for _, content in items(card)] == ["接单", "转派", "办结"]
     await kf.say(STRANGER, "接单", menu="accept:1")
-    await until(lambda: "不在您的职责范围内" in told(p, STRANGER))
+    await p.until(lambda: "不在您的职责范围内" in told(p, STRANGER))
     assert (status(db), "refused" in events(db)) == (Status.ASSIGNED, True)
 
     p.clock.forward(minutes=5)
     await kf.choose(card, WORKER, "accept:1")
-    await until(lambda: status(db) == Status.ACCEPTED)
-    await until(lambda: "网格员已接单" in told(p, RESIDENT))
+    await p.until(lambda: status(db) == Status.ACCEPTED)
+    await p.until(lambda: "网格员已接单" in told(p, RESIDENT))
     p.clock.forward(minutes=30)
     await kf.choose(card, WORKER, "done:1")
-    await until(lambda: "已办结" in told(p, RESIDENT))
+    await p.until(lambda: "已办结" in told(p, RESIDENT))
 
     # 满意 is a press too, and it names the matter.
     menu = p.seen(RESIDENT)[-1]
     assert [content for _, content in items(menu)] == ["满意", "不满意"]
     await kf.choose(menu, RESIDENT, items(menu)[0][0])
-    await until(lambda: status(db) == Status.CLOSED)
-    await until(lambda: "谢谢您的评价" in told(p, RESIDENT))
+    await p.until(lambda: status(db) == Status.CLOSED)
+    await p.until(lambda: "谢谢您的评价" in told(p, RESIDENT))
     assert (events(db).count("accepted"), ticket(db).rating) == (1, 5)  # type: ignore[union-attr]
     # Staff who never wrote cannot be reached here; everything else arrived, and nothing twice.
     assert {call.code for call in p.calls} <= {0, 95013}
@@ -174,31 +122,31 @@ async def the_matter(p: TestPlatform, db: Database, home: Path, channel: WecomKf
 
 async def test_where_it_is_is_asked(town_db: Database, db_url: str, tmp_path: Path, engine: Engine) -> None:
     """By an address that somebody has made up: she is greeted, and lives nowhere that we know."""
-    move_to_kf(town_db)
+    everybody_to(town_db, NAME)
     async with platform() as p, deployment(p, settings_for(p, db_url, tmp_path), engine) as channel:
         link = await codes.link(channel._api, p.kf.open_kfid, Scenes("of-a-stranger").make("place:P-LA-B03"))
         await p.kf.enter(RESIDENT, link)
-        await until(lambda: "邻声" in told(p, RESIDENT))
+        await p.until(lambda: "邻声" in told(p, RESIDENT))
         assert "3幢" not in told(p, RESIDENT)
         await p.kf.say(RESIDENT, "楼道灯坏了好几天，晚上看不见，没人修")
-        await until(lambda: "请问" in told(p, RESIDENT))
+        await p.until(lambda: "请问" in told(p, RESIDENT))
         p.clock.forward(seconds=20)
         await p.kf.say(RESIDENT, "柳岸花园3幢")
-        await until(lambda: "地点已记为" in told(p, RESIDENT))
-        assert ticket(town_db).place == "P-LA-B03"  # type: ignore[union-attr]
+        await p.until(lambda: "地点已记为" in told(p, RESIDENT))
+        assert place(town_db) == "P-LA-B03"
 
 
 async def test_a_leader_forwards_what_her_group_said(
     town_db: Database, db_url: str, tmp_path: Path, engine: Engine
 ) -> None:
-    move_to_kf(town_db)
+    everybody_to(town_db, NAME)
     async with platform() as p, deployment(p, settings_for(p, db_url, tmp_path), engine):
         await p.kf.say(WORKER, "我手上有什么")
-        await until(partial(told, p, WORKER))
+        await p.until(partial(told, p, WORKER))
         lines = [("王阿姨", "6幢楼道灯不亮了 晚上摸黑"), ("李叔", "是啊 好几天了")]
         await p.kf.forward(LEADER, "群聊的聊天记录", lines)
-        await until(lambda: "LS00001" in told(p, LEADER))
-        await until(lambda: menus(p, WORKER, "accept:1"))
+        await p.until(lambda: "LS00001" in told(p, LEADER))
+        await p.until(lambda: menus(p, WORKER, "accept:1"))
         found = ticket(town_db)
         assert found is not None
         assert (found.category, found.place) == ("facility.lighting", "P-LA-B06")
@@ -207,43 +155,46 @@ async def test_a_leader_forwards_what_her_group_said(
 
 
 async def test_a_human_and_back(town_db: Database, db_url: str, tmp_path: Path, engine: Engine) -> None:
-    move_to_kf(town_db)
+    everybody_to(town_db, NAME)
     async with platform() as p, deployment(p, settings_for(p, db_url, tmp_path), engine):
         await p.kf.say(RESIDENT, "转人工")
-        await until(lambda: p.kf.states.get(RESIDENT) == (3, "zhangsan"))
+        await p.until(lambda: p.kf.states.get(RESIDENT) == (3, "zhangsan"))
         assert "已转给社区工作人员" in told(p, RESIDENT)
         p.clock.forward(seconds=30)
         await p.kf.say(RESIDENT, "转机器人")
-        await until(lambda: "已转回邻声" in told(p, RESIDENT))
+        await p.until(lambda: "已转回邻声" in told(p, RESIDENT))
         assert p.kf.states[RESIDENT][0] == 1
         p.clock.forward(seconds=30)
         await p.kf.say(RESIDENT, "柳岸花园3幢楼道灯坏了好几天，晚上看不见，没人修")
-        await until(lambda: "LS00001" in told(p, RESIDENT))
+        await p.until(lambda: "LS00001" in told(p, RESIDENT))
 
 
 async def test_a_rating_is_for_the_matter_it_was_asked_about(
     town_db: Database, db_url: str, tmp_path: Path, engine: Engine
 ) -> None:
     """Two are settled; she presses 满意 below the one that was settled first."""
-    move_to_kf(town_db)
+    everybody_to(town_db, NAME)
     async with platform() as p, deployment(p, settings_for(p, db_url, tmp_path), engine):
         await p.kf.say(WORKER, "我手上有什么")
-        await until(partial(told, p, WORKER))
+        await p.until(partial(told, p, WORKER))
         for number, words in (
             (1, "柳岸花园3幢楼道灯坏了好几天，晚上看不见，没人修"),
             (2, "柳岸花园5幢门口垃圾桶满了没人收，臭死了"),
         ):
             p.clock.forward(hours=1)
             await p.kf.say(RESIDENT, words)
-            await until(partial(lambda n: f"LS0000{n}" in told(p, RESIDENT), number))
+            await p.until(partial(lambda n: f"LS0000{n}" in told(p, RESIDENT), number))
+            await p.until(partial(menus, p, WORKER, f"done:{number}"))
+            before = len(p.seen(WORKER))
             await p.kf.say(WORKER, "我手上有什么")  # five messages after each of hers
+            await p.until(partial(lambda n: len(p.seen(WORKER)) > n, before))
         for number in (1, 2):
             p.clock.forward(hours=1)
             await p.kf.choose(menus(p, WORKER, f"done:{number}")[0], WORKER, f"done:{number}")
-            await until(partial(lambda n: len(menus(p, RESIDENT, "LS")) == n, number))
+            await p.until(partial(lambda n: len(menus(p, RESIDENT, "LS")) == n, number))
         menu = menus(p, RESIDENT, "LS")[0]
         p.clock.forward(minutes=1)
         await p.kf.choose(menu, RESIDENT, next(one for one, words in items(menu) if words == "满意"))
-        await until(lambda: "谢谢您的评价" in told(p, RESIDENT))
+        await p.until(lambda: "谢谢您的评价" in told(p, RESIDENT))
         states = town_db.tx(lambda s: list(s.scalars(sa.select(col(Ticket.status)).order_by(col(Ticket.id)))))
         assert states == [Status.CLOSED, Status.RESOLVED]

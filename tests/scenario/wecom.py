@@ -1,42 +1,25 @@
-"""The demo town on WeCom: its people and groups under the AI bot's names, and the whole process beside the platform."""
+"""The demo town on WeCom: the AI bot's groups and people, and the whole process beside the platform."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import sqlalchemy as sa
 from aiohttp import web
 from aiohttp.test_utils import unused_port
-from sqlmodel import Session, col
 
 from bot.app import PROCESS, build
 from bot.channels.wecom_bot.channel import WecomBot
 from bot.channels.wecom_bot.letters import NAME
 from bot.channels.wecom_bot.socket import Pace
+from bot.platform.world import Bubble
 from config.settings import Settings
-from models.chat import Chat, ChatKind
-from models.database import Database
-from models.mark import TOWN, bump
-from models.person import Identity
 from nlu.types import Engine
 from tests.platform.harness import TestPlatform
 
 GROUP = "g-QX-01-01-01"  # 柳岸花园南区邻里群
 RESIDENT, NEIGHBOUR, LEADER = "u05", "u01", "l01"  # 春芽, 小满要早睡, 秀英姐
 WORKER, STRANGER = "w01", "w07"  # 网格员小顾, 网格员大山
-QUICK = Pace(ping=5.0, silence=12.0, ack=2.0, connect=2.0, first=0.05, most=0.2, refused=0.1, steady=60.0)
-
-
-def move_to_wecom(db: Database) -> None:
-    """Everybody of the demo town writes by the AI bot from now on."""
-
-    def write(session: Session) -> None:
-        session.connection().execute(sa.update(Identity).values(channel=NAME))
-        session.connection().execute(sa.delete(Chat).where(col(Chat.kind) == ChatKind.DIRECT))
-        session.connection().execute(sa.update(Chat).values(channel=NAME))
-        bump(session, TOWN)
-
-    db.tx(write)
+QUICK = Pace(ping=5.0, silence=12.0, ack=10.0, connect=10.0, first=0.05, most=0.2, refused=0.1, steady=60.0)
 
 
 def settings_for(p: TestPlatform, db_url: str, home: Path, *, mode: str) -> Settings:
@@ -52,9 +35,8 @@ def settings_for(p: TestPlatform, db_url: str, home: Path, *, mode: str) -> Sett
 
 
 @asynccontextmanager
-async def deployment(p: TestPlatform, settings: Settings, engine: Engine) -> AsyncIterator[web.Application]:
-    """The whole application on loopback, connected one way or the other."""
-    app = build(settings, clock=p.clock, engine=engine)
+async def listening(app: web.Application) -> AsyncIterator[str]:
+    """The whole application on loopback, its connection to the bot's platform quick; gives its address."""
     bot = app[PROCESS].channels[NAME]
     assert isinstance(bot, WecomBot)
     if bot.live is not None:
@@ -64,11 +46,34 @@ async def deployment(p: TestPlatform, settings: Settings, engine: Engine) -> Asy
     port = unused_port()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def deployment(p: TestPlatform, settings: Settings, engine: Engine) -> AsyncIterator[web.Application]:
+    """The whole application on loopback, connected one way or the other."""
+    app = build(settings, clock=p.clock, engine=engine)
+    async with listening(app) as base:
         if settings.wecom_bot.mode == "webhook":
-            p.bot.callback = f"http://127.0.0.1:{port}/callback/{NAME}"
+            p.bot.callback = f"{base}/callback/{NAME}"
             assert await p.bot.verify()
         else:
             await p.until(lambda: p.bot.connected)
         yield app
-    finally:
-        await runner.cleanup()
+
+
+def texts(p: TestPlatform, who: str) -> list[str]:
+    """What was said there, cards left out."""
+    return [bubble.text for bubble in p.seen(who) if bubble.card is None]
+
+
+def last(p: TestPlatform, who: str) -> str:
+    """The last words said there; "" where there are none."""
+    return ([""] + [text for text in texts(p, who) if text])[-1]
+
+
+def cards(p: TestPlatform, who: str) -> list[Bubble]:
+    """The cards on somebody's screen, recalled ones not."""
+    return [bubble for bubble in p.seen(who) if bubble.card is not None]

@@ -7,12 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from aiohttp import web
-from aiohttp.test_utils import unused_port
 from sqlmodel import Session, col
 
-from bot.app import PROCESS, build
+from bot.app import build
 from bot.channels.wecom_app import NAME, PATH
-from bot.channels.wecom_bot.channel import WecomBot
 from bot.platform.world import Bubble
 from config.settings import Settings
 from models.chat import Chat, ChatKind
@@ -22,7 +20,7 @@ from models.person import Identity
 from models.ticket import Ticket, TicketEvent
 from nlu.types import Engine
 from tests.platform.harness import TestPlatform
-from tests.scenario.wecom import QUICK, settings_for
+from tests.scenario.wecom import listening, settings_for
 
 WORKER, OTHER, STRANGER = "w01", "c01", "w07"  # 网格员小顾, 柳岸社区余书记, 网格员大山
 STAFF = ("W", "C", "S", "D", "P", "M", "H")  # how the codes of those begin who are no residents and no leaders
@@ -56,26 +54,11 @@ def with_app(p: TestPlatform, db_url: str, home: Path, **more: Any) -> Settings:
 async def at_work(p: TestPlatform, settings: Settings, engine: Engine) -> AsyncIterator[web.Application]:
     """The whole application on loopback; its addresses told to the platform."""
     app = build(settings, clock=p.clock, engine=engine)
-    bot = app[PROCESS].channels["wecom_bot"]
-    assert isinstance(bot, WecomBot)
-    assert bot.live is not None
-    bot.live._connection._pace = QUICK
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
-    await runner.setup()
-    port = unused_port()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
-    try:
-        p.app.callback = f"http://127.0.0.1:{port}{PATH}"
+    async with listening(app) as base:
+        p.app.callback = f"{base}{PATH}"
         assert await p.app.verify()
         await p.until(lambda: p.bot.connected)
         yield app
-    finally:
-        await runner.cleanup()
-
-
-def cards(p: TestPlatform, user: str) -> list[Bubble]:
-    """The cards on somebody's screen, recalled ones not."""
-    return [bubble for bubble in p.seen(user) if bubble.card is not None]
 
 
 def face(card: Bubble) -> dict[str, Any]:
@@ -86,11 +69,6 @@ def face(card: Bubble) -> dict[str, Any]:
 def buttons(card: Bubble) -> list[str]:
     """The words on its buttons."""
     return [button["text"] for button in face(card)["button_list"]]
-
-
-def texts(p: TestPlatform, who: str) -> list[str]:
-    """What was said there, cards left out."""
-    return [bubble.text for bubble in p.seen(who) if bubble.card is None]
 
 
 def tickets(db: Database) -> list[Ticket]:

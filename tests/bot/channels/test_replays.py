@@ -43,22 +43,25 @@ async def test_two_messages_under_one_nonce_at_once(db: Database, clock: HandClo
         assert sorted(type(result).__name__ for result in results) == ["NoneType", "Refused"]
 
 
-async def test_a_hundred_callbacks_are_few_transactions(
-    db: Database, clock: HandClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    begun = 0
+@pytest.fixture
+def begun(db: Database, monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What each transaction was to do, from here on."""
+    works: list[object] = []
     tx = db.tx
 
     def counted(work: object) -> object:
-        nonlocal begun
-        begun += 1
+        works.append(work)
         return tx(work)  # type: ignore[arg-type]
 
     monkeypatch.setattr(db, "tx", counted)
+    return works
+
+
+async def test_a_hundred_callbacks_are_few_transactions(db: Database, clock: HandClock, begun: list[object]) -> None:
     replays = Replays("x", db)
     await asyncio.gather(*(replays.check("1", str(turn), "m", clock()) for turn in range(100)))
     assert rows(db) == 100
-    assert begun <= 4
+    assert len(begun) <= 4
 
 
 async def test_rows_older_than_two_hours_go(sqlite_db: Database, clock: HandClock) -> None:
@@ -154,19 +157,10 @@ async def test_an_old_nonce_may_come_again(db: Database, clock: HandClock) -> No
 
 
 async def test_a_hundred_messages_with_their_nonces_are_few_transactions(
-    db: Database, clock: HandClock, monkeypatch: pytest.MonkeyPatch
+    db: Database, clock: HandClock, begun: list[object]
 ) -> None:
-    begun = 0
-    tx = db.tx
-
-    def counted(work: object) -> object:
-        nonlocal begun
-        begun += 1
-        return tx(work)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(db, "tx", counted)
     replays, ingest = Replays("x", db), Ingest(db, clock=clock)
     turns = range(100)
     await asyncio.gather(*(replays.accept(ingest, letter(f"{n}"), "1", f"{n}", f"{n}", clock()) for n in turns))
-    assert begun <= 3
+    assert len(begun) <= 3
     assert (len(kept(db)), rows(db)) == (100, 100)

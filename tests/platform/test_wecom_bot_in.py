@@ -1,0 +1,130 @@
+"""What the AI bot hears by its long connection: words, pictures, presses, and what is none of it."""
+
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from bot.channels.wecom_bot import live as live_module
+from bot.channels.wecom_bot.letters import NAME
+from bot.ingest import Ingest
+from models.database import Database
+from models.message import Incoming, Kind
+from tests.platform.harness import platform
+from tests.platform.wecom_bot import CARD, connected, figure, handled, heard, put, soon
+
+
+async def test_words_pictures_and_voices_arrive(sqlite_db: Database, tmp_path: Path) -> None:
+    async with platform() as p, connected(p, sqlite_db, tmp_path):
+        group = p.group("g", "a", "b")
+        await p.say(group, "a", "@邻声 3幢灯坏了")
+        await p.bot.voice("b", "水管漏了")
+        await p.photo(None, "b")
+        await p.bot.file("b", b"%PDF-1.7 x", "清单.pdf")
+        await soon(lambda: len(heard(sqlite_db)) == 4)
+        first, voice, photo, file = heard(sqlite_db)
+    assert (first.chat, first.sender, first.direct, first.mentions, first.text) == (
+        group, "a", False, ("bot",), "3幢灯坏了",
+    )  # fmt: skip
+    assert (voice.kind, voice.text, voice.chat, voice.direct) == (Kind.VOICE, "水管漏了", "b", True)
+    assert (photo.kind, file.kind, len(photo.media)) == (Kind.IMAGE, Kind.FILE, 1)
+
+
+async def test_messages_of_a_chat_keep_their_order(sqlite_db: Database, tmp_path: Path) -> None:
+    async with platform() as p, connected(p, sqlite_db, tmp_path):
+        group = p.group("g", "a")
+        quoted = await p.say(group, "a", "@邻声 楼下水管爆了 在3幢")
+        for number in range(8):
+            # Quotes take a look into the database first: nothing may overtake them.
+            await p.say(group, "a", f"@邻声 {number}", quote=quoted if number % 3 == 0 else None)
+        await soon(lambda: len(heard(sqlite_db)) == 9)
+    assert [message.text for message in heard(sqlite_db)][1:] == [str(number) for number in range(8)]
+
+
+async def test_a_message_is_kept_when_the_database_comes_back(
+    sqlite_db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "AGAIN", (0.02,))
+    real, failures = Ingest.accept, 6
+
+    async def away(self: Ingest, message: Incoming) -> None:
+        nonlocal failures
+        failures -= 1
+        if failures > 0:
+            raise sa.exc.OperationalError("INSERT", {}, Exception("gone"))
+        await real(self, message)
+
+    monkeypatch.setattr(Ingest, "accept", away)
+    async with platform() as p, connected(p, sqlite_db, tmp_path):
+        await p.say(None, "a", "灯坏了")
+        await soon(lambda: heard(sqlite_db))
+    assert [message.text for message in heard(sqlite_db)] == ["灯坏了"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "why"),
+    [
+        ('{"cmd":"aibot_msg_callback","headers":{"req_id":"x"},"body":{"aibotid":"somebody else"}}', "receiver"),
+        ('{"cmd":"aibot_msg_callback","headers":{"req_id":"x"},"body":{"aibotid":"BOT"}}', "malformed"),
+        ('{"cmd":"aibot_msg_callback","headers":{},"body":{}}', "malformed"),
+        ('{"cmd":5,"headers":{"req_id":"x"},"body":{}}', "malformed"),
+        ('{"a":' * 40 + "1" + "}" * 40, "depth"),
+        ("[1]", "malformed"),
+        ("\x00", "malformed"),
+    ],
+)
+async def test_a_frame_of_another_shape_is_refused_and_the_line_stays(
+    sqlite_db: Database, tmp_path: Path, frame: str, why: str
+) -> None:
+    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+        before = figure("linsheng_callbacks_refused_total", channel=NAME, why=why)
+        assert p.bot.wire.current is not None
+        await p.bot.wire.current.ws.send_str(frame.replace("BOT", p.bot.id))
+        await p.say(None, "a", "灯坏了")
+        await soon(lambda: heard(sqlite_db))
+        assert figure("linsheng_callbacks_refused_total", channel=NAME, why=why) == before + 1
+        assert (bot.state, p.bot.wire.subscribed) == ("up", 1)
+
+
+async def test_who_opens_the_chat_is_welcomed(sqlite_db: Database, tmp_path: Path) -> None:
+    async with platform() as p, connected(p, sqlite_db, tmp_path):
+        await p.bot.enter("a")
+        await p.until(lambda: p.seen("a"))
+        assert p.seen("a")[0].text.startswith("您好，我是邻声")
+    assert heard(sqlite_db) == []
+
+
+# --- cards --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_card_of_a_ticket_that_is_gone_is_pressed_in_vain(sqlite_db: Database, tmp_path: Path) -> None:
+    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+        await p.say(None, "w", "在的")
+        await soon(lambda: heard(sqlite_db))
+        await bot.send(put(sqlite_db, p, "w", "", card=CARD, ticket=7), "k1")
+        card = p.seen("w")[-1]
+        handled(sqlite_db, p)
+        before = figure("linsheng_card_clicks_total", channel=NAME, outcome="refused")
+        await p.click(card, "w", "accept:7")
+        await soon(lambda: len(heard(sqlite_db)) == 2)
+        handled(sqlite_db, p, "refused")
+        press = heard(sqlite_db)[-1]
+        assert (press.kind, press.action, press.sender) == (Kind.CARD, "accept:7", "w")
+        await soon(lambda: figure("linsheng_card_clicks_total", channel=NAME, outcome="refused") == before + 1)
+        assert card.card_for("w") == card.card
+
+
+@pytest.mark.parametrize("key", ["noop", "accept:", "accept:x", "accept:99999999999999999999"])
+async def test_a_key_that_names_no_ticket_is_no_message(sqlite_db: Database, tmp_path: Path, key: str) -> None:
+    async with platform() as p, connected(p, sqlite_db, tmp_path):
+        click = {"card_type": "button_interaction", "event_key": key, "task_id": "T7-x"}
+        await p.bot.push(
+            {
+                "msgid": "m", "aibotid": p.bot.id, "from": {"userid": "w"}, "chattype": "single", "msgtype": "event",
+                "event": {"eventtype": "template_card_event", "template_card_event": click},
+            },
+            user="w",
+        )  # fmt: skip
+        await p.say(None, "w", "在的")
+        await soon(lambda: heard(sqlite_db))
+        assert [message.text for message in heard(sqlite_db)] == ["在的"]
