@@ -29,10 +29,11 @@ LANDMARKS = frozenset({"school", "market", "factory", "poi"})
 _FROM = re.compile(r"(?:从|离|自|距)$")
 _TO = re.compile(r"(?:到|去|往|送|跑|回|找|过了|走到)$")
 _AT = re.compile(r"(?:在|就在|是)$")
-_FACING = re.compile(r"(?:对着|冲着|朝着|正对|面对|挨着|靠近|离)$")
+_FACING = re.compile(r"(?:对着|冲着|朝着|正对|面对|挨着|靠近|离)(?:我|俺|咱)?(?:们|家)?(?:的)?$")
 _BESIDE = re.compile(
     r"^(?:的|那|这|边|个)*(?:门口|旁边?|边上|楼下|后面|前面|对面|隔壁|附近|周围|外面|东边|西边|南边|北边)"
 )
+_NOT_THE_OTHER = re.compile(r"^[^，。]{0,3}?[ ，,]?(?:不是|弗是|唔系|毋是)")  # 是4号库 不是3号
 _WITHIN = re.compile(r"^(?:的|那|这|边|个)*(?:里面?|上面?|顶|内|一楼|二楼|地下)")
 _WHOSE = re.compile(r"^(?:的人|那家|老板|打工|上班|上学|读书|住院|看病|的药|老师|保安)")
 _EVERYWHERE = re.compile(
@@ -107,6 +108,7 @@ def _clues(town: Town, where: Where, text: str) -> list[_Clue]:
     clues += [clue for building in grammar.buildings(text) if (clue := _numbered(town, where, building, spans))]
     clues += _junctions(town, where, clues)
     clues += _nouns(town, where, text, clues)
+    clues = clues or list(_heard(town, where, text))
     if not clues and (clue := _alike(town, where, text)):
         clues = [clue]
     return sorted(clues, key=lambda clue: clue.start)
@@ -125,8 +127,8 @@ def _named(town: Town, where: Where, span: Span, others: Sequence[Span]) -> _Clu
 
 
 def _numbered(town: Town, where: Where, building: Building, named: Sequence[Span]) -> _Clue | None:
-    if any(span.start <= building.start and building.end <= span.end for span in named):
-        return None  # the number is part of a name: 3幢旁边垃圾亭
+    if any(span.start <= building.start < span.end for span in named):
+        return None  # the number is part of a name: 3幢旁边垃圾亭, and so is the flat behind it: 轴承小区5号楼302
     codes = town.by_number.get(building.no, [])
     holders = [s for s in named if s.end <= building.start and building.start - s.end <= 3]
     inside = [c for c in codes if holders and any(h in town.above(c) for h in holders[-1].codes)]
@@ -153,7 +155,7 @@ def _junctions(town: Town, where: Where, clues: Sequence[_Clue]) -> Iterator[_Cl
 
 
 def _nouns(town: Town, where: Where, text: str, clues: Sequence[_Clue]) -> Iterator[_Clue]:
-    """驿站, 食堂: what a place is called by all who have only one such thing around."""
+    """驿站, 食堂, 北门: what a place is called by all who have only one such thing around."""
     grid = where.chat_grid or _grid_of(town, where.home)
     for noun, codes in town.nouns_near(grid).items():
         start = text.find(noun)
@@ -162,8 +164,17 @@ def _nouns(town: Town, where: Where, text: str, clues: Sequence[_Clue]) -> Itera
         beside = [
             code for clue in clues for code in codes if (town.places[code].parent or "") in town.above(clue.places[0])
         ]
-        yield _Clue(start, start + len(noun), "noun", _nearest(town, beside or codes, where), f"some «{noun}»",
-                    signs=["only one"] if len(codes) == 1 else [])  # fmt: skip
+        ranked = _nearest(town, beside or codes, where)
+        signs = ["only one"] if len(codes) == 1 else []
+        signs += ["only one here"] if sum(min(_distance(town, code, where)) == 0 for code in ranked) == 1 else []
+        yield _Clue(start, start + len(noun), "noun", ranked, f"some «{noun}»", signs=signs)
+
+
+def _heard(town: Town, where: Where, text: str) -> Iterator[_Clue]:
+    """A name near by in characters that only sound like it, as keyboards write them: 垃及房."""
+    for span in town.sounds_near(where.chat_grid or _grid_of(town, where.home)).find(text):
+        ranked = _nearest(town, span.codes, where)
+        yield _Clue(span.start, span.end, "sound", ranked, f"sounds like «{span.text}»")
 
 
 def _alike(town: Town, where: Where, text: str) -> _Clue | None:
@@ -182,7 +193,7 @@ def _alike(town: Town, where: Where, text: str) -> _Clue | None:
 
 def _told(town: Town, where: Where, text: str, clues: Sequence[_Clue], group: str) -> Iterator[Candidate]:
     said = {code for clue in clues for code in clue.places[:1]}
-    marks = [match.end() for match in grammar.CORRECTION.finditer(text)]
+    marks = sorted(match.end() for rule in (grammar.CORRECTION, grammar.INSTEAD) for match in rule.finditer(text))
     for number, clue in enumerate(clues):
         around = _around(text, clue, marks)
         if len(clues) > 1:
@@ -224,7 +235,9 @@ def _around(text: str, clue: _Clue, marks: Sequence[int]) -> list[str]:
         signs.append("of a list")
     if grammar.NOT_THERE.search(before):
         signs.append("taken back")
-    if marks:
+    if _AT.search(before) and _NOT_THE_OTHER.match(after):
+        signs.append("corrected")
+    elif marks:
         signs.append("corrected" if clue.start >= marks[0] else "before correction")
     return signs
 

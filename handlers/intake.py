@@ -116,16 +116,25 @@ def pointed_to(ctx: Context) -> str:
 def told(ctx: Context) -> str | None:
     """Something that somebody must deal with, or that belongs to such a thing."""
     matters = ctx.understanding.matters
-    outcomes = [_one(ctx, matter, first=i == 0, several=len(matters) > 1) for i, matter in enumerate(matters)]
+    outcomes: list[str | None] = []
+    there: Placement | None = None
+    for matter in matters:
+        outcome, there = _one(ctx, matter, there, first=not outcomes, several=len(matters) > 1)
+        outcomes.append(outcome)
     return next((outcome for outcome in outcomes if outcome), None)
 
 
-def _one(ctx: Context, matter: Matter, *, first: bool, several: bool) -> str | None:
+def _one(
+    ctx: Context, matter: Matter, there: Placement | None, *, first: bool, several: bool
+) -> tuple[str | None, Placement]:  # fmt: skip
+    """What is done about one matter of a message, and where it is. there: where the one before it is."""
     u, rules = ctx.understanding, ctx.decisions
     report, belongs = u.p("report"), u.p(*BELONGING)
     media = held_media(ctx) if first and report + belongs >= rules.belongs else []
     pin = next((m for m in media if m.lon is not None), None)
     placement = locate(ctx.town, ctx.where(matter if several else None, pin=pin))
+    if placement.weight <= CHAT and there is not None and there.weight > CHAT:
+        placement = there  # 南门的路灯坏了 旁边地砖也翘了: one place for both
     if first and ctx.known.quoted_message:
         media = [*media, ctx.known.quoted_message]
     if placement.weight <= CHAT and report >= ctx.least and (said := words_before(ctx)):
@@ -137,15 +146,15 @@ def _one(ctx: Context, matter: Matter, *, first: bool, several: bool) -> str | N
     if report >= belongs or several:
         known = None if several else same_matter(ctx, matter, ranked)
         if known is None and report >= ctx.least:
-            return open_matter(ctx, matter, placement, media, more=several, ranked=ranked)
+            return open_matter(ctx, matter, placement, media, more=several, ranked=ranked), placement
         best = known or best
     if best is not None and best.points >= rules.link.enough and report + belongs >= rules.belongs:
-        if placement.weight > CHAT:
+        if placement.weight > CHAT and not several:
             placement = locate(ctx.town, ctx.where(pin=pin, kind=best.ticket.category))
-        return _belongs(ctx, best, placement, media)
+        return _belongs(ctx, best, placement, media), placement
     if report >= ctx.least or _orphan(ctx, matter, placement):
-        return open_matter(ctx, matter, placement, media, more=several, ranked=ranked)
-    return None
+        return open_matter(ctx, matter, placement, media, more=several, ranked=ranked), placement
+    return None, placement
 
 
 def _orphan(ctx: Context, matter: Matter, placement: Placement) -> bool:

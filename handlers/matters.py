@@ -243,12 +243,14 @@ def settle_place(ctx: Context, ticket: Ticket, role: str, found: Placement) -> b
         guessed, ticket.from_home = ticket.from_home, ticket.from_home and found.from_home
         return guessed and not ticket.from_home  # the register's guess, and now she has said it herself
     # Whoever says 不是2号库 是1号库 stands before it; and the register only guesses.
-    better = ticket.from_home and found.place and not found.from_home and _plausible(town, ticket, found)
-    if role == "correct" or ticket.place in found.denied or better:
+    # She has told of it, so she knows where it is, be it far from her home.
+    fits = ctx.reported(ticket) or _plausible(town, ticket, found)
+    better = ticket.from_home and found.place and not found.from_home and fits
+    if role == "correct" or ticket.place in found.denied or found.corrects or better:
         ctx.place_ticket(ticket, found)
         return True
     if ticket.place is None:
-        if found.place is None or not _plausible(town, ticket, found):
+        if found.place is None or not fits:
             return False
         ctx.place_ticket(ticket, found)
         return True

@@ -18,6 +18,7 @@ from models.person import Duty, Identity, Origin, Person, Role
 from nlu import grammar
 from nlu.gazetteer import STOP, Gazetteer
 from nlu.normalize import normalize
+from nlu.sounds import Sounds
 
 NUMBERED = re.compile(r"^(?P<no>[a-z]?\d+|[a-z]|[一二三四五六七八九十百]+)(?:号楼|栋|幢|座|#|号|排|号院|号?楼)?$")
 
@@ -54,6 +55,7 @@ class Town:
     _by_latitude: list[tuple[float, Place]] = field(default_factory=list)
     _junctions: list[Place] | None = None
     _near: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    _sounds: dict[str, Sounds] = field(default_factory=dict)
     _nouns: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     _tree: STRtree | None = None
     _tree_codes: list[str] = field(default_factory=list)
@@ -159,17 +161,25 @@ class Town:
             self._near[near] = list(found.items())
         return self._near[near]
 
+    def sounds_near(self, grid: str | None) -> Sounds:
+        """The same names by their sound: 垃及房 for 垃圾房."""
+        near = (self.community(grid) if grid else None) or ""
+        if near not in self._sounds:
+            self._sounds[near] = Sounds((name, (code,)) for name, code in self.names_near(grid))
+        return self._sounds[near]
+
     def nouns_near(self, grid: str | None) -> dict[str, list[str]]:
-        """The last two or three characters of what stands in a grid and in its community: 驿站, 食堂, 幼儿园 …"""
+        """The last two or three characters of what stands in a grid and in its community: 驿站, 幼儿园, 北门 …"""
         if grid is None:
             return {}
         if grid not in self._nouns:
             found: dict[str, list[str]] = {}
             for place in self.standing_in(self.around(self.community(grid) or grid)):
-                if place.kind in ("poi", "shop", "school", "market", "factory"):
+                if place.kind in ("poi", "shop", "school", "market", "factory", "gate"):
                     name = normalize(place.name)
                     for noun in {name[-2:], name[-3:]}:
-                        if len(name) > len(noun) and noun not in STOP and noun.isalpha() and not noun[0].isascii():
+                        common = noun in STOP and not (place.kind == "gate" and noun == "大门")
+                        if len(name) > len(noun) and not common and noun.isalpha() and not noun[0].isascii():
                             found.setdefault(noun, []).append(place.code)
             self._nouns[grid] = found
         return self._nouns[grid]

@@ -12,8 +12,10 @@ _N = r"(?:\d{1,4}|[零〇一二两三四五六七八九十百廿幺]{1,5})"
 _L = r"(?<![a-z])[a-z](?![a-z])"
 
 BUILDING = re.compile(
-    rf"(?P<no>(?:(?<![a-z\d])[a-z]\d{{1,2}}|{_N}|{_L}))\s?(?:号楼|号?(?:栋|幢|座|院)|#楼?|(?<!一)排(?!队|名|水|烟|污|骨|练|便|气|除|放|查|量|风|插)|号(?!线|码|召|称|楼道|电|学|前|那天|早|晚|上午|下午|中午|开始|到|之)|栋楼)"
+    rf"(?P<no>(?:(?<![a-z\d])[a-z]\d{{1,2}}|{_N}|{_L}))\s?(?:号楼|号?(?:栋|幢|座|院)|#楼?|(?<!一)排(?!队|名|水|烟|污|骨|练|便|气|除|放|查|量|风|插)|号(?!线|码|召|称|楼道|电|学|前|那天|早|晚|上午|下午|中午|开始|到|之|桩|机|泵|柱|杆|摊|桌|灯|阀|闸)|栋楼)"
 )
+# So many of them, and none in particular: 两栋, 停了三排.
+_COUNTED = re.compile(r"[停摆堆站坐放晒挂列占排着了](?:满|成|出|有|了|着|又)*$")
 UNIT = re.compile(rf"(?P<no>{_N}|[甲乙丙丁])\s?(?:单元|门洞|门(?!口|外|禁|卫|诊|店|市|票)|梯(?!子)|号门)")
 FLOOR = re.compile(rf"(?:负|地下)?(?P<no>{_N})\s?(?:楼|层)(?!道|梯|下|上|顶|房|主|盘|长)")
 ROOM = re.compile(r"(?P<no>\d{3,4})\s?(?:室|房|户)?(?![\d元块点个人米年月天斤分钟秒平岁多w万号路块])")
@@ -28,13 +30,15 @@ OWN_HOME = re.compile(
     r"(?:楼上|楼下|隔壁|对门|我对面|楼道对面)(?:的|那|这|有|住)*(?:一)?(?:家|户|邻居|老|住|姓|个|男|女|又|在|天天|半夜|\d{3})"
 )
 # A place said only to be taken back: "不是4幢", "不在3号楼".
-NOT_THERE = re.compile(r"(?:不是|不在|并非|非)(?:我们|你们|俺们|咱)?$")
+NOT_THERE = re.compile(r"(?:不是|不在|并非|非|弗是|唔系|唔喺|毋是|莫是)(?:我们|你们|俺们|咱|在)?$")
 # Before a number with 号 it is a day of the month: 3月5号, 明天5号.
 DATE = re.compile(r"(?:月份?|明天|后天|昨天|前天|今天|这周|下周|周[一二三四五六日])\s?$")
 # From here on the writer corrects herself; what she names after it counts.
 CORRECTION = re.compile(
-    r"(?:不对|错了|说错|打错|看错|写错|记错|记串|说岔|说反|听岔|搞错|弄错|歹势|更正|应该是|噢不|哦不|是我看花)"
+    r"(?:不对|错了|说错|讲错|打错|看错|写错|记错|记串|说岔|说反|听岔|搞错|弄错|歹势|更正|应该是|噢不|哦不|是我看花)"
 )
+# It is not there, it is here: what is said second counts. 不是路口 是天桥底下
+INSTEAD = re.compile(r"(?:不是|不在|并非|弗是|唔系|毋是|哪有)[^，。]{1,8}?[ ，,。]?(?:是|在|系)(?!不)")
 # Words that point away from the home although it is mentioned.
 NOT_HOME = re.compile(r"(?:隔壁|对面|旁边|后面|前面|楼?那)(?:那)?(?:栋|幢|号楼|小区|单元|楼(?!上|下))")
 RANGE = re.compile(
@@ -81,6 +85,7 @@ def buildings(text: str) -> list[Building]:
             not no
             or _overlaps(match.span(), taken)
             or (match.group().endswith("号") and DATE.search(text[: match.start()]))
+            or _counts(match, text)
         ):
             continue
         end = match.end()
@@ -91,6 +96,13 @@ def buildings(text: str) -> list[Building]:
         found.append(Building(no, match.start(), end, **parts))
         taken.append((match.start(), end))
     return sorted(found, key=lambda building: building.start)
+
+
+def _counts(match: re.Match[str], text: str) -> bool:
+    """两栋 is how many; the second one is 二栋."""
+    if match.group().endswith("排") and _COUNTED.search(text[: match.start()]):
+        return True
+    return match["no"] == "两" and not any(mark in match.group() for mark in "号#")
 
 
 def says_home(text: str) -> bool:
