@@ -5,6 +5,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -31,6 +32,7 @@ from tests.conftest import START, HandClock
 from tests.onebot.fake import so
 
 ROOM = "wrAQ01"
+ZONE = ZoneInfo("Asia/Shanghai")
 MS = int(START.timestamp() * 1000)
 
 
@@ -308,7 +310,7 @@ async def test_the_folder_is_watched(db: Database, clock: HandClock, tmp_path: P
     name_room(db)
     woken: list[int] = []
     settings = ArchiveSettings.model_validate({"folder": tmp_path})
-    channel = Archive(settings, db, clock, wake=lambda: woken.append(1))
+    channel = Archive(settings, db, clock, zone=ZONE, wake=lambda: woken.append(1))
     (tmp_path / "a.jsonl").write_bytes(lines(1, 2))
     assert [await channel.look(tmp_path), await channel.look(tmp_path)] == [2, 0]
     with (tmp_path / "a.jsonl").open("ab") as opened:
@@ -323,7 +325,7 @@ async def test_a_folder_that_is_away_is_looked_for_again(sqlite_db: Database, cl
     name_room(sqlite_db)
     settings = ArchiveSettings.model_validate({"folder": tmp_path / "later", "poll_seconds": 0.01})
     woken: list[int] = []
-    channel = Archive(settings, sqlite_db, clock, wake=lambda: woken.append(1))
+    channel = Archive(settings, sqlite_db, clock, zone=ZONE, wake=lambda: woken.append(1))
     await channel.start()
     (tmp_path / "later").mkdir()
     (tmp_path / "later" / "a.jsonl").write_bytes(lines(1, 1))
@@ -350,7 +352,7 @@ def waiting(db: Database, channel: str) -> list[Outgoing]:
 
 
 def channel(db: Database, clock: HandClock, **more: object) -> Archive:
-    return Archive(ArchiveSettings.model_validate({"on": True, **more}), db, clock)
+    return Archive(ArchiveSettings.model_validate({"on": True, **more}), db, clock, zone=ZONE)
 
 
 async def test_an_answer_goes_to_the_leader_of_the_group(town_db: Database, clock: HandClock) -> None:
@@ -386,16 +388,6 @@ async def test_only_by_the_carrier_that_is_set(town_db: Database, clock: HandClo
     await sender.step()
     (row,) = town_db.tx(lambda session: session.scalars(sa.select(Outbox)).all())
     assert (row.outcome, row.error) == (DEAD, "nobody can be asked to pass it on")
-
-
-async def test_a_group_notice_task_is_the_carriers(town_db: Database, clock: HandClock) -> None:
-    town_room(town_db)
-    await channel(town_db, clock, answers="notice", carrier="wecom_app").send(out(), "k1")
-    (carried,) = waiting(town_db, "wecom_app")
-    assert (carried.chat, carried.text, carried.trigger) == (ROOM, "收到，已登记 LS00001", None)
-    with pytest.raises(SendFailed, match="carrier") as failed:
-        await channel(town_db, clock, answers="notice").send(out(), "k2")
-    assert failed.value.final
 
 
 async def test_answers_can_be_dropped_but_no_persons_message(town_db: Database, clock: HandClock) -> None:
@@ -440,5 +432,5 @@ def test_our_own_words_posted_by_the_leader_are_not_heard(
 
 def test_settings() -> None:
     assert ArchiveSettings().enabled is False
-    assert ArchiveSettings.model_validate({"answers": "notice"}).missing == ["carrier"]
+    assert ArchiveSettings.model_validate({"answers": "notice"}).missing == ["corp_id", "secret", "owners"]
     assert datetime.fromtimestamp(MS / 1000, UTC) == START
