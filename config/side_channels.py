@@ -71,6 +71,9 @@ class ArchiveSettings(BaseModel):
     """Decrypted records of the message archive (会话内容存档), as files of JSON lines. On when `folder`, which is then
     watched, is set, or `on`.
 
+    files: where the files of pictures and voices lie (empty: beside the records, in `folder`), and files_by: which of a
+    record's fields they are named after; see `bot.channels.archive.files`.
+
     answers: what becomes of what the bot would say in the group, which the archive cannot: `leader`, a direct message
     to its 微网格长 on `carrier` (empty: wherever she is reached); `notice`, news of tickets are gathered into a group
     notice task (群发任务), and the rest goes to the leader; `none`, dropped.
@@ -83,6 +86,8 @@ class ArchiveSettings(BaseModel):
     # The platform keeps records for five days. Must stay below the days for which handled messages are kept: what was
     # forgotten since would be taken for new.
     days: float = Field(default=7.0, gt=0, le=60, description="older records are left alone")
+    files: Path | None = None
+    files_by: Literal["md5sum", "sdkfileid"] = "md5sum"
     answers: Literal["leader", "notice", "none"] = "leader"
     carrier: str = Field(default="", max_length=32)
     # For notices: an app of the corporation that may use 客户联系, and who owns each group and so confirms its tasks.
@@ -98,6 +103,11 @@ class ArchiveSettings(BaseModel):
     def enabled(self) -> bool:
         """All that the channel needs is there."""
         return self.on or self.folder is not None
+
+    @property
+    def files_folder(self) -> Path | None:
+        """Where files are looked for; None: nowhere."""
+        return self.files or self.folder
 
     @property
     def missing(self) -> list[str]:

@@ -25,7 +25,7 @@ from models.chat import Chat, ChatKind
 from models.database import Database
 from models.inbox import Inbox
 from models.mark import TOWN, Mark, bump
-from models.message import Incoming, Kind, Outgoing
+from models.message import Incoming, Kind, Media, Outgoing
 from models.outbox import DEAD, SENT, Outbox
 from models.person import Identity, Person
 from tests.conftest import START, HandClock
@@ -95,7 +95,7 @@ def test_a_text() -> None:
 @pytest.mark.parametrize(
     ("kind", "body", "expected"),
     [
-        ("image", {"sdkfileid": "f" * 900, "md5sum": "x"}, {"kind": Kind.IMAGE, "platform": {"sdkfileid": "f" * 900}}),
+        ("image", {"sdkfileid": "f" * 900, "md5sum": "x"}, {"kind": Kind.IMAGE, "media": (Media(),)}),
         ("voice", {"sdkfileid": "f", "play_length": 3}, {"kind": Kind.VOICE}),
         ("video", {"sdkfileid": "f"}, {"kind": Kind.VIDEO}),
         ("file", {"sdkfileid": "f", "filename": "a.pdf"}, {"kind": Kind.FILE}),

@@ -15,6 +15,7 @@ from sqlmodel import Session
 from bot.channels import proofs
 from bot.channels.api import ApiClient
 from bot.channels.archive.answers import Answers
+from bot.channels.archive.files import Files
 from bot.channels.archive.notice import PREFIX, Notices, NotPosted
 from bot.channels.archive.reader import Reader
 from bot.channels.archive.records import NAME
@@ -22,10 +23,11 @@ from bot.channels.base import Capabilities, Channel, Proof
 from bot.channels.carrying import hand_on
 from bot.channels.credentials import gettoken
 from bot.channels.known import Known
+from bot.channels.media import NotFetched
 from config.side_channels import ArchiveSettings
 from models.base import Clock, utc_now
 from models.database import Database
-from models.message import Outgoing
+from models.message import Media, Outgoing
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +36,7 @@ class Archive(Channel):
     """Reads groups; speaks through others."""
 
     name = NAME
-    can = Capabilities(groups=True, cards=True, dedups=True, max_bytes=20_000, rate=50.0)
+    can = Capabilities(groups=True, cards=True, dedups=True, max_bytes=20_000, rate=50.0, push=False)
 
     def __init__(
         self, settings: ArchiveSettings, db: Database, clock: Clock = utc_now, *, zone: ZoneInfo,
@@ -45,7 +47,7 @@ class Archive(Channel):
         self._db = db
         self._clock = clock
         self._wake = wake
-        self._reader = Reader(db, clock, batch=settings.batch, days=settings.days)
+        self._reader = Reader.of(settings, db, clock)
         self._answers = Answers(Known(db), settings, clock)
         self._api: ApiClient | None = None
         self._notices: Notices | None = None
@@ -104,6 +106,13 @@ class Archive(Channel):
             except Exception as error:  # the folder or the database is away: the cursor stays where it is
                 log.warning("archive.not_read", error=type(error).__name__)
             await asyncio.sleep(self._settings.poll_seconds)
+
+    async def fetch(self, wanted: Media, folder: Path) -> Media:
+        """A picture or voice that somebody has put beside the records, on our disk. Raises NotFetched."""
+        if self._settings.files_folder is None:
+            raise NotFetched("no folder is set")
+        files = Files(self._settings.files_folder, self._settings.files_by)
+        return await asyncio.to_thread(files.kept, wanted, folder)
 
     async def send(self, out: Outgoing, client_id: str) -> str:
         """As a message of another channel, or as a line of a notice. Raises SendFailed."""
