@@ -24,6 +24,7 @@ from bot.platform.official import OfficialAccount
 from bot.platform.official_api import OfficialApi
 from bot.platform.page import Page
 from bot.platform.push import Push, Pusher
+from bot.platform.report_grids import ReportGrids
 from bot.platform.reports import Reports
 from bot.platform.shared import Shared
 from bot.platform.tokens import Tokens
@@ -62,6 +63,7 @@ class Platform:
         self.app_api = CorpApi(self.app, self.api)
         self.kf_api = KfApi(self.kf, self.api)
         AppChat(self.app, self.api)
+        ReportGrids(self.report, self.api)
         OfficialApi(self.mp, self.api)
         self.tokens.add("wechat:mp", self.mp.app_id, self.mp.secret)
         apps = {

@@ -32,7 +32,7 @@ from models.whois import owner
 log = structlog.get_logger(__name__)
 
 GRIDS = "/cgi-bin/report/resident/get_grid_info"
-NAMED = 3  # grids in a sentence
+NAMED = 10  # grids in a sentence
 LOOK = 5.0  # seconds at most between two looks whether it is time
 
 
