@@ -45,6 +45,8 @@ def environment(p: "Platform") -> dict[str, str]:
         "RESIDENT_REPORT__MEDIA_HOSTS": json.dumps([p.base]),
         "GROUP_ROBOT__KEYS": json.dumps({"duty": p.robot.url.rpartition("=")[2]}),
         "GROUP_ROBOT__API_BASE": p.base,
+        "ARCHIVE__ON": "true",
+        "ARCHIVE__ANSWERS": "notice",
         "ARCHIVE__CORP_ID": p.app.corp_id,
         "ARCHIVE__SECRET": p.notices.secret,
         "ARCHIVE__OWNERS": json.dumps({p.notices.chat: p.notices.owner}),
