@@ -33,7 +33,7 @@ log = structlog.get_logger(__name__)
 LEASE = timedelta(minutes=2)
 POLL = 1.0  # seconds
 BATCH = 8
-PAUSES = (5.0, 30.0, 120.0, 600.0, 3600.0)  # seconds before the second, third, … try
+PAUSES = (5.0, 30.0, 120.0, 600.0, 3600.0)  # seconds before the second, third, … try; where more are worth it, the last
 IN_HAND = 0.2  # seconds, while a worker has the message
 LOOKS = 20
 
@@ -91,7 +91,7 @@ class Fetcher:
         try:
             await self._fetched(row)
         except NotFetched as error:
-            await self._not_fetched(row, str(error), again=error.again)
+            await self._not_fetched(row, str(error), again=error.again, more=error.hours)
         except LeaseLost:
             log.warning("fetch.lease_lost", fetching=row.id)
         except Exception as error:  # its words may hold an address
@@ -136,8 +136,9 @@ class Fetcher:
             await asyncio.sleep(IN_HAND)
         raise NotFetched("a worker has the message in hand", again=True)
 
-    async def _not_fetched(self, row: Fetching, reason: str, *, again: bool) -> None:
-        final = not again or row.attempts > len(PAUSES)
+    async def _not_fetched(self, row: Fetching, reason: str, *, again: bool, more: int = 0) -> None:
+        """more: tries beyond the usual ones."""
+        final = not again or row.attempts > len(PAUSES) + more
         log.warning("fetch.not_done", fetching=row.id, channel=row.channel, final=final, reason=reason)
         try:
             await self._db.run(lambda session: self._later(session, row, reason, final=final))
@@ -147,7 +148,7 @@ class Fetcher:
     def _later(self, session: Session, row: Fetching, reason: str, *, final: bool) -> None:
         now = self._clock()
         if not final:
-            at = now + timedelta(seconds=PAUSES[row.attempts - 1])
+            at = now + timedelta(seconds=PAUSES[min(row.attempts, len(PAUSES)) - 1])
             queue.retry(session, Fetching, row, at=at, error=reason)
             return
         queue.bury(session, Fetching, row, now=now, outcome=GONE, error=reason)

@@ -18,7 +18,9 @@ from pydantic import ValidationError
 from sqlmodel import Session, col
 
 from bot import metrics
-from bot.channels.base import Channel, SendFailed, Uncertain
+from bot.channels.base import Channel, NotNow, SendFailed, Uncertain
+from bot.channels.carrying import elsewhere, hand_on
+from bot.channels.known import Known
 from bot.worker import wait_any
 from handlers.texts import say
 from models import outbox, queue, sending
@@ -27,6 +29,7 @@ from models.database import Database
 from models.message import Outgoing, Purpose
 from models.outbox import DEAD, SENT, UNCERTAIN, Outbox
 from models.queue import LeaseLost
+from models.whois import owner
 
 log = structlog.get_logger(__name__)
 RETRY, HANDED_BACK = "retry", "handed_back"
@@ -73,6 +76,7 @@ class Sender:
         """channels: by name, those this process has."""
         self._db = db
         self._channels = channels
+        self._known = Known(db)
         self._clock = clock
         self._settings = settings or SenderSettings()
         self._limiters: dict[str, AsyncLimiter] = {}
@@ -185,6 +189,8 @@ class Sender:
             async with asyncio.timeout(self._settings.send):
                 platform_id = await channel.send(out, row.dedup_key)
         except SendFailed as error:
+            if isinstance(error, NotNow) and (result := await self._elsewhere(row, out)) is not None:
+                return result
             if error.final:
                 return self._given_up(row, DEAD, str(error))
             return self._later(row, str(error), perhaps=perhaps, after=error.after)
@@ -196,6 +202,28 @@ class Sender:
                 return self._given_up(row, UNCERTAIN, reason)
             return self._later(row, reason, perhaps=True)
         return Result(row, SENT, lambda session: sending.sent(session, row, now=self._clock(), platform_id=platform_id))
+
+    async def _elsewhere(self, row: Outbox, out: Outgoing) -> Result | None:
+        """What is for one person does not wait, nor hold up the alert behind it, where she can be told on another
+        channel now. None where she cannot, or where it is for a group."""
+        pushing = {name for name, channel in self._channels.items() if channel.can.push}
+
+        def find(session: Session) -> Outgoing | None:
+            hers = owner(session, row.channel, out.chat)
+            person = out.to_person or (hers.person if hers is not None else None)
+            town = self._known.town(session)
+            return elsewhere(session, town, out, person, but=row.channel, only=pushing) if person else None
+
+        found = await self._db.run(find)
+        if found is None:
+            return None
+        log.info("message.elsewhere", outbox=row.id, channel=row.channel, by=found.channel)
+
+        def write(session: Session) -> None:
+            sending.sent(session, row, now=self._clock(), platform_id="")
+            hand_on(session, row.dedup_key, found, self._clock())
+
+        return Result(row, SENT, write)
 
     async def _my_turn(self, channel: Channel) -> bool:
         """Wait for the platform's pace. False when that takes too long, or the process is about to end."""

@@ -4,6 +4,7 @@ Each is off until it is set. They stand under LINSHENG_ONEBOT__, LINSHENG_GROUP_
 """
 
 import re
+from datetime import time
 from pathlib import Path
 from typing import Literal
 from urllib.parse import parse_qs, urlsplit
@@ -70,9 +71,12 @@ class ArchiveSettings(BaseModel):
     """Decrypted records of the message archive (会话内容存档), as files of JSON lines. On when `folder`, which is then
     watched, is set, or `on`.
 
+    files: where the files of pictures and voices lie (empty: beside the records, in `folder`), and files_by: which of a
+    record's fields they are named after; see `bot.channels.archive.files`.
+
     answers: what becomes of what the bot would say in the group, which the archive cannot: `leader`, a direct message
-    to its 微网格长 on `carrier` (empty: wherever she is reached); `notice`, handed to the channel `carrier` for the
-    group itself, as a group notice task; `none`, dropped.
+    to its 微网格长 on `carrier` (empty: wherever she is reached); `notice`, news of tickets are gathered into a group
+    notice task (群发任务), and the rest goes to the leader; `none`, dropped.
     """
 
     on: bool = Field(default=False, description="without a folder: for `linsheng archive import`")
@@ -82,8 +86,18 @@ class ArchiveSettings(BaseModel):
     # The platform keeps records for five days. Must stay below the days for which handled messages are kept: what was
     # forgotten since would be taken for new.
     days: float = Field(default=7.0, gt=0, le=60, description="older records are left alone")
+    files: Path | None = None
+    files_by: Literal["md5sum", "sdkfileid"] = "md5sum"
     answers: Literal["leader", "notice", "none"] = "leader"
     carrier: str = Field(default="", max_length=32)
+    # For notices: an app of the corporation that may use 客户联系, and who owns each group and so confirms its tasks.
+    corp_id: str | None = None
+    secret: SecretStr | None = None
+    api_base: str = "https://qyapi.weixin.qq.com"
+    owners: dict[str, str] = Field(default_factory=dict, description='JSON: {"roomid": "userid of its owner"}')
+    notice_at: time = Field(default=time(18), description="local time at which a day's notice is made")
+    # 92135: one a group and day, unless the corporation's administrator has set it otherwise.
+    notices_a_day: int = Field(default=1, ge=1, le=31)
 
     @property
     def enabled(self) -> bool:
@@ -91,6 +105,12 @@ class ArchiveSettings(BaseModel):
         return self.on or self.folder is not None
 
     @property
+    def files_folder(self) -> Path | None:
+        """Where files are looked for; None: nowhere."""
+        return self.files or self.folder
+
+    @property
     def missing(self) -> list[str]:
-        """Names of the settings without which answers go nowhere."""
-        return ["carrier"] if self.answers == "notice" and not self.carrier else []
+        """Names of the settings without which there are no notices: everything then goes to the leaders."""
+        needed = ("corp_id", "secret", "owners") if self.answers == "notice" else ()
+        return [name for name in needed if not getattr(self, name)]

@@ -28,17 +28,19 @@ class Outbox(QueueRow, table=True):
     __table_args__ = (*queue_indexes("outbox"), sa.Index("ix_outbox_platform", "conversation", "platform_id"))
 
 
-def put(session: Session, messages: Iterable[tuple[str, Outgoing]], now: datetime) -> int:
-    """Add messages, each with its stable key; one whose key is there already is not added again."""
-    return queue.append(session, Outbox, [_row(key, message, now) for key, message in messages])
+def put(
+    session: Session, messages: Iterable[tuple[str, Outgoing]], now: datetime, *, at: datetime | None = None
+) -> int:  # fmt: skip
+    """Add messages, each with its stable key; one whose key is there already is not added again. at: not before."""
+    return queue.append(session, Outbox, [_row(key, message, now, at or now) for key, message in messages])
 
 
-def _row(key: str, message: Outgoing, now: datetime) -> dict[str, object]:
+def _row(key: str, message: Outgoing, now: datetime, at: datetime) -> dict[str, object]:
     return {
         "dedup_key": key,
         "conversation": message.conversation,
         "payload": message.model_dump_json(exclude_defaults=True),
-        "visible_at": now,
+        "visible_at": at,
         "attempts": 0,
         "outcome": "",
         "error": "",

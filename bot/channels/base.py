@@ -19,6 +19,8 @@ class Capabilities:
     """groups: can post in groups. cards: shows buttons; elsewhere they are offered as words to type.
     dedups: the platform drops a repeat with the same client id, so a send may always be tried again.
     max_bytes: UTF-8 bytes of one text. rate: messages a second, all chats together.
+    push: it may write first, at any time; where it may not (`NotNow`), what is for one person goes to another of her
+    channels that may, instead of waiting for her next word.
     """
 
     groups: bool
@@ -26,6 +28,7 @@ class Capabilities:
     dedups: bool
     max_bytes: int
     rate: float
+    push: bool = True
 
 
 class SendFailed(Exception):
@@ -35,6 +38,10 @@ class SendFailed(Exception):
         super().__init__(reason)
         self.final = final
         self.after = after
+
+
+class NotNow(SendFailed):
+    """Nothing can be said there before somebody there says something."""
 
 
 class Uncertain(Exception):

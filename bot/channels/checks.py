@@ -54,7 +54,8 @@ def _archive(settings: Settings) -> Iterator[Check]:
     if not archive.enabled:
         yield ARCHIVE, OK, "off"
     elif archive.missing:
-        yield ARCHIVE, FAIL, "answers are to go out as notices, and nobody carries them: LINSHENG_ARCHIVE__CARRIER."
+        needed = ", ".join(f"LINSHENG_ARCHIVE__{name.upper()}" for name in archive.missing)
+        yield ARCHIVE, FAIL, f"answers are to go out as group notices; still missing: {needed}."
     elif archive.folder is not None and not archive.folder.is_dir():
         yield ARCHIVE, FAIL, f"{archive.folder} is no folder: LINSHENG_ARCHIVE__FOLDER."
     else:

@@ -42,11 +42,13 @@ _BEGINS = (
 
 
 class NotFetched(Exception):
-    """The file could not be had. The message holds neither address nor content. again: a later try may help."""
+    """The file could not be had. The message holds neither address nor content. again: a later try may help. hours:
+    for so much longer than usual, because somebody has yet to bring it."""
 
-    def __init__(self, reason: str, *, again: bool = False) -> None:
+    def __init__(self, reason: str, *, again: bool = False, hours: int = 0) -> None:
         super().__init__(reason)
         self.again = again
+        self.hours = hours
 
 
 def allowed(url: str, hosts: Sequence[str] = HOSTS) -> bool:

@@ -63,7 +63,7 @@ def channels(
     if settings.onebot.enabled:
         found.append(OneBot(settings.onebot, ingest, db, clock))
     if settings.archive.enabled:
-        found.append(Archive(settings.archive, db, clock, wake=wake))
+        found.append(Archive(settings.archive, db, clock, zone=settings.zone, wake=wake))
     if settings.resident_report.enabled:
         found.append(ResidentReport(settings.resident_report, ingest, db, clock))
     return found

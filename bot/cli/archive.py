@@ -31,7 +31,7 @@ def import_(
     if not settings.archive.enabled:
         raise NotReady("the archive is off, nobody would carry the answers: set LINSHENG_ARCHIVE__ON=true.")
     with database(settings) as db:
-        tally = Reader(db, batch=settings.archive.batch, days=settings.archive.days).path(path)
+        tally = Reader.of(settings.archive, db).path(path)
     counts = asdict(tally)
     show.table(("lines", "", ""), [(name, counts[name], meaning) for name, meaning in MEANING.items()])
     if tally.left:

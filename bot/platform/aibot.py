@@ -25,6 +25,7 @@ STREAM_LIFE = timedelta(minutes=6)  # after the user's message (webhook) or the 
 REPLY_LIFE = timedelta(hours=24)
 ANSWER_SECONDS = 5.0  # for a welcome and for the update of a card
 FEEDBACK_BYTES = 256
+IN_FLIGHT = 3  # 100719: of one user with one bot, all chats together
 PICTURE_BYTES = 10 * 1024 * 1024
 
 
@@ -60,6 +61,7 @@ class AiBot:
         self.known: set[str] = set()  # conversations whose people have written: only there may the bot begin
         self.welcomed: dict[str, datetime] = {}
         self._minute, self._hour = conversation_rates()
+        self._answering: list[Turn] = []
 
     def direct(self, chat: str) -> bool:
         """A direct chat is named by its user."""
@@ -76,6 +78,15 @@ class AiBot:
         """One more message into this conversation. Raises PlatformError 846607."""
         self._minute.take(chat, self.clock())
         self._hour.take(chat, self.clock())
+
+    def in_flight(self, user: str) -> int:
+        """How many of her messages are just being answered: a stream was begun, and neither finished nor given up."""
+        begun = self.clock() - STREAM_LIFE
+        self._answering = [
+            turn for turn in self._answering
+            if turn.at > begun and not all(stream.finished for stream in turn.streams.values())
+        ]  # fmt: skip
+        return sum(turn.user == user for turn in self._answering)
 
     # --- what the app answers ---------------------------------------------------------------------------------------
 
@@ -161,6 +172,7 @@ class AiBot:
             self.take_rate(turn.chat)  # assumed to count once: a stream of 31 frames would be impossible otherwise
             bubble = turn.streams[name] = self._bubble(turn.chat, "stream", "", {})
             bubble.key = feedback
+            self._answering.append(turn)
             self.world.show(bubble)
         bubble.text, bubble.body = content, {"msgtype": "stream", "stream": stream}
         bubble.finished = bool(stream.get("finish"))

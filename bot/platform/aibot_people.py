@@ -1,10 +1,11 @@
 """What people do with the AI bot: write, show pictures, press cards, say what they think of an answer.
 
 Groups deliver only what @s the bot (text, mixed, quotes); pictures, voices, files and videos reach it only in a direct
-chat. Source: 企业微信 100719, 101027.
+chat. A user has at most three messages in flight with one bot; what her client says to a fourth is not documented, here
+it does not take it. Source: 企业微信 100719, 101027.
 """
 
-from bot.platform.aibot import CHANNEL, AiBot, Turn
+from bot.platform.aibot import CHANNEL, IN_FLIGHT, AiBot, Turn
 from bot.platform.aibot_socket import LongConnection
 from bot.platform.aibot_webhook import Webhook
 from bot.platform.cards import pressed
@@ -14,6 +15,10 @@ from bot.platform.shared import Shared
 from bot.platform.world import Body, Bubble
 
 JPEG = bytes.fromhex("ffd8ffe000104a46494600010100000100010000ffd9")
+
+
+class TooMany(ValueError):
+    """She has as many messages in flight as the platform allows; her client does not take another."""
 
 
 class BotPeople(AiBot):
@@ -134,8 +139,11 @@ class BotPeople(AiBot):
         )
         if not self.direct(where) and user not in self.world.groups[where].members:
             raise ValueError(f"{user} is not in this group")
+        heard = self.direct(where) or (kind in ("text", "mixed") and f"@{self.name}" in text)
+        if heard and self.in_flight(user) >= IN_FLIGHT:
+            raise TooMany(f"{self.name}正在回答您的 {IN_FLIGHT} 条消息，请稍后再发")
         self.world.show(bubble)
-        if not self.direct(where) and (kind not in ("text", "mixed") or f"@{self.name}" not in text):
+        if not heard:
             return bubble
         self.known.add(where)
         await self._deliver(head | body, Turn(random_word(32), "message", where, user, self.clock(), head["msgid"]))

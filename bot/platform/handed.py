@@ -45,6 +45,12 @@ def environment(p: "Platform") -> dict[str, str]:
         "RESIDENT_REPORT__MEDIA_HOSTS": json.dumps([p.base]),
         "GROUP_ROBOT__KEYS": json.dumps({"duty": p.robot.url.rpartition("=")[2]}),
         "GROUP_ROBOT__API_BASE": p.base,
+        "ARCHIVE__ON": "true",
+        "ARCHIVE__ANSWERS": "notice",
+        "ARCHIVE__CORP_ID": p.app.corp_id,
+        "ARCHIVE__SECRET": p.notices.secret,
+        "ARCHIVE__OWNERS": json.dumps({p.notices.chat: p.notices.owner}),
+        "ARCHIVE__API_BASE": p.base,
     }
     return {f"{PREFIX}{name}": value for name, value in values.items()}
 
@@ -61,4 +67,5 @@ def facts(p: "Platform") -> dict[str, dict[str, str]]:
         | {"open_kfid": p.kf.open_kfid, "secret": p.kf.secret, "token": p.kf.token, "aes_key": p.kf.aes_key},
         "resident_report": corp | {"secret": p.report.secret},
         "group_robot": {"url": p.robot.url},
+        "archive": corp | {"secret": p.notices.secret, "roomid": p.notices.chat, "owner": p.notices.owner},
     }

@@ -197,7 +197,9 @@ class Page:
             await self._p.again(self._p.pushes[-1])
 
     def _account(self, body: Body) -> Any:
-        return getattr(self._p, CALLBACKS[str(body["channel"])])
+        if (account := CALLBACKS.get(str(body["channel"]))) is None:
+            raise ValueError("这里只能看，不能写")
+        return getattr(self._p, account)
 
     def _bubble(self, number: Any) -> Bubble:
         return self._p.world.bubbles[int(number)]

@@ -42,7 +42,7 @@ class Reports:
         for kind in ("resident", "patrol"):
             api.post(f"{WECOM}:report", f"report/{kind}/get_order_list", self._list)
             api.post(f"{WECOM}:report", f"report/{kind}/get_order_info", self._info)
-            api.get(f"{WECOM}:report", f"report/{kind}/get_grid_info", lambda _: fine(grid_list=self.grids))
+            api.get(f"{WECOM}:report", f"report/{kind}/get_grid_info", self._grids)
             waiting = "pending" if kind == "resident" else "to_be_assigned"
             api.post(f"{WECOM}:report", f"report/{kind}/get_corp_status", partial(self._status, waiting))
             api.post(f"{WECOM}:report", f"report/{kind}/get_user_status", partial(self._status, "pending"))
@@ -96,6 +96,10 @@ class Reports:
         if order is None:
             raise PlatformError(40058, "order_id")
         return fine(order_info=_told(order))
+
+    def _grids(self, _body: Body) -> Body:
+        told = ("grid_id", "grid_name", "grid_admin")
+        return fine(grid_list=[{name: grid[name] for name in told if name in grid} for grid in self.grids])
 
     def _place(self, cursor: str, created: int, modified: int) -> int:
         if not cursor:

@@ -18,10 +18,13 @@ from bot.platform.kf import CustomerService
 from bot.platform.kf_api import KfApi
 from bot.platform.media import MediaStore
 from bot.platform.names import Names
+from bot.platform.notices import CHANNEL as NOTICES
+from bot.platform.notices import GroupNotices
 from bot.platform.official import OfficialAccount
 from bot.platform.official_api import OfficialApi
 from bot.platform.page import Page
 from bot.platform.push import Push, Pusher
+from bot.platform.report_grids import ReportGrids
 from bot.platform.reports import Reports
 from bot.platform.shared import Shared
 from bot.platform.tokens import Tokens
@@ -56,12 +59,17 @@ class Platform:
         self.kf = CustomerService(shared, corp_id)
         self.report = Reports(shared, self.api)
         self.robot = GroupRobot(shared)
+        self.notices = GroupNotices(shared, self.api)
         self.app_api = CorpApi(self.app, self.api)
         self.kf_api = KfApi(self.kf, self.api)
         AppChat(self.app, self.api)
+        ReportGrids(self.report, self.api)
         OfficialApi(self.mp, self.api)
         self.tokens.add("wechat:mp", self.mp.app_id, self.mp.secret)
-        for name, secret in (("app", self.app.secret), ("kf", self.kf.secret), ("report", self.report.secret)):
+        apps = {
+            "app": self.app.secret, "kf": self.kf.secret, "report": self.report.secret, "contact": self.notices.secret,
+        }  # fmt: skip
+        for name, secret in apps.items():
             self.tokens.add(f"wecom:{name}", corp_id, secret)
         self.base = ""
         self._runner: web.AppRunner | None = None
@@ -127,6 +135,9 @@ class Platform:
         self, card: Bubble, user: str, key: str, *, chosen: dict[str, list[str]] | None = None
     ) -> Push | None:  # fmt: skip
         """She presses a button of a card, on whichever channel it is."""
+        if card.channel == NOTICES:
+            self.notices.confirm(card, user, key)
+            return None
         account = self.app if card.channel == "wecom_app" else self.bot
         return await account.click(card, user, key, chosen=chosen)
 

@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -12,10 +13,11 @@ from models.chat import Chat, ChatKind
 from models.database import Database
 from models.inbox import Inbox
 from models.mark import TOWN, bump
-from models.message import Incoming
+from models.message import Incoming, Outgoing
 from tests.conftest import START
 
 ROOM = "wrAQ01"
+ZONE = ZoneInfo("Asia/Shanghai")
 MS = int(START.timestamp() * 1000)
 
 
@@ -57,3 +59,8 @@ def kept(db: Database) -> list[Incoming]:
 def texts(db: Database) -> list[str]:
     """The words of it."""
     return [message.text for message in kept(db)]
+
+
+def out(text: str = "收到，已登记 LS00001", *, chat: str = ROOM, **more: Any) -> Outgoing:
+    """An answer to the first record."""
+    return Outgoing(channel=NAME, chat=chat, text=text, trigger="CAQQ1_external", **more)

@@ -18,7 +18,7 @@ from models import outbox
 from models.database import Database
 from models.mark import Mark
 from models.message import Outgoing
-from tests.bot.archived import MS, ROOM, kept, line, lines, name_room, record, texts
+from tests.bot.archived import MS, ROOM, ZONE, kept, line, lines, name_room, record, texts
 from tests.conftest import START, HandClock
 from tests.onebot.fake import so
 
@@ -185,7 +185,7 @@ async def test_the_folder_is_watched(db: Database, clock: HandClock, tmp_path: P
     name_room(db)
     woken: list[int] = []
     settings = ArchiveSettings.model_validate({"folder": tmp_path})
-    channel = Archive(settings, db, clock, wake=lambda: woken.append(1))
+    channel = Archive(settings, db, clock, zone=ZONE, wake=lambda: woken.append(1))
     (tmp_path / "a.jsonl").write_bytes(lines(1, 2))
     assert [await channel.look(tmp_path), await channel.look(tmp_path)] == [2, 0]
     with (tmp_path / "a.jsonl").open("ab") as opened:
@@ -200,7 +200,7 @@ async def test_a_folder_that_is_away_is_looked_for_again(sqlite_db: Database, cl
     name_room(sqlite_db)
     settings = ArchiveSettings.model_validate({"folder": tmp_path / "later", "poll_seconds": 0.01})
     woken: list[int] = []
-    channel = Archive(settings, sqlite_db, clock, wake=lambda: woken.append(1))
+    channel = Archive(settings, sqlite_db, clock, zone=ZONE, wake=lambda: woken.append(1))
     await channel.start()
     (tmp_path / "later").mkdir()
     (tmp_path / "later" / "a.jsonl").write_bytes(lines(1, 1))
@@ -222,5 +222,5 @@ def test_our_own_words_posted_by_the_leader_are_not_heard(
 
 def test_settings() -> None:
     assert ArchiveSettings().enabled is False
-    assert ArchiveSettings.model_validate({"answers": "notice"}).missing == ["carrier"]
+    assert ArchiveSettings.model_validate({"answers": "notice"}).missing == ["corp_id", "secret", "owners"]
     assert datetime.fromtimestamp(MS / 1000, UTC) == START

@@ -1,7 +1,6 @@
-"""Where the answers go that the message archive itself cannot carry."""
+"""Where the answers go in a group that is only read: to its leader, to the carrier that is set, or nowhere."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -17,16 +16,12 @@ from models.mark import TOWN, bump
 from models.message import Outgoing
 from models.outbox import DEAD, SENT, Outbox
 from models.person import Identity, Person
-from tests.bot.archived import ROOM, name_room
+from tests.bot.archived import ZONE, name_room, out
 from tests.conftest import HandClock
 
 
 def town_room(db: Database) -> None:
     name_room(db, grid="QX-01-01-01")
-
-
-def out(text: str = "收到，已登记 LS00001", *, chat: str = ROOM, **more: Any) -> Outgoing:
-    return Outgoing(channel=NAME, chat=chat, text=text, trigger="CAQQ1_external", **more)
 
 
 def waiting(db: Database, channel: str) -> list[Outgoing]:
@@ -36,7 +31,7 @@ def waiting(db: Database, channel: str) -> list[Outgoing]:
 
 
 def channel(db: Database, clock: HandClock, **more: object) -> Archive:
-    return Archive(ArchiveSettings.model_validate({"on": True, **more}), db, clock)
+    return Archive(ArchiveSettings.model_validate({"on": True, **more}), db, clock, zone=ZONE)
 
 
 async def test_an_answer_goes_to_the_leader_of_the_group(town_db: Database, clock: HandClock) -> None:
@@ -72,16 +67,6 @@ async def test_only_by_the_carrier_that_is_set(town_db: Database, clock: HandClo
     await sender.step()
     (row,) = town_db.tx(lambda session: session.scalars(sa.select(Outbox)).all())
     assert (row.outcome, row.error) == (DEAD, "nobody can be asked to pass it on")
-
-
-async def test_a_group_notice_task_is_the_carriers(town_db: Database, clock: HandClock) -> None:
-    town_room(town_db)
-    await channel(town_db, clock, answers="notice", carrier="wecom_app").send(out(), "k1")
-    (carried,) = waiting(town_db, "wecom_app")
-    assert (carried.chat, carried.text, carried.trigger) == (ROOM, "收到，已登记 LS00001", None)
-    with pytest.raises(SendFailed, match="carrier") as failed:
-        await channel(town_db, clock, answers="notice").send(out(), "k2")
-    assert failed.value.final
 
 
 async def test_answers_can_be_dropped_but_no_persons_message(town_db: Database, clock: HandClock) -> None:

@@ -8,7 +8,7 @@ import pytest
 from bot.channels.archive import NAME
 from bot.channels.archive.records import read
 from bot.channels.security import Refused
-from models.message import Kind
+from models.message import Kind, Media
 from tests.bot.archived import MS, ROOM, record
 from tests.conftest import START
 
@@ -24,7 +24,7 @@ def test_a_text() -> None:
 @pytest.mark.parametrize(
     ("kind", "body", "expected"),
     [
-        ("image", {"sdkfileid": "f" * 900, "md5sum": "x"}, {"kind": Kind.IMAGE, "platform": {"sdkfileid": "f" * 900}}),
+        ("image", {"sdkfileid": "f" * 900, "md5sum": "x"}, {"kind": Kind.IMAGE, "media": (Media(),)}),
         ("voice", {"sdkfileid": "f", "play_length": 3}, {"kind": Kind.VOICE}),
         ("video", {"sdkfileid": "f"}, {"kind": Kind.VIDEO}),
         ("file", {"sdkfileid": "f", "filename": "a.pdf"}, {"kind": Kind.FILE}),

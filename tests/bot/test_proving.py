@@ -36,7 +36,8 @@ def _told(p: TestPlatform, name: str) -> dict[str, Any]:
         "resident_report": corp | {"secret": p.report.secret},
         "group_robot": {"keys": {"duty": p.robot.key}, "api_base": p.base},
         "onebot": {"token": TOKEN},
-        "archive": {"on": True},
+        "archive": corp | {"on": True, "answers": "notice", "secret": p.notices.secret,
+                           "owners": {p.notices.chat: p.notices.owner}},
     }  # fmt: skip
     return told[name]
 
@@ -76,7 +77,7 @@ async def deployment(home: Path, name: str) -> AsyncIterator[Deployment]:
             yield made
 
 
-WITH_TOKEN = ("wechat_mp", "wecom_app", "wecom_kf", "resident_report")
+WITH_TOKEN = ("wechat_mp", "wecom_app", "wecom_kf", "resident_report", "archive")
 WITH_CALLBACK = ("wechat_mp", "wecom_bot", "wecom_app", "wecom_kf")
 
 

@@ -27,6 +27,7 @@ VALUES = {
     "home": "柳岸花园6幢", "phones": "138****5678", "channels": "公众号、企业微信机器人", "messages": 12,
     "pictures": 3, "minutes": 10,
     "code": "1234 5678", "channel": "企业微信机器人", "time": "08:00", "group": "柳岸花园南区邻里群",
+    "lines": "· LS00042 已接单。",
 }  # fmt: skip
 
 

@@ -168,6 +168,33 @@ async def test_the_page_shows_and_does(p: TestPlatform, session: aiohttp.ClientS
     assert state["accounts"]["wechat_mp"]["app_id"] == p.mp.app_id
 
 
+async def test_on_the_page_an_owner_confirms_a_notice(p: TestPlatform, session: aiohttp.ClientSession) -> None:
+    async def act(**body: Any) -> int:
+        async with session.post(f"{p.base}/page/act", json={"channel": "archive"} | body, headers=ME) as response:
+            return response.status
+
+    async def state() -> dict[str, Any]:
+        async with session.get(f"{p.base}/page/news", headers=ME) as response:
+            return dict(await response.json())
+
+    asking = {"corpid": p.app.corp_id, "corpsecret": p.notices.secret}
+    async with session.get(f"{p.base}/cgi-bin/gettoken", params=asking) as response:
+        token = (await response.json())["access_token"]
+    task = {"chat_type": "group", "sender": "guyi", "chat_id_list": [p.notices.chat], "text": {"content": "今日进展"}}
+    address = f"{p.base}/cgi-bin/externalcontact/add_msg_template?access_token={token}"
+    async with session.post(address, json=task) as response:
+        assert (await response.json())["errcode"] == 0
+    (asked,) = (await state())["bubbles"]
+    assert (asked["chat"], asked["card"]["quote"]) == ("guyi", "今日进展")
+    assert asked["card"]["buttons"] == [["confirm", "确认发送"]]
+    assert await act(do="click", user="lihua", number=0, key="confirm") == 400
+    assert await act(do="click", user="guyi", number=0, key="confirm") == 200
+    asked, posted = (await state())["bubbles"]
+    assert (posted["chat"], posted["by"], posted["text"]) == (p.notices.chat, "guyi", "今日进展")
+    assert asked["faces"][""]["faded"] == ["确认发送"]
+    assert await act(do="say", user="guyi", text="在吗") == 400
+
+
 async def test_the_page_waits_for_news(p: TestPlatform, session: aiohttp.ClientSession) -> None:
     async def news() -> dict[str, Any]:
         after = {"after": str(p.world.version)}

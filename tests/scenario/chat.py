@@ -216,8 +216,9 @@ class Scene:
         self.db.tx(self._arrive)
 
     def _arrive(self, session: Session) -> None:
-        # The platform gives what it shows an id, so that people can quote it.
-        for row in session.scalars(sa.select(Outbox).where(Outbox.platform_id == "")):  # type: ignore[arg-type]
+        # The web chat gives what it shows an id, so that people can quote it; other channels give their own.
+        shown = sa.select(Outbox).where(Outbox.platform_id == "", Outbox.channel == WEB)  # type: ignore[arg-type]
+        for row in session.scalars(shown):
             row.platform_id = outgoing_id(row)
             session.add(row)
 

@@ -8,7 +8,8 @@ import pytest
 
 from bot.channels.archive import NAME, Archive
 from config.side_channels import ArchiveSettings
-from tests.scenario.chat import Scene
+from tests.platform.harness import platform
+from tests.scenario.chat import ZONE, Scene
 from tests.scenario.elsewhere import move, sent, work
 
 ROOM, FILE = "wrAQ01", "2026-03-02.jsonl"
@@ -22,7 +23,7 @@ class Story:
         self.chat = chat
         self.folder = folder
         told = {"folder": folder, "carrier": "web"} | settings
-        self.channel = Archive(ArchiveSettings.model_validate(told), chat.db, chat.clock)
+        self.channel = Archive(ArchiveSettings.model_validate(told), chat.db, chat.clock, zone=ZONE)
         self._said = 0
 
     async def say(self, sender: str, kind: str, **body: Any) -> str:
@@ -91,7 +92,8 @@ async def test_read_again_nothing_happens_again(story: Story) -> None:
     said = story.passed_on()
     copy = story.folder / "again.jsonl"
     copy.write_bytes((story.folder / FILE).read_bytes())
-    anew = Archive(ArchiveSettings.model_validate({"folder": story.folder}), story.chat.db, story.chat.clock)
+    again = ArchiveSettings.model_validate({"folder": story.folder})
+    anew = Archive(again, story.chat.db, story.chat.clock, zone=ZONE)
     await anew.look(story.folder)
     await work(story.chat, anew)
     assert len(story.chat.tickets()) == 1
@@ -107,9 +109,26 @@ async def test_what_is_taken_back_is_forgotten(story: Story) -> None:
 async def test_a_group_notice_task(chat: Scene, tmp_path: Path) -> None:
     chat.at("2026-03-02 08:30")
     move(chat, NAME, people={"春芽": NEIGHBOUR}, groups={"柳岸花园南区": ROOM})
-    story = Story(chat, tmp_path, answers="notice", carrier="wecom_app")
-    await story.say(NEIGHBOUR, "text", content="6幢楼道灯不亮了")
-    (notice,) = sent(chat.db, "wecom_app")
-    assert notice.chat == ROOM
-    assert notice.text.startswith("收到，已登记 LS00001")
-    assert story.passed_on() == []
+    async with platform() as p:
+        p.notices.group("柳岸花园南区邻里群", "XiaoLin", chat=ROOM)
+        told = {
+            "answers": "notice", "corp_id": p.app.corp_id, "secret": p.notices.secret, "api_base": p.base,
+            "owners": {ROOM: "XiaoLin"},
+        }  # fmt: skip
+        story = Story(chat, tmp_path, **told)
+        await story.channel.start()
+        await story.say(NEIGHBOUR, "text", content="6幢楼道灯不亮了")
+        chat.presses("网格员小顾", "accept")
+        await work(chat, story.channel)
+        assert story.passed_on() == []
+        chat.at("2026-03-02 18:00")
+        await work(chat, story.channel)
+        (asked,) = p.talk("XiaoLin")
+        await p.click(asked, "XiaoLin", "confirm")
+        (posted,) = p.talk(ROOM)
+        assert posted.text.startswith("邻里事务今日进展：\n· 收到，已登记 LS00001")
+        assert posted.text.endswith("· LS00001 网格员已接单，正在处理。")
+        # The archive shows what the owner posted: nobody reports anything by that.
+        await story.say("XiaoLin", "text", content=posted.text)
+        await story.channel.stop()
+    assert len(chat.tickets()) == 1

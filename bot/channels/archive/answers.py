@@ -4,6 +4,7 @@ from sqlmodel import Session
 
 from bot.channels.archive.records import NAME
 from bot.channels.base import SendFailed
+from bot.channels.carrying import elsewhere
 from bot.channels.known import Known
 from config.side_channels import ArchiveSettings
 from handlers import dispatch
@@ -29,16 +30,12 @@ class Answers:
         group = self._known.group_in(session, NAME, out.chat)
         if group is None:  # somebody's own chat, which she cannot be written to in either
             person = out.to_person or town.identities.get((NAME, out.chat), "")
-            return self._to(town, person, out, out.text)
-        if self._settings.answers == "none":
-            return None
-        if self._settings.answers == "notice":
-            if self._settings.missing:
-                raise SendFailed("archive: not set: carrier", final=True)
-            return out.model_copy(update={"channel": self._settings.carrier, "trigger": None})
-        return self._to_leader(town, group, out)
+            if (found := self._to(session, town, person, out)) is None:
+                raise SendFailed("no other channel reaches this person", final=True)
+            return found
+        return None if self._settings.answers == "none" else self._to_leader(session, town, group, out)
 
-    def _to_leader(self, town: Town, group: Chat, out: Outgoing) -> Outgoing:
+    def _to_leader(self, session: Session, town: Town, group: Chat, out: Outgoing) -> Outgoing:
         """To the nearest 微网格长 who is there and can be reached; else to the gridworker who is responsible."""
         now = self._clock()
         leaders = [
@@ -48,20 +45,11 @@ class Answers:
         here = [person for person in leaders if dispatch.present(town, person, now)]
         text = say("archive_pass_on", group=group.name or group.code, words=out.text)
         for person in [*here, *([worker.person] if worker else [])]:
-            if self._address(town, person) is not None:
-                return self._to(town, person, out, text)
+            if (found := self._to(session, town, person, out.model_copy(update={"text": text}))) is not None:
+                return found
         raise SendFailed("nobody can be asked to pass it on", final=True)
 
-    def _to(self, town: Town, person: str, out: Outgoing, text: str) -> Outgoing:
-        where = self._address(town, person)
-        if where is None:
-            raise SendFailed("no other channel reaches this person", final=True)
-        change = {"channel": where[0], "chat": where[1], "text": text, "to_person": person, "trigger": None}
-        return out.model_copy(update=change)
-
-    def _address(self, town: Town, person: str) -> tuple[str, str] | None:
-        """(channel, chat) of somebody's direct chat, on the carrier if one is set."""
-        for identity in town.addresses(person):
-            if identity.channel != NAME and identity.channel == (self._settings.carrier or identity.channel):
-                return identity.channel, town.direct_chat(identity.channel, person, identity.user)
-        return None
+    def _to(self, session: Session, town: Town, person: str, out: Outgoing) -> Outgoing | None:
+        """On the carrier, if one is set."""
+        only = {self._settings.carrier} if self._settings.carrier else None
+        return elsewhere(session, town, out, person, but=NAME, only=only)

@@ -1,26 +1,33 @@
-"""The channel over the files: it watches a folder, and hands what the bot says to a channel that can speak.
+"""The channel over the files: it watches a folder, and hands what the bot says to somebody who can speak.
 
-Nothing is called and nothing listens here. What the bot says becomes a row of the carrier's in the outbox, under a key
-of its own, so that it is carried once however often it is tried.
+Nothing listens here. What the bot says becomes another row of the outbox, under a key of its own, so that it is carried
+once however often it is tried: a direct message to the group's leader, or a line of its next notice (`notice`).
 """
 
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import structlog
 from sqlmodel import Session
 
+from bot.channels import proofs
+from bot.channels.api import ApiClient
 from bot.channels.archive.answers import Answers
+from bot.channels.archive.files import Files
+from bot.channels.archive.notice import PREFIX, Notices, NotPosted
 from bot.channels.archive.reader import Reader
 from bot.channels.archive.records import NAME
-from bot.channels.base import Capabilities, Channel
+from bot.channels.base import Capabilities, Channel, Proof
+from bot.channels.carrying import hand_on
+from bot.channels.credentials import gettoken
 from bot.channels.known import Known
+from bot.channels.media import NotFetched
 from config.side_channels import ArchiveSettings
-from models import outbox
 from models.base import Clock, utc_now
 from models.database import Database
-from models.message import Outgoing
+from models.message import Media, Outgoing
 
 log = structlog.get_logger(__name__)
 
@@ -29,26 +36,35 @@ class Archive(Channel):
     """Reads groups; speaks through others."""
 
     name = NAME
-    can = Capabilities(groups=True, cards=True, dedups=True, max_bytes=20_000, rate=50.0)
+    can = Capabilities(groups=True, cards=True, dedups=True, max_bytes=20_000, rate=50.0, push=False)
 
     def __init__(
-        self, settings: ArchiveSettings, db: Database, clock: Clock = utc_now, *,
+        self, settings: ArchiveSettings, db: Database, clock: Clock = utc_now, *, zone: ZoneInfo,
         wake: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
-        """wake: called when messages were kept."""
+        """zone: of the hour at which notices are made. wake: called when messages were kept."""
         self._settings = settings
         self._db = db
         self._clock = clock
         self._wake = wake
-        self._reader = Reader(db, clock, batch=settings.batch, days=settings.days)
+        self._reader = Reader.of(settings, db, clock)
         self._answers = Answers(Known(db), settings, clock)
+        self._api: ApiClient | None = None
+        self._notices: Notices | None = None
+        corp_id, secret = settings.corp_id, settings.secret
+        if settings.answers == "notice" and not settings.missing and corp_id and secret:
+            self._credential = gettoken(corp_id, secret.get_secret_value())
+            self._api = ApiClient(settings.api_base, self._credential, db=db, clock=clock)
+            self._notices = Notices(settings, db, self._api, clock, zone)
         self._watch: asyncio.Task[None] | None = None
         self._done: dict[Path, tuple[int, int]] = {}  # size and time of files that were read to their end
 
     async def start(self) -> None:
-        """Begin to watch the folder, if one is set."""
+        """Open the client, where there are notices, and begin to watch the folder, if one is set."""
         if self._settings.missing:
-            log.warning("archive.no_carrier", missing=self._settings.missing)
+            log.warning("archive.no_notices", missing=self._settings.missing)
+        if self._api is not None:
+            await self._api.start()
         if self._settings.folder is not None:
             self._watch = asyncio.create_task(self._watching(self._settings.folder), name=NAME)
 
@@ -58,6 +74,14 @@ class Archive(Channel):
             self._watch.cancel()
             await asyncio.wait({self._watch})
             self._watch = None
+        if self._api is not None:
+            await self._api.stop()
+
+    async def prove(self, public_url: str) -> list[Proof]:
+        """Where there are notices: a token. There is no callback."""
+        if self._api is None:
+            return []
+        return [await proofs.token(self._settings.api_base, self._credential, self._clock)]
 
     async def look(self, folder: Path) -> int:
         """Read what is new in the folder; returns how many messages were kept."""
@@ -83,15 +107,34 @@ class Archive(Channel):
                 log.warning("archive.not_read", error=type(error).__name__)
             await asyncio.sleep(self._settings.poll_seconds)
 
+    async def fetch(self, wanted: Media, folder: Path) -> Media:
+        """A picture or voice that somebody has put beside the records, on our disk. Raises NotFetched."""
+        if self._settings.files_folder is None:
+            raise NotFetched("no folder is set")
+        files = Files(self._settings.files_folder, self._settings.files_by)
+        return await asyncio.to_thread(files.kept, wanted, folder)
+
     async def send(self, out: Outgoing, client_id: str) -> str:
-        """As a message of another channel; see `bot.channels.archive.answers`. Raises SendFailed."""
-
-        def work(session: Session) -> str:
-            carried = self._answers.carried(session, out)
-            if carried is not None:
-                outbox.put(session, [(f"{client_id}>carried", carried)], self._clock())
-            return carried.channel if carried is not None else ""
-
-        by = await self._db.run(work)
-        log.info("archive.carried", by=by or "nobody")
+        """As a message of another channel, or as a line of a notice. Raises SendFailed."""
+        if self._notices is not None and out.chat.startswith(PREFIX):
+            try:
+                return await self._notices.send(out, client_id)
+            except NotPosted:
+                out = out.model_copy(update={"chat": out.chat.removeprefix(PREFIX)})
+                await self._db.run(lambda session: self._carry(session, out, client_id))
+                return ""
+        await self._db.run(lambda session: self._hand_on(session, out, client_id))
         return ""
+
+    def _hand_on(self, session: Session, out: Outgoing, client_id: str) -> None:
+        if self._notices is None or not self._notices.takes(session, out):
+            return self._carry(session, out, client_id)
+        now = self._clock()
+        line = out.model_copy(update={"chat": f"{PREFIX}{out.chat}", "trigger": None})
+        return hand_on(session, client_id, line, now, at=self._notices.due(now))
+
+    def _carry(self, session: Session, out: Outgoing, client_id: str) -> None:
+        carried = self._answers.carried(session, out)
+        if carried is not None:
+            hand_on(session, client_id, carried, self._clock())
+        log.info("archive.carried", by=carried.channel if carried is not None else "nobody")

@@ -19,10 +19,12 @@ import structlog
 from sqlmodel import Session, col
 
 from bot import metrics
+from bot.channels.archive.files import By
 from bot.channels.archive.records import NAME, Record, read, room
 from bot.channels.known import Known
 from bot.channels.security import Refused, refusing
-from models import outbox
+from config.side_channels import ArchiveSettings
+from models import fetching, outbox
 from models.base import Clock, utc_now
 from models.database import Database
 from models.inbox import receive
@@ -77,13 +79,22 @@ class _Part:
 class Reader:
     """Reads files of JSON lines. Everything here blocks: call it in a thread."""
 
-    def __init__(self, db: Database, clock: Clock = utc_now, *, batch: int = 500, days: float = 7.0) -> None:
-        """batch: lines of one transaction. days: older records are left alone."""
+    def __init__(
+        self, db: Database, clock: Clock = utc_now, *, batch: int = 500, days: float = 7.0, files_by: By | None = None
+    ) -> None:  # fmt: skip
+        """batch: lines of one transaction. days: older records are left alone. files_by: see `records.read`."""
         self._db = db
         self._known = Known(db)
         self._clock = clock
         self._batch = batch
         self._age = timedelta(days=days)
+        self._files_by = files_by
+
+    @classmethod
+    def of(cls, settings: ArchiveSettings, db: Database, clock: Clock = utc_now) -> "Reader":
+        """As the settings say."""
+        by: By | None = settings.files_by if settings.files_folder is not None else None
+        return cls(db, clock, batch=settings.batch, days=settings.days, files_by=by)
 
     def path(self, path: Path) -> Tally:
         """A file, or all `*.jsonl` of a folder, by name. Raises OSError, TooLarge."""
@@ -149,6 +160,8 @@ class Reader:
         ours = _our_words(session, {message.chat for message in messages}, now - PASSED_ON)
         heard = [message for message in messages if not _is_ours(message, ours)]
         tally.silent += len(messages) - len(heard)
+        # With the messages: a message kept is a file remembered.
+        fetching.put(session, [message for message in heard if fetching.wanted(message)], now)
         tally.new = receive(session, heard, now)
         tally.known = len(heard) - tally.new
         _advance(session, part)
@@ -162,7 +175,7 @@ class Reader:
         with refusing():
             record: Record = json.loads(line)
             where = room(record)
-        message = read(record)
+        message = read(record, self._files_by)
         if message is None:
             tally.silent += 1
         elif self._known.group_in(session, NAME, where) is None:

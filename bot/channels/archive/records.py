@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from bot.channels.archive.files import By, name_of
 from bot.channels.coordinates import wgs84_from_gcj02
 from bot.channels.security import Refused, refusing
 from models.message import Forwarded, Incoming, Kind, Media
@@ -21,6 +22,7 @@ IGNORED = frozenset({"switch"})  # somebody changed her corporation
 
 Record = dict[str, Any]
 Fields = dict[str, Any]
+Reader = Callable[[Record, By | None], Fields]
 
 
 def _word(found: object, name: str, most: int = 200) -> str:
@@ -28,32 +30,36 @@ def _word(found: object, name: str, most: int = 200) -> str:
     return str(value).replace("\x00", "")[:most] if isinstance(value, str | int | float) else ""
 
 
-def _text(body: Record) -> Fields:
+def _text(body: Record, _by: By | None) -> Fields:
     return {"text": _word(body, "content", TEXT).strip()}
 
 
-def _media(kind: Kind, mime: str = "", name: str = "") -> Callable[[Record], Fields]:
-    def reader(body: Record) -> Fields:
-        # The file itself is fetched in slices by the SDK, under an id that is longer than an attachment's.
-        media = Media(name=_word(body, name) if name else "", mime=mime)
-        return {"kind": kind, "media": (media,), "platform": {"sdkfileid": _word(body, "sdkfileid", 2_000)}}
+def _media(kind: Kind, mime: str = "", name: str = "") -> Reader:
+    def reader(body: Record, by: By | None) -> Fields:
+        return {"kind": kind, "media": (_file(body, by, name=_word(body, name) if name else "", mime=mime),)}
 
     return reader
 
 
-def _location(body: Record) -> Fields:
+def _file(body: object, by: By | None, **more: str) -> Media:
+    """The file itself is fetched in slices by the SDK; here it is only named."""
+    named = name_of(body, by) if by is not None and isinstance(body, dict) else ""
+    return Media(platform_id=named, **more)
+
+
+def _location(body: Record, _by: By | None) -> Fields:
     lon, lat = wgs84_from_gcj02(float(body["longitude"]), float(body["latitude"]))
     label = " ".join(filter(None, (_word(body, "title"), _word(body, "address"))))
     return {"kind": Kind.LOCATION, "lon": lon, "lat": lat, "label": label[:200]}
 
 
-def _link(body: Record) -> Fields:
+def _link(body: Record, _by: By | None) -> Fields:
     return {
         "text": "\n".join(filter(None, (_word(body, name, 2_000) for name in ("title", "description", "link_url"))))
     }
 
 
-def _forwarded(body: Record) -> Fields:
+def _forwarded(body: Record, _by: By | None) -> Fields:
     lines = []
     for item in body["item"][:MOST_LINES]:
         at = datetime.fromtimestamp(int(item["msgtime"]), UTC) if item.get("msgtime") else None
@@ -64,22 +70,25 @@ def _forwarded(body: Record) -> Fields:
     return {"kind": Kind.CARD, "text": "", "forwarded": tuple(lines)}
 
 
+def _opened(content: object) -> object:
+    return json.loads(content) if isinstance(content, str) else content
+
+
 def _inner(content: object) -> str:
-    found = json.loads(content) if isinstance(content, str) else content
-    return _word(found, "content", TEXT)
+    return _word(_opened(content), "content", TEXT)
 
 
-def _mixed(body: Record) -> Fields:
+def _mixed(body: Record, by: By | None) -> Fields:
     words, media = [], []
     for item in body["item"][:MOST_LINES]:
         if item.get("type") == "text":
             words.append(_inner(item.get("content")))
         elif item.get("type") == "image":
-            media.append(Media())
+            media.append(_file(_opened(item.get("content")), by))
     return {"text": "\n".join(filter(None, words))[:TEXT], "media": tuple(media)}
 
 
-READERS: dict[str, Callable[[Record], Fields]] = {
+READERS: dict[str, Reader] = {
     "text": _text,
     "image": _media(Kind.IMAGE),
     "voice": _media(Kind.VOICE, "audio/amr"),
@@ -97,8 +106,11 @@ def room(record: Record) -> str:
     return _word(record, "roomid", 128)
 
 
-def read(record: Record) -> Incoming | None:
-    """A message of a group, or a recall; None for robots and kinds that say nothing. Raises Refused."""
+def read(record: Record, files_by: By | None = None) -> Incoming | None:
+    """A message of a group, or a recall; None for robots and kinds that say nothing. Raises Refused.
+
+    files_by: after what files are named; None: nobody brings any.
+    """
     with refusing():
         sender, kind = _word(record, "from", 128), _word(record, "msgtype", 32)
         if record.get("action") in IGNORED or sender.startswith(ROBOT) or not room(record):
@@ -110,7 +122,7 @@ def read(record: Record) -> Incoming | None:
                 raise Refused("malformed")
             fields = {"kind": Kind.RECALL, "recalls": taken}
         elif kind in READERS:
-            fields = READERS[kind](record.get(kind) or {})
+            fields = READERS[kind](record.get(kind) or {}, files_by)
         if fields is None or not (set(fields) - {"text", "kind"} or fields.get("text")):
             return None
         return Incoming(

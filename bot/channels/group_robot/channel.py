@@ -104,7 +104,7 @@ class GroupRobot(Channel):
         """Put what is new into the outbox; returns how many messages. Raises SendFailed before `start`."""
         if self._notices is None:
             raise SendFailed("the channel is not started")
-        return await self._notices.step()
+        return await self._notices.look()
 
     async def _watching(self) -> None:
         while True:

@@ -1,23 +1,19 @@
-"""What duty groups hear of: it is read off the tickets' histories, each line told once to each group.
+"""What duty groups hear of: lines of the tickets' histories (`bot.channels.histories`), each once in each group.
 
-A history line and the decision behind it are one transaction, so nothing is missed; a line's key in the outbox is made
-of ticket and event, so any number of processes may look at the same time. Names, phones, flats and residents' words
-are never told; of a sensitive matter only that there is one.
+Names, phones, flats and residents' words are never told; of a sensitive matter only that there is one.
 """
 
 from collections.abc import Collection, Iterator, Mapping
-from datetime import timedelta
 
-import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session
 
+from bot.channels.histories import Histories
 from bot.channels.known import Known
 from config.side_channels import Notice
 from handlers.desk import Desk
 from handlers.texts import say, word
 from handlers.town import Town
 from handlers.workdays import WorkCalendar
-from models import outbox
 from models.base import Clock
 from models.chat import Chat, ChatKind
 from models.database import Database
@@ -25,8 +21,6 @@ from models.message import Outgoing, Purpose
 from models.ticket import Ticket, TicketEvent
 
 NAME = "group_robot"
-FRESH = timedelta(days=1)  # what is older is no alert any more; the outbox remembers far longer what was told
-OVERLAP = 500  # ids below the newest one seen that are looked at again: a transaction may commit after a later one
 # Which lines of a history are which notice; "opened" counts for an urgent ticket only.
 LINES: dict[str, Notice] = {
     "opened": "urgent", "urgent": "urgent", "escalated": "overdue", "overdue": "overdue", "reminded": "reminder",
@@ -49,46 +43,28 @@ class Notices:
         self, db: Database, calendar: WorkCalendar, *, chats: Collection[str], alerts: Collection[Notice], clock: Clock
     ) -> None:
         """chats: codes of the groups that have a robot. alerts: what they hear of."""
-        self._db = db
         self._known = Known(db)
         self._calendar = calendar
         self._chats = frozenset(chats)
-        self._lines = [what for what, notice in LINES.items() if notice in alerts]
         self._clock = clock
-        self._seen: int | None = None
+        lines = [what for what, notice in LINES.items() if notice in alerts]
+        self._histories = Histories(db, lines, self._told, clock)
 
-    async def step(self) -> int:
+    async def look(self) -> int:
         """Look once. Returns how many messages were new."""
-        added, newest = await self._db.run(self._look)
-        self._seen = newest  # only now: what was rolled back is looked at again
-        return added
+        return await self._histories.look()
 
-    def _look(self, session: Session) -> tuple[int, int | None]:
-        now = self._clock()
-        events = (
-            sa.select(TicketEvent)
-            .where(col(TicketEvent.what).in_(self._lines), col(TicketEvent.at) > now - FRESH)
-            .order_by(col(TicketEvent.id))
-        )
-        if self._seen is not None:  # the first look goes through the table once
-            events = events.where(col(TicketEvent.id) > self._seen - OVERLAP)
-        found = session.scalars(events).all()
-        if not found:
-            return 0, self._seen
-        town = self._known.town(session)
-        wanted = {event.ticket for event in found}
-        tickets = {row.id: row for row in session.scalars(sa.select(Ticket).where(col(Ticket.id).in_(wanted)))}
-        messages = [one for event in found for one in self._told(session, town, event, tickets[event.ticket])]
-        return outbox.put(session, messages, now), max(self._seen or 0, found[-1].id or 0)
-
-    def _told(self, session: Session, town: Town, event: TicketEvent, ticket: Ticket) -> Iterator[tuple[str, Outgoing]]:
+    def _told(self, session: Session, event: TicketEvent, ticket: Ticket) -> Iterator[tuple[str, Outgoing]]:
         notice = LINES[event.what]
         if not ticket.is_open or (event.what == "opened" and not ticket.urgent):
             return
-        which = "" if notice in ONCE else f":{event.id}"
+        town = self._known.town(session)
         groups = [chat for chat in town.chats.values() if self._hears(town, chat, ticket)]
+        if not groups:
+            return
+        which = "" if notice in ONCE else f":{event.id}"
+        text = self._words(session, town, notice, ticket)
         for chat in groups:
-            text = self._words(session, town, notice, ticket)
             yield (
                 f"{NAME}:{notice}:{ticket.id}{which}>{chat.code}",
                 Outgoing(channel=NAME, chat=chat.code, text=text, purpose=Purpose.ALERT, ticket=ticket.id, why=notice),

@@ -15,6 +15,7 @@ from sqlmodel import Session, col
 from bot.channels import media, proofs
 from bot.channels.api import ApiClient
 from bot.channels.base import Capabilities, Channel, Proof, SendFailed
+from bot.channels.carrying import elsewhere, hand_on
 from bot.channels.credentials import gettoken
 from bot.channels.known import Known
 from bot.channels.resident_report.orders import NAME
@@ -22,17 +23,16 @@ from bot.channels.resident_report.pulling import Pulling
 from bot.ingest import Ingest
 from config.resident_report import ResidentReportSettings
 from handlers.orders import grid_of
-from models import outbox
 from models.base import Clock, utc_now
 from models.database import Database
 from models.message import Media, Outgoing, Purpose
 from models.ticket import Supporter
-from models.whois import addresses, owner
+from models.whois import owner
 
 log = structlog.get_logger(__name__)
 
 GRIDS = "/cgi-bin/report/resident/get_grid_info"
-NAMED = 3  # grids in a sentence
+NAMED = 10  # grids in a sentence
 LOOK = 5.0  # seconds at most between two looks whether it is time
 
 
@@ -41,7 +41,7 @@ class ResidentReport(Channel):
 
     name = NAME
     # Words are only handed on, under a key of their own: however often that is tried, it is done once.
-    can = Capabilities(groups=False, cards=True, dedups=True, max_bytes=20_000, rate=50.0)
+    can = Capabilities(groups=False, cards=True, dedups=True, max_bytes=20_000, rate=50.0, push=False)
 
     def __init__(
         self, settings: ResidentReportSettings, ingest: Ingest, db: Database, clock: Clock = utc_now, *,
@@ -131,9 +131,10 @@ class ResidentReport(Channel):
 
         def work(session: Session) -> str:
             carried = self._carried(session, out)
-            if carried is not None:
-                outbox.put(session, [(f"{client_id}>carried", carried)], self._clock())
-            return carried.channel if carried is not None else ""
+            if carried is None:
+                return ""
+            hand_on(session, client_id, carried, self._clock())
+            return carried.channel
 
         by = await self._db.run(work)
         if not by and out.purpose == Purpose.ALERT:
@@ -146,14 +147,9 @@ class ResidentReport(Channel):
         hers = sa.select(col(Supporter.person)).where(col(Supporter.channel) == NAME, col(Supporter.chat) == out.chat)
         mine = owner(session, NAME, out.chat)  # somebody's own id here, of a person whom the town lists
         person = out.to_person or session.scalars(hers.limit(1)).first() or (mine.person if mine is not None else None)
-        if person is None:
+        if person is None or self._hears_anyway(session, out, person):
             return None
-        elsewhere = [(channel, user) for channel, user in addresses(session, person) if channel != NAME]
-        if not elsewhere or self._hears_anyway(session, out, person):
-            return None
-        channel, user = elsewhere[0]
-        chat = self._known.town(session).direct_chat(channel, person, user)
-        return out.model_copy(update={"channel": channel, "chat": chat, "to_person": person, "trigger": None})
+        return elsewhere(session, self._known.town(session), out, person, but=NAME)
 
     @staticmethod
     def _hears_anyway(session: Session, out: Outgoing, person: str) -> bool:

@@ -61,7 +61,9 @@ class OfficialAccount(Channel):
         token, aes_key, app_id, secret = settings.token, settings.aes_key, settings.app_id, settings.app_secret
         if not (token and aes_key and app_id and secret):
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
-        self.can = Capabilities(groups=False, cards=False, dedups=False, max_bytes=TEXT_BYTES, rate=settings.rate)
+        self.can = Capabilities(
+            groups=False, cards=False, dedups=False, max_bytes=TEXT_BYTES, rate=settings.rate, push=False
+        )
         self._settings = settings
         self._vault = Vault(token.get_secret_value(), aes_key.get_secret_value(), app_id)
         credential = stable_token(app_id, secret.get_secret_value())

@@ -1,27 +1,24 @@
 """A room (应用群聊) for each urgent matter: its worker and the community's staff, told step by step what happens.
 
-Read off the tickets' histories like the duty groups' notices (`bot.channels.group_robot.notices`): a line's key in the
-outbox is made of ticket and event, so any number of processes may look. No room for a sensitive matter. Names, phones,
-flats and residents' words are never told. Platform pages 90244 to 90248: 2 to 2,000 members, no template cards.
+Read off the tickets' histories (`bot.channels.histories`). No room for a sensitive matter. Names, phones, flats and
+residents' words are never told. Platform pages 90244 to 90248: 2 to 2,000 members, no template cards.
 """
 
 import hashlib
 from collections.abc import Iterator
-from datetime import timedelta
 
-import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session
 
 from bot.channels import render
 from bot.channels.api import ApiClient, ApiError
 from bot.channels.base import SendFailed
+from bot.channels.histories import Histories
 from bot.channels.known import Known
 from bot.channels.wecom_app.letters import NAME
 from handlers import dispatch
 from handlers.desk import Desk
 from handlers.texts import say
 from handlers.workdays import WorkCalendar
-from models import outbox
 from models.base import Clock
 from models.database import Database
 from models.message import Outgoing, Purpose
@@ -29,8 +26,6 @@ from models.person import Role
 from models.ticket import Ticket, TicketEvent
 
 PREFIX = "room:"  # of a chat in the outbox; a user id holds no colon
-FRESH = timedelta(days=1)
-OVERLAP = 500  # ids below the newest one seen that are looked at again: a transaction may commit after a later one
 NO_SUCH_ROOM, ROOM_IS_THERE = 86001, 86003
 NAME_CHARS = 50
 LINES = {
@@ -49,35 +44,18 @@ class Rooms:
         self._calendar = calendar
         self._corp_id = corp_id
         self._clock = clock
-        self._seen: int | None = None
+        self._histories = Histories(db, LINES, self._told, clock)
 
     # --- what happens -----------------------------------------------------------------------------------------------
 
     async def look(self) -> int:
         """Look once. Returns how many lines were new."""
-        added, newest = await self._db.run(self._new)
-        self._seen = newest  # only now: what was rolled back is looked at again
-        return added
-
-    def _new(self, session: Session) -> tuple[int, int | None]:
-        now = self._clock()
-        events = sa.select(TicketEvent).where(col(TicketEvent.what).in_(LINES), col(TicketEvent.at) > now - FRESH)
-        if self._seen is not None:
-            events = events.where(col(TicketEvent.id) > self._seen - OVERLAP)
-        found = session.scalars(events.order_by(col(TicketEvent.id))).all()
-        urgent = sa.select(Ticket).where(
-            col(Ticket.id).in_({event.ticket for event in found}), col(Ticket.urgent).is_(True),
-            col(Ticket.sensitive).is_(False),
-        )  # fmt: skip
-        tickets = {row.id: row for row in session.scalars(urgent)}
-        lines = [one for event in found if event.ticket in tickets
-                 for one in self._told(session, event, tickets[event.ticket])]  # fmt: skip
-        return outbox.put(session, lines, now), max(self._seen or 0, found[-1].id or 0) if found else self._seen
+        return await self._histories.look()
 
     def _told(self, session: Session, event: TicketEvent, ticket: Ticket) -> Iterator[tuple[str, Outgoing]]:
-        name = LINES[event.what]
-        if len(self._members(session, ticket)) < 2:
+        if not ticket.urgent or ticket.sensitive or len(self._members(session, ticket)) < 2:
             return
+        name = LINES[event.what]
         which = "" if name == "room_urgent" else f":{event.id}"  # a matter is urgent once, however often it is said
         text = say(name, **self._facts(session, ticket))
         yield (

@@ -52,7 +52,8 @@ class WecomBot(Channel):
         """media: the folder of pictures. Raises ValueError naming the settings that are missing."""
         if not settings.enabled:
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
-        self.can = Capabilities(groups=True, cards=True, dedups=False, max_bytes=BYTES, rate=settings.rate)
+        live = settings.mode == "connection"
+        self.can = Capabilities(groups=True, cards=True, dedups=False, max_bytes=BYTES, rate=settings.rate, push=live)
         self._settings = settings
         self._db = db
         self._ingest = ingest

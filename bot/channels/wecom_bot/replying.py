@@ -9,7 +9,7 @@ import structlog
 
 from bot.channels import cards, render
 from bot.channels.api import ApiError
-from bot.channels.base import SendFailed
+from bot.channels.base import NotNow, SendFailed
 from bot.channels.wecom_bot import mailbox
 from bot.channels.wecom_bot.letters import NAME
 from bot.channels.wecom_bot.mailbox import Way, tag
@@ -57,7 +57,7 @@ class Replying:
         self._spent: OrderedDict[str, None] = OrderedDict()
 
     async def send(self, out: Outgoing, client_id: str, *, group: bool) -> str:
-        """See `Channel.send`; returns which way it took. SendFailed where nobody has spoken lately: it waits."""
+        """See `Channel.send`; returns which way it took. Raises NotNow where nobody has spoken lately."""
         if (taken := await self._taken(client_id)) or (taken := await self._wait_for_poll(out, client_id)):
             return taken
         ways = await self._db.run(
@@ -72,7 +72,7 @@ class Replying:
                 return holds  # a poll was faster
             if await self._by(way, client_id, mark, body):
                 return mark
-        raise SendFailed("nobody has spoken here within the hour", after=LATER)
+        raise NotNow("nobody has spoken here within the hour", after=LATER)
 
     async def _taken(self, client_id: str) -> str:
         """The poll that took it already; an address that was taken before a crash is let go."""
