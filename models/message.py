@@ -26,11 +26,15 @@ class Letter(BaseModel):
 
 
 class Media(Letter):
-    """A picture, voice or video: where it can be had. `path` is relative to the data folder's media/."""
+    """A picture, voice or video: where it can be had. `path` is relative to the data folder's media/.
+
+    url, key: where its platform has it, and what it is encrypted with; only `models.fetching` keeps them.
+    """
 
     name: str = ""
     path: str = ""
-    url: str = ""
+    url: str = Field(default="", repr=False)
+    key: str = Field(default="", repr=False)
     platform_id: str = ""
     mime: str = ""
 
@@ -92,6 +96,11 @@ class Incoming(Letter):
     def to_bot(self) -> bool:
         """True when the bot is meant: mentioned, or spoken to directly."""
         return self.direct or "bot" in self.mentions
+
+    @property
+    def emptied(self) -> "Incoming":
+        """What is left of a message that was taken back: that it was there."""
+        return self.model_copy(update={"text": "", "media": (), "lon": None, "lat": None, "label": "", "forwarded": ()})
 
     @property
     def words(self) -> str:

@@ -41,7 +41,7 @@ def channels(
         bot = settings.wecom_bot
         if not working and "connect" not in bot.model_fields_set:
             bot = bot.model_copy(update={"connect": False})
-        found.append(WecomBot(bot, db, ingest, settings.media, clock=clock, body_bytes=settings.ingest.body_bytes))
+        found.append(WecomBot(bot, db, ingest, clock=clock, body_bytes=settings.ingest.body_bytes))
     if settings.wecom_app.enabled:
         secret = secret_of(settings)
         found.append(

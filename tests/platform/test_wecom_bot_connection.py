@@ -56,8 +56,8 @@ def figure(name: str, **labels: str) -> float:
 # --- what comes in ------------------------------------------------------------------------------------------------
 
 
-async def test_words_pictures_and_voices_arrive(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path):
+async def test_words_pictures_and_voices_arrive(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db):
         group = p.group("g", "a", "b")
         await p.say(group, "a", "@邻声 3幢灯坏了")
         await p.bot.voice("b", "水管漏了")
@@ -72,8 +72,8 @@ async def test_words_pictures_and_voices_arrive(sqlite_db: Database, tmp_path: P
     assert (photo.kind, file.kind, len(photo.media)) == (Kind.IMAGE, Kind.FILE, 1)
 
 
-async def test_messages_of_a_chat_keep_their_order(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path):
+async def test_messages_of_a_chat_keep_their_order(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db):
         group = p.group("g", "a")
         quoted = await p.say(group, "a", "@邻声 楼下水管爆了 在3幢")
         for number in range(8):
@@ -84,7 +84,7 @@ async def test_messages_of_a_chat_keep_their_order(sqlite_db: Database, tmp_path
 
 
 async def test_a_message_is_kept_when_the_database_comes_back(
-    sqlite_db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sqlite_db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_module, "AGAIN", (0.02,))
     real, failures = Ingest.accept, 6
@@ -97,7 +97,7 @@ async def test_a_message_is_kept_when_the_database_comes_back(
         await real(self, message)
 
     monkeypatch.setattr(Ingest, "accept", away)
-    async with platform() as p, connected(p, sqlite_db, tmp_path):
+    async with platform() as p, connected(p, sqlite_db):
         await p.say(None, "a", "灯坏了")
         await soon(lambda: heard(sqlite_db))
     assert [message.text for message in heard(sqlite_db)] == ["灯坏了"]
@@ -116,9 +116,9 @@ async def test_a_message_is_kept_when_the_database_comes_back(
     ],
 )
 async def test_a_frame_of_another_shape_is_refused_and_the_line_stays(
-    sqlite_db: Database, tmp_path: Path, frame: str, why: str
+    sqlite_db: Database, frame: str, why: str
 ) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         before = figure("linsheng_callbacks_refused_total", channel=NAME, why=why)
         assert p.bot.wire.current is not None
         await p.bot.wire.current.ws.send_str(frame.replace("BOT", p.bot.id))
@@ -128,8 +128,8 @@ async def test_a_frame_of_another_shape_is_refused_and_the_line_stays(
         assert (bot.state, p.bot.wire.subscribed) == ("up", 1)
 
 
-async def test_who_opens_the_chat_is_welcomed(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path):
+async def test_who_opens_the_chat_is_welcomed(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db):
         await p.bot.enter("a")
         await p.until(lambda: p.seen("a"))
         assert p.seen("a")[0].text.startswith("您好，我是邻声")
@@ -140,8 +140,8 @@ async def test_who_opens_the_chat_is_welcomed(sqlite_db: Database, tmp_path: Pat
 
 
 @pytest.mark.parametrize("clean", [True, False])
-async def test_it_comes_back_and_sends_what_waited(db: Database, tmp_path: Path, clean: bool) -> None:
-    async with platform() as p, connected(p, db, tmp_path) as bot:
+async def test_it_comes_back_and_sends_what_waited(db: Database, clean: bool) -> None:
+    async with platform() as p, connected(p, db) as bot:
         await p.say(None, "a", "你好")
         await soon(lambda: heard(db))
         lost = figure("linsheng_channel_connections_lost_total", channel=NAME)
@@ -159,8 +159,8 @@ async def test_it_comes_back_and_sends_what_waited(db: Database, tmp_path: Path,
         assert figure("linsheng_channel_connections_lost_total", channel=NAME) > lost
 
 
-async def test_a_row_that_waits_for_its_next_try_is_due_once_connected(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_a_row_that_waits_for_its_next_try_is_due_once_connected(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         put(sqlite_db, p, "a", "已登记")
         sender = Sender(sqlite_db, {NAME: bot}, p.clock)
         assert await sender.step() == 1  # she has never written: 846604
@@ -174,18 +174,18 @@ async def test_a_row_that_waits_for_its_next_try_is_due_once_connected(sqlite_db
         assert [bubble.text for bubble in p.seen("a")] == ["已登记"]
 
 
-async def test_a_half_open_socket_is_noticed(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path, QUICK) as bot:
+async def test_a_half_open_socket_is_noticed(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db, QUICK) as bot:
         p.bot.freeze()
         await soon(lambda: p.bot.wire.subscribed == 2 and bot.ready)
         await p.say(None, "a", "灯坏了")
         await soon(lambda: heard(sqlite_db))
 
 
-async def test_a_wrong_secret_is_no_reason_to_hammer(sqlite_db: Database, tmp_path: Path) -> None:
+async def test_a_wrong_secret_is_no_reason_to_hammer(sqlite_db: Database) -> None:
     async with platform() as p:
         pace = Pace(ping=5, silence=12, ack=1, connect=1, first=0.01, most=0.02, refused=0.2)
-        bot = make(p, sqlite_db, tmp_path, pace, secret="not-the-secret")  # noqa: S106
+        bot = make(p, sqlite_db, pace, secret="not-the-secret")  # noqa: S106
         with capture_logs() as logs:
             await bot.start()
             await soon(lambda: line(bot).state == State.WAITING)
@@ -209,14 +209,12 @@ def elsewhere(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Database]:
 # --- two of them --------------------------------------------------------------------------------------------------
 
 
-async def test_the_one_that_was_thrown_out_rests_and_says_so(
-    sqlite_db: Database, elsewhere: Database, tmp_path: Path
-) -> None:
+async def test_the_one_that_was_thrown_out_rests_and_says_so(sqlite_db: Database, elsewhere: Database) -> None:
     async with platform() as p:
         p.bot.wire.half_alive = True  # as the field reports: nobody closes the old socket
         with capture_logs() as logs:
-            async with connected(p, sqlite_db, tmp_path) as first:
-                second = make(p, elsewhere, tmp_path)
+            async with connected(p, sqlite_db) as first:
+                second = make(p, elsewhere)
                 await second.start()
                 await soon(lambda: first.state == "resting")
                 await stays(lambda: (first.state, second.state, first.ready) == ("resting", "up", False))
@@ -229,9 +227,9 @@ async def test_the_one_that_was_thrown_out_rests_and_says_so(
     assert said[0]["log_level"] == "error"
 
 
-async def test_the_processes_of_one_deployment_do_not_quarrel(db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, db, tmp_path) as first:
-        second = make(p, Database(db.url) if db.is_sqlite else db, tmp_path)
+async def test_the_processes_of_one_deployment_do_not_quarrel(db: Database) -> None:
+    async with platform() as p, connected(p, db) as first:
+        second = make(p, Database(db.url) if db.is_sqlite else db)
         await second.start()
         await stays(lambda: (first.state, second.state) == ("up", "standby"), 0.3)
         assert (p.bot.wire.kicked, second.ready) == (0, False)
@@ -243,12 +241,10 @@ async def test_the_processes_of_one_deployment_do_not_quarrel(db: Database, tmp_
             second._db.close()
 
 
-async def test_nobody_takes_the_place_of_one_that_rests(
-    sqlite_db: Database, elsewhere: Database, tmp_path: Path
-) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as first, connected(p, elsewhere, tmp_path):
+async def test_nobody_takes_the_place_of_one_that_rests(sqlite_db: Database, elsewhere: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as first, connected(p, elsewhere):
         await soon(lambda: first.state == "resting")
-        beside = make(p, sqlite_db, tmp_path)
+        beside = make(p, sqlite_db)
         await beside.start()
         await stays(lambda: beside.state == "standby", 0.3)
         await beside.stop()
@@ -264,7 +260,7 @@ async def test_health_says_that_it_rests_and_does_not_fail(
         client = await aiohttp_client(build(Settings.model_validate(told), worker=False, clock=p.clock))
         bot = client.app[PROCESS].channels[NAME]
         await soon(lambda: bot.state == "up")
-        async with connected(p, elsewhere, tmp_path):
+        async with connected(p, elsewhere):
             await soon(lambda: bot.state == "resting")
             answer = await client.get("/healthz")
             assert (answer.status, (await answer.json())["connections"]) == (200, {NAME: "resting"})
@@ -295,9 +291,9 @@ async def test_a_lost_session_loses_the_hold(postgres: Postgres) -> None:
         postgres.drop(name)
 
 
-async def test_a_process_that_only_serves_pages_leaves_it_alone(sqlite_db: Database, tmp_path: Path) -> None:
+async def test_a_process_that_only_serves_pages_leaves_it_alone(sqlite_db: Database) -> None:
     async with platform() as p:
-        bot = make(p, sqlite_db, tmp_path, connect=False)
+        bot = make(p, sqlite_db, connect=False)
         await bot.start()
         await stays(lambda: not p.bot.connected and bot.state == "off", 0.2)
         await bot.stop()
@@ -306,8 +302,8 @@ async def test_a_process_that_only_serves_pages_leaves_it_alone(sqlite_db: Datab
 # --- what goes out ------------------------------------------------------------------------------------------------
 
 
-async def test_the_first_answer_belongs_to_the_message(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_the_first_answer_belongs_to_the_message(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         said = await p.say(None, "a", "灯坏了")
         await soon(lambda: said.id in live(bot)._turns)
         await bot.send(put(sqlite_db, p, "a", "已登记", "k1", trigger=said.id), "k1")
@@ -316,8 +312,8 @@ async def test_the_first_answer_belongs_to_the_message(sqlite_db: Database, tmp_
         assert p.seen("a")[0].finished
 
 
-async def test_a_message_of_the_old_connection_is_answered_by_a_new_one(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_a_message_of_the_old_connection_is_answered_by_a_new_one(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         said = await p.say(None, "a", "灯坏了")
         await soon(lambda: said.id in live(bot)._turns)
         req_id = live(bot)._turns[said.id]
@@ -329,8 +325,8 @@ async def test_a_message_of_the_old_connection_is_answered_by_a_new_one(sqlite_d
         assert [(bubble.kind, bubble.text) for bubble in p.seen("a")] == [("markdown", "已登记")]
 
 
-async def test_a_repeated_alert_is_a_message_of_its_own(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_a_repeated_alert_is_a_message_of_its_own(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         said = await p.say(None, "a", "灯坏了")
         await soon(lambda: said.id in live(bot)._turns)
         out = put(sqlite_db, p, "a", "【重复提醒】", trigger=said.id, repeat=True, purpose=Purpose.ALERT)
@@ -338,8 +334,8 @@ async def test_a_repeated_alert_is_a_message_of_its_own(sqlite_db: Database, tmp
         assert p.seen("a")[0].kind == "markdown"
 
 
-async def test_a_group_hears_no_phone_and_nobody_forges_a_mention(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_a_group_hears_no_phone_and_nobody_forges_a_mention(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         group = p.group("g", "a")
         await p.say(group, "a", "@邻声 灯坏了")
         await soon(lambda: heard(sqlite_db))
@@ -350,8 +346,8 @@ async def test_a_group_hears_no_phone_and_nobody_forges_a_mention(sqlite_db: Dat
     assert "13800001234" not in shown.text
 
 
-async def test_the_31st_message_of_a_minute_waits(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_the_31st_message_of_a_minute_waits(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         await p.say(None, "a", "你好")
         await soon(lambda: heard(sqlite_db))
         for number in range(30):
@@ -365,15 +361,15 @@ async def test_the_31st_message_of_a_minute_waits(sqlite_db: Database, tmp_path:
         await bot.send(put(sqlite_db, p, "a", "31", "k31"), "k31")
 
 
-async def test_no_answer_in_time_is_uncertain(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_no_answer_in_time_is_uncertain(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         p.bot.freeze()
         with pytest.raises(Uncertain):
             await bot.send(put(sqlite_db, p, "a", "已登记"), "k1")
 
 
-async def test_a_line_that_ends_before_the_answer_is_uncertain(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_a_line_that_ends_before_the_answer_is_uncertain(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         p.bot.freeze()
         sending = asyncio.create_task(bot.send(put(sqlite_db, p, "a", "已登记"), "k1"))
         await asyncio.sleep(0.05)
@@ -382,22 +378,22 @@ async def test_a_line_that_ends_before_the_answer_is_uncertain(sqlite_db: Databa
             await sending
 
 
-async def test_not_connected_is_no_uncertainty(sqlite_db: Database, tmp_path: Path) -> None:
+async def test_not_connected_is_no_uncertainty(sqlite_db: Database) -> None:
     async with platform() as p:
-        bot = make(p, sqlite_db, tmp_path)
+        bot = make(p, sqlite_db)
         with pytest.raises(SendFailed):
             await bot.send(put(sqlite_db, p, "a", "已登记"), "k1")
 
 
-async def test_a_platform_that_says_no_keeps_its_code(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_a_platform_that_says_no_keeps_its_code(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         with pytest.raises(ApiError) as failed:
             await bot.send(put(sqlite_db, p, "never-wrote", "已登记"), "k1")
         assert failed.value.code == 846604
 
 
-async def test_frames_of_one_request_leave_one_after_another(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_frames_of_one_request_leave_one_after_another(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         said = await p.say(None, "a", "灯坏了")
         await soon(lambda: said.id in live(bot)._turns)
         req_id = live(bot)._turns[said.id]
@@ -415,8 +411,8 @@ async def test_frames_of_one_request_leave_one_after_another(sqlite_db: Database
         assert len(line(bot)._turns) == 0
 
 
-async def test_a_file_goes_up_in_chunks_across_a_reconnect(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_a_file_goes_up_in_chunks_across_a_reconnect(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         data = bytes(range(256)) * 6_000  # 1.5 MB: three chunks
         real, cut = line(bot).ask, False
 
@@ -439,8 +435,8 @@ async def test_a_file_goes_up_in_chunks_across_a_reconnect(sqlite_db: Database, 
 # --- cards --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_card_of_a_ticket_that_is_gone_is_pressed_in_vain(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_a_card_of_a_ticket_that_is_gone_is_pressed_in_vain(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         await p.say(None, "w", "在的")
         await soon(lambda: heard(sqlite_db))
         await bot.send(put(sqlite_db, p, "w", "", card=CARD, ticket=7), "k1")
@@ -456,8 +452,8 @@ async def test_a_card_of_a_ticket_that_is_gone_is_pressed_in_vain(sqlite_db: Dat
 
 
 @pytest.mark.parametrize("key", ["noop", "accept:", "accept:x", "accept:99999999999999999999"])
-async def test_a_key_that_names_no_ticket_is_no_message(sqlite_db: Database, tmp_path: Path, key: str) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path):
+async def test_a_key_that_names_no_ticket_is_no_message(sqlite_db: Database, key: str) -> None:
+    async with platform() as p, connected(p, sqlite_db):
         click = {"card_type": "button_interaction", "event_key": key, "task_id": "T7-x"}
         await p.bot.push(
             {

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -44,18 +43,16 @@ def settings(p: TestPlatform, **more: Any) -> WecomBotSettings:
     return WecomBotSettings.model_validate(told | more)
 
 
-def make(p: TestPlatform, db: Database, folder: Path, pace: Pace = PATIENT, **more: Any) -> WecomBot:
+def make(p: TestPlatform, db: Database, pace: Pace = PATIENT, **more: Any) -> WecomBot:
     """The channel, not started."""
     ingest = Ingest(db, clock=p.clock)
-    return WecomBot(settings(p, **more), db, ingest, folder / "media", clock=p.clock, pace=pace)
+    return WecomBot(settings(p, **more), db, ingest, clock=p.clock, pace=pace)
 
 
 @asynccontextmanager
-async def connected(
-    p: TestPlatform, db: Database, folder: Path, pace: Pace = PATIENT, **more: Any
-) -> AsyncIterator[WecomBot]:
+async def connected(p: TestPlatform, db: Database, pace: Pace = PATIENT, **more: Any) -> AsyncIterator[WecomBot]:
     """Started, and taken by the platform."""
-    bot = make(p, db, folder, pace, **more)
+    bot = make(p, db, pace, **more)
     await bot.start()
     try:
         await soon(lambda: bot.ready)
@@ -65,9 +62,9 @@ async def connected(
 
 
 @asynccontextmanager
-async def hooked(p: TestPlatform, db: Database, folder: Path, **more: Any) -> AsyncIterator[WecomBot]:
+async def hooked(p: TestPlatform, db: Database, **more: Any) -> AsyncIterator[WecomBot]:
     """The webhook mode, its address entered at the platform and checked."""
-    bot = make(p, db, folder, mode="webhook", **more)
+    bot = make(p, db, mode="webhook", **more)
     app = web.Application()
     app.add_routes(bot.routes())
     server = TestServer(app)

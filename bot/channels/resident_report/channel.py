@@ -170,5 +170,4 @@ class ResidentReport(Channel):
         else:
             found = await self._api.stored_file(wanted.platform_id)
             data, name = found.data, found.name
-        kept = await asyncio.to_thread(media.keep, folder, data, name)
-        return kept.model_copy(update={"platform_id": wanted.platform_id, "url": wanted.url})
+        return await asyncio.to_thread(media.keep, folder, data, name)

@@ -29,7 +29,6 @@ from bot.channels.wechat_mp.pushing import Pushing
 from bot.ingest import Busy, Ingest
 from bot.scenes import Scenes
 from config.settings import OfficialAccountSettings
-from models import fetching
 from models.base import Clock, utc_now
 from models.database import Database
 from models.message import Incoming, Media, Outgoing
@@ -97,7 +96,7 @@ class OfficialAccount(Channel):
             body = await read_body(request, self._body_bytes)
             letter = self._vault.open_xml(body, request.query, self._clock())
             incoming, event = read(letter), read_event(letter)
-            if incoming is not None and event is None and not fetching.wanted(incoming):
+            if incoming is not None and event is None:
                 stamp, nonce, now = request.query["timestamp"], request.query["nonce"], self._clock()
                 await self._replays.accept(self._ingest, incoming, stamp, nonce, incoming.id, now)
             else:
@@ -124,13 +123,8 @@ class OfficialAccount(Channel):
         """Returns once everything that the callback says is committed."""
         if event is not None:
             incoming = await self._happened.note(event)
-        if incoming is None:
-            return
-        if self._db is not None and fetching.wanted(incoming):
-            # Before the message: a message kept is a file remembered, whenever the process ends.
-            kept = incoming
-            await self._db.run(lambda session: fetching.put(session, [kept], self._clock()))
-        await self._ingest.accept(incoming)
+        if incoming is not None:
+            await self._ingest.accept(incoming)
 
     async def send(self, out: Outgoing, client_id: str) -> str:
         """See `Pushing.send`. The platform gives no id for texts and does not dedup them."""
@@ -166,5 +160,4 @@ class OfficialAccount(Channel):
         """A file that the platform keeps for three days (获取临时素材), on our disk. Raises NotFetched."""
         found = await self._api.stored_file(wanted.platform_id)
         data = await media.fetch(found.url, hosts=self._hosts) if found.url else found.data
-        kept = await asyncio.to_thread(media.keep, folder, data, found.name)
-        return kept.model_copy(update={"platform_id": wanted.platform_id, "url": wanted.url})
+        return await asyncio.to_thread(media.keep, folder, data, found.name)

@@ -32,7 +32,7 @@ from bot.ingest import Ingest
 from config.wecom_app import WecomAppSettings
 from handlers.desk import Linker, no_link
 from handlers.workdays import WorkCalendar
-from models import fetching, inbox
+from models import inbox
 from models.base import Clock, utc_now
 from models.database import Database
 from models.message import Incoming, Media, Outgoing
@@ -113,8 +113,7 @@ class WecomApp(Channel):
     async def fetch(self, wanted: Media, folder: Path) -> Media:
         """A file that the platform keeps for three days (90254 获取临时素材), on our disk. Raises NotFetched."""
         found = await self._api.stored_file(wanted.platform_id)
-        kept = await asyncio.to_thread(media.keep, folder, found.data, found.name)
-        return kept.model_copy(update={"platform_id": wanted.platform_id, "url": wanted.url})
+        return await asyncio.to_thread(media.keep, folder, found.data, found.name)
 
     async def prove(self, public_url: str) -> list[Proof]:
         """A token, and the address check of 接收消息."""
@@ -143,9 +142,6 @@ class WecomApp(Channel):
         number = ticket_of(incoming.action or "")
         if incoming.action is not None and number is None:
             return None  # a grey button, or nobody's key
-        if fetching.wanted(incoming):
-            # Before the message: a message kept is a file remembered, whenever the process ends.
-            await self._db.run(lambda session: fetching.put(session, [incoming], self._clock()))
         await self._ingest.accept(incoming)
         return None if number is None else await self._pressed(letter, incoming, number)
 

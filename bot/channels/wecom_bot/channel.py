@@ -14,12 +14,11 @@ import structlog
 from aiohttp import web
 
 from bot import metrics
-from bot.channels import proofs
+from bot.channels import media, proofs
 from bot.channels.base import Capabilities, Channel, Proof, SendFailed, Uncertain
 from bot.channels.replays import Replays
 from bot.channels.sealed import Seal
 from bot.channels.wecom_bot import mailbox, pressed, webhook
-from bot.channels.wecom_bot.fetching import Fetching
 from bot.channels.wecom_bot.figures import clicks, feedback
 from bot.channels.wecom_bot.letters import NAME, Letter, What, quoting
 from bot.channels.wecom_bot.live import Live
@@ -31,7 +30,7 @@ from bot.ingest import Ingest
 from config.settings import WecomBotSettings
 from models.base import Clock, utc_now
 from models.database import Database
-from models.message import Outgoing
+from models.message import Media, Outgoing
 
 log = structlog.get_logger(__name__)
 BYTES = 20_480
@@ -46,10 +45,10 @@ class WecomBot(Channel):
     name = NAME
 
     def __init__(
-        self, settings: WecomBotSettings, db: Database, ingest: Ingest, media: Path, *, clock: Clock = utc_now,
+        self, settings: WecomBotSettings, db: Database, ingest: Ingest, *, clock: Clock = utc_now,
         body_bytes: int = 64 * 1024, pace: Pace | None = None,
     ) -> None:  # fmt: skip
-        """media: the folder of pictures. Raises ValueError naming the settings that are missing."""
+        """Raises ValueError naming the settings that are missing."""
         if not settings.enabled:
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
         self.can = Capabilities(groups=True, cards=True, dedups=False, max_bytes=BYTES, rate=settings.rate)
@@ -58,7 +57,7 @@ class WecomBot(Channel):
         self._ingest = ingest
         self._clock = clock
         key = settings.aes_key.get_secret_value() if settings.aes_key and settings.mode == "webhook" else ""
-        self._fetching = Fetching(db, media, clock, hosts=settings.media_hosts, aes_key=key)
+        self._aes_key = key
         self._kinds: OrderedDict[str, bool] = OrderedDict()
         self._responses = Responses(settings.response_url)
         self.live: Live | None = None
@@ -93,9 +92,8 @@ class WecomBot(Channel):
         return self.live.state if self.live is not None else ""
 
     async def start(self) -> None:
-        """Open the sessions, take up files that were not fetched, and begin to connect."""
+        """Open the sessions, and begin to connect."""
         await self._responses.start()
-        await self._fetching.resume()
         if self.live is not None:
             self.live.start()
 
@@ -103,7 +101,6 @@ class WecomBot(Channel):
         """Hang up; what was heard is stored first."""
         if self.live is not None:
             await self.live.stop()
-        await self._fetching.stop()
         await self._responses.stop()
 
     async def prove(self, public_url: str) -> list[Proof]:
@@ -133,7 +130,7 @@ class WecomBot(Channel):
     # --- what came in -----------------------------------------------------------------------------------------------
 
     async def keep(self, letter: Letter) -> None:
-        """Store what a letter says, then fetch its files. Raises Busy, or what the database raises."""
+        """Store what a letter says. Raises Busy, or what the database raises."""
         if letter.what == What.FEEDBACK:
             feedback.labels(letter.opinion).inc()
         incoming = letter.incoming
@@ -151,7 +148,6 @@ class WecomBot(Channel):
             incoming = incoming.model_copy(update={"quote": known}) if known else quoting(incoming, letter.quoted)
         await self._ingest.accept(incoming)
         self._remember(letter.chat, not letter.direct)
-        self._fetching.begin(incoming)
         # Who has just spoken can be spoken to: what could not leave for her is tried at once.
         await self._db.run(lambda session: mailbox.hurry(session, self._clock(), letter.chat))
 
@@ -173,6 +169,13 @@ class WecomBot(Channel):
             await asyncio.sleep(LOOK_SECONDS)
         log.warning("card.late", channel=NAME, message=letter.id)
         return None
+
+    async def fetch(self, wanted: Media, folder: Path) -> Media:
+        """A file from where the platform has it for five minutes, encrypted with the message's own key (101463) or the
+        callbacks' (101039). Raises NotFetched."""
+        sealed = await media.fetch(wanted.url, hosts=self._settings.media_hosts)
+        data = await asyncio.to_thread(media.decrypt, sealed, wanted.key or self._aes_key)
+        return await asyncio.to_thread(media.keep, folder, data, wanted.name)
 
     # --- what goes out ----------------------------------------------------------------------------------------------
 

@@ -119,5 +119,4 @@ class WecomKf(Channel):
     async def fetch(self, wanted: Media, folder: Path) -> Media:
         """A file that the platform keeps for three days (90253 获取临时素材), on our disk. Raises NotFetched."""
         found = await self._api.stored_file(wanted.platform_id)
-        kept = await asyncio.to_thread(media.keep, folder, found.data, found.name)
-        return kept.model_copy(update={"platform_id": wanted.platform_id})
+        return await asyncio.to_thread(media.keep, folder, found.data, found.name)
