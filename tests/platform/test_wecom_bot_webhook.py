@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from bot.channels import pressed
 from bot.channels.base import SendFailed, Uncertain
 from bot.channels.sealed import Seal
-from bot.channels.wecom_bot import channel as channel_module
 from bot.channels.wecom_bot import mailbox
 from bot.channels.wecom_bot.channel import WecomBot
 from bot.channels.wecom_bot.letters import NAME
@@ -65,7 +65,7 @@ class Scene:
 
 @pytest.fixture
 async def scene(sqlite_db: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
-    monkeypatch.setattr(channel_module, "PRESSED_SECONDS", 0.6)
+    monkeypatch.setattr(pressed, "SECONDS", 0.6)
     async with platform() as p, hooked(p, sqlite_db) as bot:
         bot._replying._polled, bot._replying._look = 0.15, 0.02
         yield Scene(p, bot, sqlite_db)

@@ -29,7 +29,7 @@ class Archive(Channel):
     """Reads groups; speaks through others."""
 
     name = NAME
-    can = Capabilities(groups=True, cards=True, dedups=True, max_bytes=20_000, rate=50.0)
+    can = Capabilities(dedups=True, max_bytes=20_000, rate=50.0)
 
     def __init__(
         self, settings: ArchiveSettings, db: Database, clock: Clock = utc_now, *,

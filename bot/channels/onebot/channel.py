@@ -57,7 +57,7 @@ class OneBot(Channel):
         """patience: seconds between two tries to keep a message. Raises ValueError when there is no token."""
         if settings.token is None or not settings.enabled:
             raise ValueError(f"{NAME}: not set: token")
-        self.can = Capabilities(groups=True, cards=False, dedups=False, max_bytes=TEXT_BYTES, rate=settings.rate)
+        self.can = Capabilities(dedups=False, max_bytes=TEXT_BYTES, rate=settings.rate)
         self._proof = f"Bearer {settings.token.get_secret_value()}".encode()
         self._settings = settings
         self._ingest = ingest

@@ -41,7 +41,7 @@ class ResidentReport(Channel):
 
     name = NAME
     # Words are only handed on, under a key of their own: however often that is tried, it is done once.
-    can = Capabilities(groups=False, cards=True, dedups=True, max_bytes=20_000, rate=50.0)
+    can = Capabilities(dedups=True, max_bytes=20_000, rate=50.0)
 
     def __init__(
         self, settings: ResidentReportSettings, ingest: Ingest, db: Database, clock: Clock = utc_now, *,

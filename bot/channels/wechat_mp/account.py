@@ -19,7 +19,7 @@ from bot.channels.base import Capabilities, Channel, Proof
 from bot.channels.credentials import stable_token
 from bot.channels.door import greeting, refuse
 from bot.channels.render import TEXT_BYTES
-from bot.channels.replays import Replays
+from bot.channels.replays import Replays, Under
 from bot.channels.security import Refused, Vault, read_body
 from bot.channels.wechat_mp.events import Event, read_event
 from bot.channels.wechat_mp.happened import Happened
@@ -60,7 +60,7 @@ class OfficialAccount(Channel):
         token, aes_key, app_id, secret = settings.token, settings.aes_key, settings.app_id, settings.app_secret
         if not (token and aes_key and app_id and secret):
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
-        self.can = Capabilities(groups=False, cards=False, dedups=False, max_bytes=TEXT_BYTES, rate=settings.rate)
+        self.can = Capabilities(dedups=False, max_bytes=TEXT_BYTES, rate=settings.rate)
         self._settings = settings
         self._vault = Vault(token.get_secret_value(), aes_key.get_secret_value(), app_id)
         credential = stable_token(app_id, secret.get_secret_value())
@@ -97,8 +97,7 @@ class OfficialAccount(Channel):
             letter = self._vault.open_xml(body, request.query, self._clock())
             incoming, event = read(letter), read_event(letter)
             if incoming is not None and event is None:
-                stamp, nonce, now = request.query["timestamp"], request.query["nonce"], self._clock()
-                await self._replays.accept(self._ingest, incoming, stamp, nonce, incoming.id, now)
+                await self._replays.accept(self._ingest, incoming, *self._under(request, incoming.id))
             else:
                 await self._seen(request, incoming, event, letter)
                 await self._keep(incoming, event)
@@ -111,10 +110,13 @@ class OfficialAccount(Channel):
             return web.Response(status=503)
         return web.Response()
 
+    def _under(self, request: web.Request, message: str) -> Under:
+        return Under(request.query["timestamp"], request.query["nonce"], message, self._clock())
+
     async def _seen(self, request: web.Request, incoming: Incoming | None, event: Event | None, letter: Any) -> None:
         """Raises Refused when another message came under this nonce."""
         name = incoming.id if incoming else event.id if event else f"{letter.source}:{letter.time}"[:256]
-        await self._replays.check(request.query["timestamp"], request.query["nonce"], name, self._clock())
+        await self._replays.check(*self._under(request, name))
         if incoming is None:
             kind = event.name if event else str(letter.type)[:32]
             log.info("callback.acknowledged", channel=NAME, kind=kind)

@@ -16,10 +16,12 @@ from aiohttp import web
 from bot import metrics
 from bot.channels import media, proofs
 from bot.channels.base import Capabilities, Channel, Proof, SendFailed, Uncertain
-from bot.channels.replays import Replays
+from bot.channels.pressed import Presses, ticket_of
+from bot.channels.replays import Replays, Under
 from bot.channels.sealed import Seal
-from bot.channels.wecom_bot import mailbox, pressed, webhook
-from bot.channels.wecom_bot.figures import clicks, feedback
+from bot.channels.wecom_bot import mailbox, webhook
+from bot.channels.wecom_bot.face import face
+from bot.channels.wecom_bot.figures import feedback
 from bot.channels.wecom_bot.letters import NAME, Letter, What, quoting
 from bot.channels.wecom_bot.live import Live
 from bot.channels.wecom_bot.replying import Replying
@@ -27,15 +29,14 @@ from bot.channels.wecom_bot.response import Responses, allowed
 from bot.channels.wecom_bot.socket import Pace
 from bot.channels.wecom_bot.webhook import Webhook
 from bot.ingest import Ingest
+from bot.wakeup import Bell
 from config.settings import WecomBotSettings
 from models.base import Clock, utc_now
 from models.database import Database
-from models.message import Media, Outgoing
+from models.message import Incoming, Media, Outgoing
 
 log = structlog.get_logger(__name__)
 BYTES = 20_480
-PRESSED_SECONDS = 3.5  # of the platform's five, for the handlers to decide about a press
-LOOK_SECONDS = 0.05  # between two looks whether they have
 REMEMBERED = 2_000  # direct or group, by chat
 
 
@@ -46,12 +47,13 @@ class WecomBot(Channel):
 
     def __init__(
         self, settings: WecomBotSettings, db: Database, ingest: Ingest, *, clock: Clock = utc_now,
-        body_bytes: int = 64 * 1024, pace: Pace | None = None,
+        body_bytes: int = 64 * 1024, pace: Pace | None = None, decided: Bell | None = None,
     ) -> None:  # fmt: skip
-        """Raises ValueError naming the settings that are missing."""
+        """decided: rings when a worker of this process has handled something. Raises ValueError naming the settings
+        that are missing."""
         if not settings.enabled:
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
-        self.can = Capabilities(groups=True, cards=True, dedups=False, max_bytes=BYTES, rate=settings.rate)
+        self.can = Capabilities(dedups=False, max_bytes=BYTES, rate=settings.rate)
         self._settings = settings
         self._db = db
         self._ingest = ingest
@@ -60,6 +62,8 @@ class WecomBot(Channel):
         self._aes_key = key
         self._kinds: OrderedDict[str, bool] = OrderedDict()
         self._responses = Responses(settings.response_url)
+        self._replays = Replays(NAME, db)
+        self._presses = Presses(NAME, db, decided)
         self.live: Live | None = None
         self._webhook: Webhook | None = None
         if settings.mode == "connection":
@@ -68,7 +72,7 @@ class WecomBot(Channel):
             seal = Seal(settings.token.get_secret_value(), key, "")
             self._replying = Replying(db, self._responses, clock)
             self._webhook = Webhook(
-                db, seal, Replays(NAME, db), self, clock, bot_id=settings.bot_id or "", name=settings.name,
+                db, seal, self, clock, bot_id=settings.bot_id or "", name=settings.name,
                 body_bytes=body_bytes, feedback=settings.feedback,
             )  # fmt: skip
 
@@ -129,13 +133,28 @@ class WecomBot(Channel):
 
     # --- what came in -----------------------------------------------------------------------------------------------
 
-    async def keep(self, letter: Letter) -> None:
-        """Store what a letter says. Raises Busy, or what the database raises."""
+    async def keep(self, letter: Letter, under: Under | None = None) -> None:
+        """Store what a letter says. under: what its callback came under. Raises Refused for another letter's nonce,
+        Busy, or what the database raises."""
+        incoming = await self._incoming(letter)
+        if incoming is None and under is not None:
+            await self._replays.check(*under)
+        elif incoming is not None and under is not None:
+            await self._replays.accept(self._ingest, incoming, *under)
+        elif incoming is not None:
+            await self._ingest.accept(incoming)
         if letter.what == What.FEEDBACK:
             feedback.labels(letter.opinion).inc()
+        if incoming is not None:
+            self._remember(letter.chat, not letter.direct)
+            # Who has just spoken can be spoken to: what could not leave for her is tried at once.
+            await self._db.run(lambda session: mailbox.hurry(session, self._clock(), letter.chat))
+
+    async def _incoming(self, letter: Letter) -> Incoming | None:
+        """What of a letter goes to the inbox."""
         incoming = letter.incoming
-        if incoming is None or (letter.what == What.CLICK and pressed.ticket_of(incoming.action or "") is None):
-            return  # a grey button, or nobody's key
+        if incoming is None or (letter.what == What.CLICK and ticket_of(incoming.action or "") is None):
+            return None  # a grey button, or nobody's key
         if letter.response_url and not allowed(letter.response_url, self._settings.response_url):
             # The message counts; the address is somebody else's idea.
             metrics.refused.labels(NAME, "response_url").inc()
@@ -146,29 +165,15 @@ class WecomBot(Channel):
             find = partial(mailbox.resolve_quote, incoming=incoming, words=letter.quoted, now=self._clock())
             known = await self._db.run(find)
             incoming = incoming.model_copy(update={"quote": known}) if known else quoting(incoming, letter.quoted)
-        await self._ingest.accept(incoming)
-        self._remember(letter.chat, not letter.direct)
-        # Who has just spoken can be spoken to: what could not leave for her is tried at once.
-        await self._db.run(lambda session: mailbox.hurry(session, self._clock(), letter.chat))
+        return incoming
 
     async def pressed(self, letter: Letter) -> dict[str, Any] | None:
         """Wait for what the handlers make of a press that is stored, and give the card's new face; None where it has
         none. Whatever they decide late is shown at the next press."""
-        action = (letter.incoming.action if letter.incoming else None) or ""
-        outcome = await self._decided(letter) if pressed.ticket_of(action) is not None else "none"
-        clicks.labels(NAME, outcome or "late").inc()
-        return await self._db.run(lambda session: pressed.face(session, letter))
-
-    async def _decided(self, letter: Letter) -> str | None:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + PRESSED_SECONDS
-        while loop.time() < until:
-            outcome = await self._db.run(lambda session: pressed.finished(session, letter))
-            if outcome is not None:
-                return outcome
-            await asyncio.sleep(LOOK_SECONDS)
-        log.warning("card.late", channel=NAME, message=letter.id)
-        return None
+        if ticket_of((letter.incoming.action if letter.incoming else None) or "") is None:
+            return None  # of a card that is none of ours
+        await self._presses.outcome(letter.chat, letter.id)
+        return await self._db.run(lambda session: face(session, letter))
 
     async def fetch(self, wanted: Media, folder: Path) -> Media:
         """A file from where the platform has it for five minutes, encrypted with the message's own key (101463) or the

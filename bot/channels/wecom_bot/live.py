@@ -14,6 +14,7 @@ from bot import metrics
 from bot.channels.api import ApiError
 from bot.channels.base import SendFailed, Uncertain
 from bot.channels.holder import Holder
+from bot.channels.replays import Under
 from bot.channels.security import Refused
 from bot.channels.wecom_bot import mailbox
 from bot.channels.wecom_bot.letters import NAME, Letter, What, read
@@ -41,8 +42,8 @@ DOWN = "not connected"
 class Ears(Protocol):
     """See `webhook.Ears`."""
 
-    async def keep(self, letter: Letter) -> None:
-        """Store it."""
+    async def keep(self, letter: Letter, under: Under | None = None) -> None:
+        """Store it. under: nothing, frames come under no nonce."""
 
     async def pressed(self, letter: Letter) -> dict[str, Any] | None:
         """The new face of a card whose press is stored."""

@@ -49,7 +49,7 @@ class WecomKf(Channel):
         token, aes_key, corp_id = settings.token, settings.aes_key, settings.corp_id
         if settings.missing or not (token and aes_key and corp_id):
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
-        self.can = Capabilities(groups=False, cards=True, dedups=True, max_bytes=TEXT_BYTES, rate=settings.rate)
+        self.can = Capabilities(dedups=True, max_bytes=TEXT_BYTES, rate=settings.rate)
         self._settings = settings
         self._seal = Seal(token.get_secret_value(), aes_key.get_secret_value(), corp_id)
         self._api = api or client(settings, db, clock)
