@@ -190,7 +190,7 @@ def alerts(session: Session, ticket: int) -> None:
 
 def _empty(session: Session, row: Outbox) -> None:
     """That something was said to somebody, and no more; its key is made of the message that caused it."""
-    out = outbox.read(row).model_copy(update={"text": "", "card": None})
+    out = outbox.read(row).model_copy(update={"text": "", "card": None, "picture": ""})
     empty = {"payload": out.model_dump_json(exclude={"trigger"}), "dedup_key": f"{ERASED}:{row.id}"}
     session.connection().execute(sa.update(Outbox).where(col(Outbox.id) == row.id).values(**empty))
 

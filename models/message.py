@@ -133,13 +133,16 @@ class Purpose(StrEnum):
 
 
 class Outgoing(Letter):
-    """One message of the bot. trigger: id of the incoming message that caused it; why: of an alert, for the record."""
+    """One message of the bot. trigger: id of the incoming message that caused it; why: of an alert, for the record.
+    picture: a file below media/, shown after the words where the channel can; whatever becomes of it, the words count.
+    """
 
     channel: str
     chat: str
     text: str
     purpose: Purpose = Purpose.REPLY
     card: Card | None = None
+    picture: str = ""
     ticket: int | None = None
     trigger: str | None = None
     to_person: str | None = None

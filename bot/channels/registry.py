@@ -43,7 +43,12 @@ def channels(
         bot = settings.wecom_bot
         if not working and "connect" not in bot.model_fields_set:
             bot = bot.model_copy(update={"connect": False})
-        found.append(WecomBot(bot, db, ingest, clock=clock, body_bytes=settings.ingest.body_bytes, decided=decided))
+        found.append(
+            WecomBot(
+                bot, db, ingest, clock=clock, body_bytes=settings.ingest.body_bytes, decided=decided,
+                pictures=settings.media,
+            )
+        )  # fmt: skip
     if settings.wecom_app.enabled:
         secret = secret_of(settings)
         found.append(

@@ -20,10 +20,11 @@ from bot.task_page import routes
 from bot.worker import Worker, drain
 from config.settings import DEMO_TOWN
 from handlers.workdays import WorkCalendar
-from models import inbox
+from models import inbox, outbox
 from models.database import Database
 from models.deadline import Deadline
 from models.inbox import Inbox
+from models.outbox import Outbox
 from models.person import Duty
 from models.schema import upgrade
 from models.ticket import Attachment, Status, Supporter, Ticket, TicketEvent, TicketMessage
@@ -255,6 +256,8 @@ async def test_done_with_a_photo(phone: Phone, db: Database, worker: Worker, tmp
     assert is_bare_and_whole((tmp_path / "media" / message.media[0].path).read_bytes())
     drain(worker)
     assert look(db).status == Status.RESOLVED
+    told = db.tx(lambda session: [outbox.read(row) for row in session.scalars(sa.select(Outbox))])
+    assert {(out.chat, out.picture) for out in told if out.picture} == {(look(db).chat, message.media[0].path)}
 
 
 async def test_a_photo_is_shown_with_its_own_ticket_only(phone: Phone, db: Database, tmp_path: Path) -> None:

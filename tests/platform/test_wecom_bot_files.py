@@ -6,17 +6,21 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from PIL import Image
+from structlog.testing import capture_logs
 
 from bot.channels import media
 from bot.channels.wecom_bot.channel import WecomBot
+from bot.channels.wecom_bot.letters import NAME
 from bot.fetching import Fetcher, that_fetch
+from bot.sender import Sender
 from handlers.workdays import WorkCalendar
 from models.database import Database
 from models.fetching import Fetching
 from models.inbox import Inbox
+from models.outbox import SENT
 from tests.platform.harness import TestPlatform, platform
 from tests.platform.mp import ZONE
-from tests.platform.wecom_bot import connected, handled, heard, hooked, make, soon
+from tests.platform.wecom_bot import connected, handled, heard, hooked, make, put, row, soon
 
 
 def a_photo() -> bytes:
@@ -111,3 +115,36 @@ async def test_a_wrong_key_costs_the_picture_and_not_the_message(sqlite_db: Data
         handled(sqlite_db, p)
         await fetcher(bot, sqlite_db, p, tmp_path).step()
         assert (len(heard(sqlite_db)), heard(sqlite_db)[0].media[0].path) == (1, "")
+
+
+@pytest.mark.parametrize(("in_groups", "shown"), [(False, ["a"]), (True, ["a", "g"])])
+async def test_the_photo_of_the_work_done_is_shown_after_the_words(
+    sqlite_db: Database, tmp_path: Path, *, in_groups: bool, shown: list[str]
+) -> None:
+    name = media.keep(tmp_path, a_photo()).path
+    async with platform() as p, connected(p, sqlite_db, pictures=tmp_path, photos_in_groups=in_groups) as bot:
+        group = p.group("g", "a")
+        await p.say(group, "a", "@邻声 3幢灯坏了")
+        await p.say(None, "a", "在吗")
+        await soon(lambda: len(heard(sqlite_db)) == 2)
+        for chat in ("a", group):
+            put(sqlite_db, p, chat, "已办结 LS00001", key=chat, picture=name)
+        assert await Sender(sqlite_db, {NAME: bot}, p.clock).step() == 2
+        for chat, label in (("a", "a"), (group, "g")):
+            ours = [(bubble.kind, bubble.text) for bubble in p.seen(chat) if not bubble.by]
+            assert ours[0][1] == "已办结 LS00001"
+            assert ours[1:] == ([("image", f"[{name}]")] if label in shown else [])
+            assert row(sqlite_db, chat).outcome == SENT
+        assert p.complaints == []
+
+
+async def test_a_photo_that_is_gone_does_not_cost_the_words(sqlite_db: Database, tmp_path: Path) -> None:
+    async with platform() as p, connected(p, sqlite_db, pictures=tmp_path) as bot:
+        await p.say(None, "a", "在吗")
+        await soon(lambda: heard(sqlite_db))
+        put(sqlite_db, p, "a", "已办结 LS00001", picture="gone.jpg")
+        with capture_logs() as logs:
+            assert await Sender(sqlite_db, {NAME: bot}, p.clock).step() == 1
+        assert (row(sqlite_db).outcome, row(sqlite_db).attempts) == (SENT, 1)
+        assert [line["event"] for line in logs].count("picture.not_shown") == 1
+        assert len([bubble for bubble in p.seen("a") if not bubble.by]) == 1

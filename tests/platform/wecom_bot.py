@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -43,10 +44,10 @@ def settings(p: TestPlatform, **more: Any) -> WecomBotSettings:
     return WecomBotSettings.model_validate(told | more)
 
 
-def make(p: TestPlatform, db: Database, pace: Pace = PATIENT, **more: Any) -> WecomBot:
+def make(p: TestPlatform, db: Database, pace: Pace = PATIENT, *, pictures: Path | None = None, **more: Any) -> WecomBot:
     """The channel, not started."""
     ingest = Ingest(db, clock=p.clock)
-    return WecomBot(settings(p, **more), db, ingest, clock=p.clock, pace=pace)
+    return WecomBot(settings(p, **more), db, ingest, clock=p.clock, pace=pace, pictures=pictures)
 
 
 @asynccontextmanager

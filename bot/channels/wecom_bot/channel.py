@@ -37,6 +37,7 @@ from models.message import Incoming, Media, Outgoing
 
 log = structlog.get_logger(__name__)
 BYTES = 20_480
+SHOWN_SECONDS = 15.0  # for a picture after its words: well within what the sender gives both
 REMEMBERED = 2_000  # direct or group, by chat
 
 
@@ -48,9 +49,10 @@ class WecomBot(Channel):
     def __init__(
         self, settings: WecomBotSettings, db: Database, ingest: Ingest, *, clock: Clock = utc_now,
         body_bytes: int = 64 * 1024, pace: Pace | None = None, decided: Bell | None = None,
+        pictures: Path | None = None,
     ) -> None:  # fmt: skip
-        """decided: rings when a worker of this process has handled something. Raises ValueError naming the settings
-        that are missing."""
+        """decided: rings when a worker of this process has handled something. pictures: the folder of those that are
+        shown; None shows none. Raises ValueError naming the settings that are missing."""
         if not settings.enabled:
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
         self.can = Capabilities(dedups=False, max_bytes=BYTES, rate=settings.rate)
@@ -61,6 +63,7 @@ class WecomBot(Channel):
         key = settings.aes_key.get_secret_value() if settings.aes_key and settings.mode == "webhook" else ""
         self._aes_key = key
         self._kinds: OrderedDict[str, bool] = OrderedDict()
+        self._pictures = pictures
         self._responses = Responses(settings.response_url)
         self._replays = Replays(NAME, db)
         self._presses = Presses(NAME, db, decided)
@@ -185,11 +188,24 @@ class WecomBot(Channel):
     # --- what goes out ----------------------------------------------------------------------------------------------
 
     async def send(self, out: Outgoing, client_id: str) -> str:
-        """As markdown or a card; see `Channel.send`."""
+        """As markdown or a card, in a long connection with its picture after it; see `Channel.send`."""
         group = await self._is_group(out.chat)
         if self.live is not None:
-            return await self.live.send(out, client_id, group=group)
+            sent = await self.live.send(out, client_id, group=group)
+            if out.picture and (group is False or self._settings.photos_in_groups):
+                await self._show(self.live, out, group=group)
+            return sent
         return await self._replying.send(out, client_id, group=group is not False)
+
+    async def _show(self, live: Live, out: Outgoing, *, group: bool | None) -> None:
+        """The words have arrived: whatever goes wrong with the picture must not have them said twice."""
+        try:
+            if self._pictures is not None:
+                data = await asyncio.to_thread((self._pictures / Path(out.picture).name).read_bytes)
+                async with asyncio.timeout(SHOWN_SECONDS):
+                    await live.show(out.chat, out.picture, data, group=group)
+        except (SendFailed, Uncertain, OSError) as error:  # a TimeoutError is one, too
+            log.warning("picture.not_shown", channel=NAME, ticket=out.ticket, error=type(error).__name__)
 
     async def _is_group(self, chat: str) -> bool | None:
         """None as long as nothing says; what is not known is not remembered."""
