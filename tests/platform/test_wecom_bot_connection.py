@@ -372,7 +372,7 @@ async def test_a_line_that_ends_before_the_answer_is_uncertain(sqlite_db: Databa
     async with platform() as p, connected(p, sqlite_db) as bot:
         p.bot.freeze()
         sending = asyncio.create_task(bot.send(put(sqlite_db, p, "a", "已登记"), "k1"))
-        await asyncio.sleep(0.05)
+        await soon(lambda: line(bot)._waiting)
         await p.bot.cut()
         with pytest.raises(Uncertain):
             await sending
