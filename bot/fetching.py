@@ -16,6 +16,7 @@ import structlog
 from sqlmodel import Session, col
 
 from bot.channels.media import NotFetched
+from bot.leftovers import remove
 from bot.worker import wait_any
 from handlers.desk import Desk
 from handlers.town import load
@@ -26,6 +27,7 @@ from models.base import Clock, utc_now
 from models.chat import ChatKind
 from models.database import Database
 from models.fetching import GONE, Fetching
+from models.files import hold
 from models.message import Kind, Media
 from models.queue import LeaseLost
 
@@ -45,7 +47,7 @@ class Fetches(Protocol):
     name: str
 
     async def fetch(self, wanted: Media, folder: Path) -> Media:
-        """The file in `folder`, with its `path`. Raises NotFetched."""
+        """The file in `folder`, with its `path`, `mime` and name. Raises NotFetched."""
         ...
 
 
@@ -101,9 +103,9 @@ class Fetcher:
     async def _fetched(self, row: Fetching) -> None:
         kept = await self._db.run(lambda session: fetching.still_wanted(session, row))
         if not kept:
-            raise NotFetched("the message is not kept", again=kept is None)
+            raise NotFetched("the message is not kept")
         channel = self._channels[row.channel]
-        wanted = [media for media in fetching.read(row).media if media.platform_id and not media.path]
+        wanted = [media for media in fetching.read(row).media if media.platform_id in kept and not media.path]
         files, failures = await self._each(channel, row, wanted)
         if files or not failures:
             await self._settled(row, files, whole=not failures)
@@ -118,7 +120,8 @@ class Fetcher:
         failures: list[NotFetched] = []
         for media in wanted:
             try:
-                files.append(await channel.fetch(media, self._folder))
+                found = await channel.fetch(media, self._folder)
+                files.append(found.model_copy(update={"platform_id": media.platform_id}))
             except NotFetched as error:
                 failures.append(error)
             except Exception as error:  # its words may hold an address
@@ -128,13 +131,28 @@ class Fetcher:
 
     async def _settled(self, row: Fetching, files: Sequence[Media], *, whole: bool) -> None:
         """Said to the message. Raises LeaseLost, and NotFetched while a worker has it in hand."""
-        for _ in range(LOOKS):
-            now = self._clock()
-            if await self._db.run(partial(fetching.settle, row=row, files=files, now=now, whole=whole)):
-                log.info("fetch.done", fetching=row.id, channel=row.channel, files=len(files), whole=whole)
-                return
-            await asyncio.sleep(IN_HAND)
+        try:
+            for _ in range(LOOKS):
+                if await self._db.run(partial(self._put, row=row, files=files, whole=whole)):
+                    log.info("fetch.done", fetching=row.id, channel=row.channel, files=len(files), whole=whole)
+                    return
+                await asyncio.sleep(IN_HAND)
+        except LeaseLost:  # her data were deleted, and the row with them; or another process has it, and keeps the same
+            await self._db.run(partial(remove, folder=self._folder, paths=[media.path for media in files]))
+            raise
         raise NotFetched("a worker has the message in hand", again=True)
+
+    def _put(self, session: Session, row: Fetching, files: Sequence[Media], *, whole: bool) -> bool:
+        """In one transaction: the rows name the files, and what no row wants any more leaves the disk. False while a
+        worker has the message."""
+        left = fetching.settle(session, row, files, now=self._clock(), whole=whole)
+        if left is None:
+            return False
+        hold(session, [media.path for media in files])
+        if not all((self._folder / media.path).is_file() for media in files):
+            raise NotFetched("somebody else had the same file removed", again=True)
+        remove(session, self._folder, [media.path for media in left])
+        return True
 
     async def _not_fetched(self, row: Fetching, reason: str, *, again: bool, more: int = 0) -> None:
         """more: tries beyond the usual ones."""

@@ -10,13 +10,14 @@ import sqlalchemy as sa
 import structlog
 from sqlmodel import Session, col
 
+from bot.leftovers import remove
 from handlers.desk import Desk
-from handlers.erasing import HELD, alerts, settle, unsaid
+from handlers.erasing import HELD, alerts, letter, settle, unfetched, unsaid
 from models.binding import forget
 from models.inbox import Inbox
 from models.outbox import Outbox
 from models.privacy import Erasure, Owed, Remnant, RemnantKind
-from models.ticket import Attachment, Ticket
+from models.ticket import Ticket
 from models.webchat import WebMessage
 
 log = structlog.get_logger(__name__)
@@ -27,20 +28,22 @@ class Forgetting:
     """Finishes deletions. tx: runs a function in one transaction. desk: the desk for a key, as the sweeper has it."""
 
     def __init__(
-        self, tx: Callable[[Callable[[Session], int]], int], desk: Callable[[Session, str], Desk], media: Path
+        self, tx: Callable[[Callable[[Session], int]], int], desk: Callable[[Session, str], Desk], media: Path,
+        over: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
-        """media: the folder of pictures and voices."""
+        """media: the folder of pictures and voices. over: asked before each transaction; once it is, none begins."""
         self._tx = tx
         self._desk = desk
         self._media = media
+        self._over = over
 
     def run(self) -> int:
         """Everything that can be done now. Returns how many rows were dealt with."""
         done = 0
         for work in (self._tickets, self._remnants):
-            while count := self._tx(work):
+            while not self._over() and (count := self._tx(work)):
                 done += count
-        return done + self._tx(self._close)
+        return done if self._over() else done + self._tx(self._close)
 
     def _tickets(self, session: Session) -> int:
         ended = (
@@ -64,27 +67,14 @@ class Forgetting:
         rows = session.scalars(due.with_for_update(skip_locked=True)).all()
         for row in rows:
             if row.kind == RemnantKind.FILE:
-                self._file(session, row.value)
+                remove(session, self._media, [row.value])
             elif row.kind == RemnantKind.TICKET:
                 alerts(session, int(row.value))
             else:
-                _last_words(session, row)
+                remove(session, self._media, _last_words(session, row))
             session.delete(row)
         session.flush()
         return len(rows)
-
-    def _file(self, session: Session, path: str) -> None:
-        """Remove a file, unless somebody else sent the same one, or a matter that goes on needs it."""
-        uses = (
-            sa.select(col(Attachment.id)).where(col(Attachment.path) == path),
-            sa.select(col(Inbox.id)).where(col(Inbox.payload).contains(path, autoescape=True)),
-            sa.select(col(WebMessage.id)).where(col(WebMessage.body).contains(path, autoescape=True)),
-        )
-        if any(session.scalars(use.limit(1)).first() is not None for use in uses):
-            return
-        file = (self._media / path).resolve()
-        if file.is_relative_to(self._media.resolve()):
-            file.unlink(missing_ok=True)
 
     def _close(self, session: Session) -> int:
         """Deletions of which nothing is left to do; codes that are over."""
@@ -95,8 +85,8 @@ class Forgetting:
         return session.connection().execute(done).rowcount
 
 
-def _last_words(session: Session, row: Remnant) -> None:
-    """What had still to leave or might have come again when she asked: by now it has."""
+def _last_words(session: Session, row: Remnant) -> list[str]:
+    """What had still to leave or might have come again when she asked: by now it has. Gives the files of it."""
     run = session.connection().execute
     where = f"{row.channel}:{row.chat}"
     said = (col(Outbox.conversation) == where, col(Outbox.created_at) <= row.before)
@@ -108,7 +98,12 @@ def _last_words(session: Session, row: Remnant) -> None:
         col(Inbox.finished_at).is_not(None),
     )  # fmt: skip
     going = session.scalars(held).all()
-    unsaid(session, session.scalars(sa.select(col(Inbox.dedup_key)).where(*heard)).all(), going)
+    hers = session.scalars(sa.select(Inbox).where(*heard)).all()
+    files = [media.path for said in hers if (told := letter(said)) for media in told.media if media.path]
+    keys = [said.dedup_key for said in hers]
+    unsaid(session, keys, going)
+    unfetched(session, keys, going)
     run(sa.delete(Inbox).where(*heard))
     if row.channel == "web":
         run(sa.delete(WebMessage).where(col(WebMessage.chat) == row.chat, col(WebMessage.at) <= row.before))
+    return files

@@ -13,7 +13,7 @@ import structlog
 from sqlmodel import Session
 
 from bot import metrics
-from models import replay
+from models import fetching, replay
 from models.base import Clock, utc_now
 from models.database import Database
 from models.inbox import receive
@@ -131,6 +131,7 @@ class Ingest:
             pairs |= replay.remember(session, pairs, since=since, now=now)
         right = [once is None or pairs[once.pair] == once.message for _, _, once in batch]
         messages = [message for (message, _, _), good in zip(batch, right, strict=True) if good]
+        fetching.put(session, messages, now)
         return right, receive(session, messages, now)
 
     async def _alone(self, one: Held) -> None:

@@ -64,7 +64,9 @@ class Process:
             self.db, linger=settings.ingest.linger_ms / 1000, waiting=settings.ingest.waiting, clock=clock,
             wake=self.inbox.ring,
         )  # fmt: skip
-        found = channels(settings, self.db, self.ingest, wake=self.inbox.ring, clock=clock, working=working)
+        found = channels(
+            settings, self.db, self.ingest, wake=self.inbox.ring, clock=clock, working=working, decided=self.outbox
+        )
         self.channels: dict[str, Channel] = {channel.name: channel for channel in found}
         self._sends = {name: channel for name, channel in self.channels.items() if working or channel.holds}
         secret = secret_of(settings)

@@ -14,6 +14,7 @@ from sqlmodel import Session, col
 
 from bot import metrics
 from bot.forgetting import Forgetting
+from bot.leftovers import sweep
 from handlers.desk import Desk, Linker, no_link
 from handlers.falling_due import close_unrated, fire, recount
 from handlers.town import Town, load
@@ -145,7 +146,11 @@ class Sweeper:
 
     def finish_erasures(self) -> int:
         """Finish the deletions that residents asked for. Returns how many rows were dealt with."""
-        return Forgetting(self._db.tx, self._desk, self._media).run() if self._media else 0
+        return Forgetting(self._db.tx, self._desk, self._media, self._over.is_set).run() if self._media else 0
+
+    def leftovers(self) -> int:
+        """Remove the files that no row names any more. Returns how many."""
+        return sweep(self._db.tx, self._media, over=self._over.is_set) if self._media else 0
 
     def gauges(self) -> None:
         """Refresh the backlog figures of /metrics."""
@@ -206,6 +211,10 @@ def start(db: Database, sweeper: Sweeper, *, keep_days: int, sample_days: int = 
         if rows := await db.call(sweeper.finish_erasures):
             log.info("privacy.finished", rows=rows)
 
+    async def leftovers() -> None:
+        await db.call(sweeper.leftovers)
+
+    scheduler.add_job(leftovers, "interval", hours=1, id="leftovers")
     scheduler.add_job(erasures, "interval", minutes=10, id="erasures")
     scheduler.add_job(deadlines, "interval", seconds=2, id="deadlines")
     scheduler.add_job(voices, "interval", seconds=15, id="voices")

@@ -4,6 +4,7 @@ A press becomes a message on the person's own channel and is on disk before it i
 and check who pressed. The page only waits for what they said.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -123,7 +124,7 @@ class TaskPage:
         # Before a photo takes room on the disk.
         await self._with_desk(lambda session, desk: _ticket(session, desk, number, person))
         press, photo, name = await read_press(request)
-        media = await self._db.call(keep, self._media, photo, name) if photo else None
+        media = await asyncio.to_thread(keep, self._media, photo, name) if photo else None
 
         def work(session: Session, desk: Desk) -> int:
             where = _address(desk.town, person)

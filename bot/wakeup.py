@@ -18,10 +18,11 @@ QUIET = 30.0  # seconds without news after which the connection is tried
 
 
 class Bell:
-    """An event that any thread may set."""
+    """An event that any thread may set. turn: another event, for any number who wait for the next ring only."""
 
     def __init__(self) -> None:
         self.event = asyncio.Event()
+        self.turn = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def hang(self) -> None:
@@ -31,10 +32,15 @@ class Bell:
     def ring(self) -> None:
         """There is work. From any thread, at any time; after the loop has ended it does nothing."""
         if self._loop is None:
-            self.event.set()
+            self._rung()
             return
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            self._loop.call_soon_threadsafe(self.event.set)
+            self._loop.call_soon_threadsafe(self._rung)
+
+    def _rung(self) -> None:
+        self.event.set()
+        self.turn.set()
+        self.turn = asyncio.Event()
 
 
 class Listener:

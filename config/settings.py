@@ -95,6 +95,9 @@ class WecomBotSettings(BaseModel):
     )
     standby_seconds: float = Field(default=5.0, gt=0, description="between two looks whether the holder is gone")
     feedback: bool = Field(default=False, description="buttons under an answer; not documented for long connections")
+    photos_in_groups: bool = Field(
+        default=False, description="show a worker's photo of the work done in groups, too; who sees it may be anybody"
+    )
     ws_url: str = "wss://openws.work.weixin.qq.com"
     response_url: str = "https://qyapi.weixin.qq.com/cgi-bin/aibot/response"
     media_hosts: tuple[str, ...] = ("*.myqcloud.com", "*.qpic.cn", "qyapi.weixin.qq.com")

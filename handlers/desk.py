@@ -71,11 +71,14 @@ class Desk:
         """What was put so far."""
         return [out for _, out in self._out]
 
-    def post(self, channel: str, chat: str, text: str, ticket: Ticket | None = None) -> None:
-        """A reply in a chat."""
+    def post(self, channel: str, chat: str, text: str, ticket: Ticket | None = None, picture: str = "") -> None:
+        """A reply in a chat. picture: see `Outgoing`."""
         self.put(
-            Outgoing(channel=channel, chat=chat, text=text, ticket=ticket.id if ticket else None, trigger=self.trigger)
-        )
+            Outgoing(
+                channel=channel, chat=chat, text=text, picture=picture, ticket=ticket.id if ticket else None,
+                trigger=self.trigger,
+            )
+        )  # fmt: skip
 
     def address(self, person: str) -> tuple[str, str] | None:
         """(channel, chat) of somebody's direct chat with the bot; None when no channel reaches her."""
@@ -102,11 +105,11 @@ class Desk:
         return True
 
     def tell_supporters(
-        self, ticket: Ticket, name: str, *, but: tuple[str, str] | None = None, **values: object
+        self, ticket: Ticket, name: str, *, but: tuple[str, str] | None = None, picture: str = "", **values: object
     ) -> None:
         """One line to everybody who reported the matter: once in each group, and in private where it was told so.
 
-        but: a (channel, chat) that has heard it already.
+        but: a (channel, chat) that has heard it already. picture: see `Outgoing`.
         """
         rows = self.session.scalars(sa.select(Supporter).where(col(Supporter.ticket) == ticket.id))
         text = say(name, **self.public(ticket), **values)
@@ -120,7 +123,7 @@ class Desk:
                 where = private
             if where not in seen and row.chat and not ticket.quiet:  # no chat: her data were deleted
                 seen.add(where)
-                self.post(*where, text, ticket)
+                self.post(*where, text, ticket, picture)
 
     # --- what is said about a ticket ----------------------------------------------------------------------------
 

@@ -19,6 +19,7 @@ from nlu.types import Matter
 
 duty = Router("duty")
 MANY = 12
+PICTURES = ("image/jpeg", "image/png")  # as all are kept
 WORDS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("transfer", re.compile(r"转派|转给|转(?!发|账|弯|角|人工|了)|派给|移交|退回|不归我")),
     ("dismiss", re.compile(r"非诉求|不是诉求|误报|无效")),
@@ -192,9 +193,10 @@ def done(ctx: Context, ticket: Ticket, extra: str) -> None:
     """办结: settled; everybody who told of it is asked to rate."""
     move(ctx.session, ticket, Status.RESOLVED, Actor.WORKER, ctx.who, ctx.now, note=extra)
     if ctx.message.media:
-        keep(ctx, ticket, ctx.message, "work")  # the picture of the work done
+        keep(ctx, ticket, ctx.message, "work")  # the picture of the work done (办结照片)
     _tell(ctx, "worker_resolved", ticket)
-    ctx.tell_supporters(ticket, "resolved")
+    shown = next((media.path for media in ctx.message.media if media.mime in PICTURES), "")
+    ctx.tell_supporters(ticket, "resolved", picture=shown)
 
 
 def dismiss(ctx: Context, ticket: Ticket, extra: str) -> None:

@@ -190,7 +190,7 @@ def alerts(session: Session, ticket: int) -> None:
 
 def _empty(session: Session, row: Outbox) -> None:
     """That something was said to somebody, and no more; its key is made of the message that caused it."""
-    out = outbox.read(row).model_copy(update={"text": "", "card": None})
+    out = outbox.read(row).model_copy(update={"text": "", "card": None, "picture": ""})
     empty = {"payload": out.model_dump_json(exclude={"trigger"}), "dedup_key": f"{ERASED}:{row.id}"}
     session.connection().execute(sa.update(Outbox).where(col(Outbox.id) == row.id).values(**empty))
 
@@ -205,12 +205,25 @@ def unsaid(session: Session, keys: Sequence[str], held: Collection[int] = ()) ->
     session.flush()
 
 
+def unfetched(session: Session, keys: Sequence[str], held: Collection[int]) -> None:
+    """Files of these messages that are still at the platform stay there, but for those of tickets that go on."""
+    going = sa.select(sa.literal(1)).where(
+        col(TicketMessage.ticket).in_(list(held)),
+        col(Fetching.dedup_key)
+        == col(TicketMessage.channel) + ":" + col(TicketMessage.chat) + ":" + col(TicketMessage.message),
+    )
+    for some in _chunks(keys):
+        gone = sa.delete(Fetching).where(col(Fetching.dedup_key).in_(some), ~going.exists())
+        session.connection().execute(gone)
+
+
 def _inbox(session: Session, channel: str, user: str) -> list[Inbox]:
     mine = (col(Inbox.channel) == channel, col(Inbox.sender) == user, col(Inbox.finished_at).is_not(None))
     return list(session.scalars(sa.select(Inbox).where(*mine)))
 
 
-def _letter(row: Inbox) -> Incoming | None:
+def letter(row: Inbox) -> Incoming | None:
+    """The message in a row; None where nobody can read it any more."""
     try:
         return inbox.read(row)
     except ValidationError:
@@ -236,20 +249,14 @@ def _messages(
     session = desk.session
     run = session.connection().execute
     seen = {(row.channel, row.chat, row.message) for row in rows}
-    for media in (media for row in rows if (letter := _letter(row)) for media in letter.media if media.path):
+    for media in (media for row in rows if (told := letter(row)) for media in told.media if media.path):
         session.add(_remnant(desk, number, RemnantKind.FILE, media.path))
     for row in (row for row in rows if row.received_at > desk.now - LATER):
         row.payload, row.outcome = json.dumps(_bare(row)), ERASED
         session.add(row)
     session.flush()
     unsaid(session, [row.dedup_key for row in rows], held)
-    going = sa.select(sa.literal(1)).where(
-        col(TicketMessage.ticket).in_(list(held)),
-        col(Fetching.dedup_key)
-        == col(TicketMessage.channel) + ":" + col(TicketMessage.chat) + ":" + col(TicketMessage.message),
-    )
-    for some in _chunks([row.dedup_key for row in rows]):
-        run(sa.delete(Fetching).where(col(Fetching.dedup_key).in_(some), ~going.exists()))
+    unfetched(session, [row.dedup_key for row in rows], held)
     for where in _chunks(sorted(seen)):
         run(sa.delete(Sample).where(sa.tuple_(col(Sample.channel), col(Sample.chat), col(Sample.message)).in_(where)))
     for missed in session.scalars(sa.select(Correction).where(col(Correction.ticket).is_(None))):

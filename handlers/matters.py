@@ -208,8 +208,7 @@ def forget(ctx: Context, message: str) -> None:
         return
     correction.take_back(ctx.session, m.channel, m.chat, message)
     sample.take_back(ctx.session, m.channel, m.chat, message)
-    empty: dict[str, object] = {"text": "", "media": (), "lon": None, "lat": None, "label": "", "forwarded": ()}
-    row.payload = inbox.read(row).model_copy(update=empty).model_dump_json(exclude_defaults=True)
+    row.payload = inbox.read(row).emptied.model_dump_json(exclude_defaults=True)
     row.outcome = "recalled" if row.outcome in (HELD, SILENT) else row.outcome
     ctx.session.add(row)
     mine = sa.select(col(TicketMessage.ticket)).where(

@@ -1,7 +1,7 @@
 """Files that a platform keeps for a few days (pictures, voices): what is still to be fetched from it.
 
 A queue like inbox and outbox, and no second place for what people said: a row knows whose file it is, and no words. It
-is written before its message, so that a message kept is a file remembered. Once the file is on our disk, its name goes
+is written with its message, so that a message kept is a file remembered. Once the file is on our disk, its name goes
 to wherever the message has gone meanwhile.
 """
 
@@ -28,13 +28,8 @@ class Fetching(QueueRow, table=True):
     __table_args__ = queue_indexes("fetching")
 
 
-def wanted(message: Incoming) -> bool:
-    """It has a file that is only at the platform."""
-    return any(media.platform_id and not media.path for media in message.media)
-
-
 def put(session: Session, messages: Sequence[Incoming], now: datetime) -> int:
-    """Remember the files of these messages; one that is remembered already is not added again."""
+    """Remember the files of these messages that are only at the platform; what is remembered is not added again."""
     rows = [
         {
             "dedup_key": message.dedup_key, "conversation": message.dedup_key[:192],
@@ -42,6 +37,7 @@ def put(session: Session, messages: Sequence[Incoming], now: datetime) -> int:
             "outcome": "", "error": "", "channel": message.channel,
         }
         for message in messages
+        if any(media.platform_id and not media.path for media in message.media)
     ]  # fmt: skip
     return queue.append(session, Fetching, rows)
 
@@ -51,28 +47,39 @@ def read(row: Fetching) -> Incoming:
     return Incoming.model_validate_json(row.payload)
 
 
-def still_wanted(session: Session, row: Fetching) -> bool | None:
-    """Whether the message is kept and still has these files: it may have been taken back, or its sender's data deleted.
-
-    None: it is not kept, and may only not be kept yet.
-    """
+def still_wanted(session: Session, row: Fetching) -> set[str]:
+    """The platform's names of those files that the message or a ticket of its still has: it may have been taken back,
+    or its sender's data deleted."""
     message = read(row)
     original = inbox.find(session, message.channel, message.chat, message.id)
-    if original is None:
-        return None if row.attempts <= 1 else False
-    here = {media.platform_id for media in inbox.read(original).media}
-    return any(media.platform_id in here for media in message.media)
+    own = {media.platform_id for media in inbox.read(original).media} if original is not None else set()
+    theirs = session.scalars(sa.select(col(Attachment.platform_id)).where(*_attached(message)))
+    return (own | set(theirs)) & {media.platform_id for media in message.media}
 
 
-def settle(session: Session, row: Fetching, files: Sequence[Media], *, now: datetime, whole: bool = True) -> bool:
-    """The files are on our disk: the message says so, its ticket too. False while a worker has the message in hand:
-    then nothing is changed, and it is to be said again in a moment. whole: there are no others; else the row stays
-    ours, and remembers which ones it need not fetch again. Raises LeaseLost."""
+def _attached(message: Incoming) -> tuple[sa.ColumnElement[bool], ...]:
+    """The message's files in its tickets."""
+    mine = sa.select(col(TicketMessage.ticket)).where(
+        col(TicketMessage.channel) == message.channel, col(TicketMessage.chat) == message.chat,
+        col(TicketMessage.message) == message.id,
+    )  # fmt: skip
+    return col(Attachment.ticket).in_(mine), col(Attachment.message) == message.id
+
+
+def settle(
+    session: Session, row: Fetching, files: Sequence[Media], *, now: datetime, whole: bool = True
+) -> list[Media] | None:  # fmt: skip
+    """The files are on our disk: the message says so, its ticket too. Gives those that neither has any more.
+
+    None while a worker has the message in hand: then nothing is changed, and it is to be said again in a moment. whole:
+    there are no others; else the row stays ours, and remembers which ones it need not fetch again. Raises LeaseLost.
+    """
     message = read(row)
     kept = sa.select(inbox.Inbox).where(col(inbox.Inbox.dedup_key) == message.dedup_key).with_for_update()
     original = session.scalars(kept).first()
     if original is not None and original.finished_at is None and original.lease is not None:
-        return False
+        return None
+    wanted = still_wanted(session, row)
     by_id = {media.platform_id: media for media in files}
     if original is not None:
         told = inbox.read(original)
@@ -80,14 +87,10 @@ def settle(session: Session, row: Fetching, files: Sequence[Media], *, now: date
         here = tuple(by_id.get(one.platform_id, one) for one in told.media)
         original.payload = told.model_copy(update={"media": here}).model_dump_json(exclude_defaults=True)
         session.add(original)
-    mine = sa.select(col(TicketMessage.ticket)).where(
-        col(TicketMessage.channel) == message.channel, col(TicketMessage.chat) == message.chat,
-        col(TicketMessage.message) == message.id,
-    )  # fmt: skip
     for media in files:
         session.connection().execute(
             sa.update(Attachment)
-            .where(col(Attachment.ticket).in_(mine), col(Attachment.message) == message.id)
+            .where(*_attached(message))
             .where(col(Attachment.platform_id) == media.platform_id, col(Attachment.path) == "")
             .values(path=media.path)
         )
@@ -97,4 +100,4 @@ def settle(session: Session, row: Fetching, files: Sequence[Media], *, now: date
     else:
         rest = message.model_copy(update={"media": tuple(by_id.get(one.platform_id, one) for one in message.media)})
         queue.note(session, Fetching, row, payload=rest.model_dump_json(include=_KEPT))
-    return True
+    return [media for media in files if media.platform_id not in wanted]

@@ -11,6 +11,7 @@ from models import queue
 from models.message import Incoming
 from models.queue import QueueRow, queue_indexes
 
+_HOW = {"media": {"__all__": {"url", "key"}}}  # a file is got: `models.fetching` knows, and nobody else need
 DEAD = "dead"  # how a row ends that could not be handled, however often it was tried
 
 
@@ -42,7 +43,7 @@ def inbox_row(message: Incoming, now: datetime) -> dict[str, Any]:
     return {
         "dedup_key": message.dedup_key,
         "conversation": message.conversation,
-        "payload": message.model_dump_json(exclude_defaults=True),
+        "payload": message.model_dump_json(exclude_defaults=True, exclude=_HOW),
         "visible_at": now,
         "attempts": 0,
         "outcome": "",

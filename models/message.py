@@ -26,11 +26,15 @@ class Letter(BaseModel):
 
 
 class Media(Letter):
-    """A picture, voice or video: where it can be had. `path` is relative to the data folder's media/."""
+    """A picture, voice or video: where it can be had. `path` is relative to the data folder's media/.
+
+    url, key: where its platform has it, and what it is encrypted with; only `models.fetching` keeps them.
+    """
 
     name: str = ""
     path: str = ""
-    url: str = ""
+    url: str = Field(default="", repr=False)
+    key: str = Field(default="", repr=False)
     platform_id: str = ""
     mime: str = ""
 
@@ -94,6 +98,11 @@ class Incoming(Letter):
         return self.direct or "bot" in self.mentions
 
     @property
+    def emptied(self) -> "Incoming":
+        """What is left of a message that was taken back: that it was there."""
+        return self.model_copy(update={"text": "", "media": (), "lon": None, "lat": None, "label": "", "forwarded": ()})
+
+    @property
     def words(self) -> str:
         """All text in it: its own, and that of a forwarded record."""
         return "\n".join(filter(None, [self.text, *(item.text for item in self.forwarded)]))
@@ -124,13 +133,16 @@ class Purpose(StrEnum):
 
 
 class Outgoing(Letter):
-    """One message of the bot. trigger: id of the incoming message that caused it; why: of an alert, for the record."""
+    """One message of the bot. trigger: id of the incoming message that caused it; why: of an alert, for the record.
+    picture: a file below media/, shown after the words where the channel can; whatever becomes of it, the words count.
+    """
 
     channel: str
     chat: str
     text: str
     purpose: Purpose = Purpose.REPLY
     card: Card | None = None
+    picture: str = ""
     ticket: int | None = None
     trigger: str | None = None
     to_person: str | None = None

@@ -26,17 +26,7 @@ BACKOFF = (0.5, 2.0)
 LONG = 16  # characters; in a query that is a code or a token, and no `type=image`
 T = TypeVar("T")
 
-__all__ = ["ApiClient", "ApiError", "Download", "File"]
-
-
-@dataclass(frozen=True)
-class File:
-    """Something to be uploaded, in the form field `field`."""
-
-    name: str
-    data: bytes = field(repr=False)
-    mime: str = "application/octet-stream"
-    field: str = "media"
+__all__ = ["ApiClient", "ApiError", "Download"]
 
 
 @dataclass(frozen=True)
@@ -45,15 +35,10 @@ class _Request:
     path: str
     params: Mapping[str, str] | None = field(default=None, repr=False)
     body: Mapping[str, Any] | None = field(default=None, repr=False)
-    file: File | None = None
     final: Collection[int] = ()
     cap: int = 0  # more than 0: the answer is a file
 
-    def data(self) -> bytes | aiohttp.FormData | None:
-        if self.file is not None:
-            form = aiohttp.FormData(quote_fields=False)  # the platform reads file names in UTF-8, not in per cents
-            form.add_field(self.file.field, self.file.data, filename=self.file.name, content_type=self.file.mime)
-            return form
+    def data(self) -> bytes | None:
         return None if self.body is None else json.dumps(self.body, ensure_ascii=False).encode()
 
     @property
@@ -125,13 +110,6 @@ class ApiClient:
         """GET `path`. Raises SendFailed only: asking changes nothing."""
         try:
             return await self._with_token(_Request("GET", path, params, final=final), replies.answer)
-        except Uncertain as error:
-            raise SendFailed(str(error)) from None
-
-    async def upload(self, path: str, file: File, *, params: Mapping[str, str] | None = None) -> Answer:
-        """POST `file` as a form; returns the answer (`media_id`). Raises SendFailed only: twice does no harm."""
-        try:
-            return await self._with_token(_Request("POST", path, params, file=file), replies.answer)
         except Uncertain as error:
             raise SendFailed(str(error)) from None
 

@@ -16,15 +16,12 @@ from models.message import Outgoing
 
 @dataclass(frozen=True)
 class Capabilities:
-    """groups: can post in groups. cards: shows buttons; elsewhere they are offered as words to type.
-    dedups: the platform drops a repeat with the same client id, so a send may always be tried again.
+    """dedups: the platform drops a repeat with the same client id, so a send may always be tried again.
     max_bytes: UTF-8 bytes of one text. rate: messages a second, all chats together.
     push: it may write first, at any time; where it may not (`NotNow`), what is for one person goes to another of her
     channels that may, instead of waiting for her next word.
     """
 
-    groups: bool
-    cards: bool
     dedups: bool
     max_bytes: int
     rate: float

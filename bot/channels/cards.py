@@ -38,15 +38,13 @@ def task_id(out: Outgoing, client_id: str) -> str:
     return f"T{out.ticket or 0}-{told}"
 
 
-def card(out: Outgoing, client_id: str, *, source: str = "") -> dict[str, Any] | None:
+def card(out: Outgoing, client_id: str) -> dict[str, Any] | None:
     """`button_interaction` for a card with buttons, `text_notice` for one with a link only; None where neither fits
-    (the message then goes as text). source: the small line on top. Raises BadCard."""
+    (the message then goes as text). Raises BadCard."""
     ours = out.card
     if ours is None or not (ours.buttons or _LINK.fullmatch(ours.link)):
         return None
     made = _body(out, ours)
-    if source:
-        made["source"] = {"desc": _short(source, 13), "desc_color": 0}
     if _LINK.fullmatch(ours.link):
         made["card_action"] = {"type": 1, "url": ours.link}
     if not ours.buttons:

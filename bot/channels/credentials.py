@@ -42,8 +42,3 @@ def gettoken(corp_id: str, secret: str) -> Credential:
 def robot_key(key: str) -> Credential:
     """A group robot (群机器人): its key is all there is, in every call."""
     return Credential("robot", key, query="key", fixed=key)
-
-
-def no_token() -> Credential:
-    """Calls that carry their own proof, such as a `response_code`."""
-    return Credential("none", "", query="", fixed="")

@@ -11,6 +11,7 @@ import tempfile
 import warnings
 from binascii import Error as Base64Error
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import aiohttp
@@ -172,16 +173,18 @@ def keep(folder: Path, data: bytes, name: str = "") -> Media:
 def written(folder: Path, data: bytes, kind: str) -> str:
     """The name under which the bytes lie in `folder`, made of their hash: written once, on disk before returning."""
     path = folder / f"{hashlib.sha256(data).hexdigest()}.{kind}"
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        # Written beside and renamed: nobody ever reads half a file, and two that keep the same one do not meet.
-        handle, beside = tempfile.mkstemp(dir=folder, prefix=".kept-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(beside).replace(path)
-        finally:
-            Path(beside).unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        os.utime(path)  # wanted again: `bot.leftovers` lets it lie until a row names it
+        return path.name
+    folder.mkdir(parents=True, exist_ok=True)
+    # Written beside and renamed: nobody ever reads half a file, and two that keep the same one do not meet.
+    handle, beside = tempfile.mkstemp(dir=folder, prefix=".kept-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(beside).replace(path)
+    finally:
+        Path(beside).unlink(missing_ok=True)
     return path.name

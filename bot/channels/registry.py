@@ -15,6 +15,7 @@ from bot.channels.wecom_kf import WecomKf
 from bot.ingest import Ingest
 from bot.links import Links, linker, secret_of
 from bot.scenes import Scenes
+from bot.wakeup import Bell
 from config.settings import Settings
 from models.base import Clock, utc_now
 from models.database import Database
@@ -22,10 +23,11 @@ from models.database import Database
 
 def channels(
     settings: Settings, db: Database, ingest: Ingest, *, wake: Callable[[], None], clock: Clock = utc_now,
-    working: bool = True,
+    working: bool = True, decided: Bell | None = None,
 ) -> list[Channel]:  # fmt: skip
     """Those that the settings switch on. wake: called when a channel has stored a message by itself. working: a worker
-    runs in this process; without one it opens no connection that a process with a worker could have."""
+    runs in this process; without one it opens no connection that a process with a worker could have. decided: rings
+    when that worker has handled something."""
     found: list[Channel] = []
     if settings.demo:
         found.append(WebChannel(db, settings.media, wake=wake, clock=clock, zone=settings.timezone))
@@ -41,13 +43,19 @@ def channels(
         bot = settings.wecom_bot
         if not working and "connect" not in bot.model_fields_set:
             bot = bot.model_copy(update={"connect": False})
-        found.append(WecomBot(bot, db, ingest, settings.media, clock=clock, body_bytes=settings.ingest.body_bytes))
+        found.append(
+            WecomBot(
+                bot, db, ingest, clock=clock, body_bytes=settings.ingest.body_bytes, decided=decided,
+                pictures=settings.media,
+            )
+        )  # fmt: skip
     if settings.wecom_app.enabled:
         secret = secret_of(settings)
         found.append(
             WecomApp(
                 settings.wecom_app, db, ingest, zone=settings.zone, clock=clock,
                 body_bytes=settings.ingest.body_bytes, link=linker(settings, Links(secret) if secret else None),
+                decided=decided,
             )
         )  # fmt: skip
     if settings.wecom_kf.enabled:

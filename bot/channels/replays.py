@@ -8,6 +8,7 @@ import hashlib
 from collections import OrderedDict
 from datetime import datetime, timedelta
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 
@@ -27,6 +28,15 @@ SWEEP = 5_000  # rows that one transaction removes
 
 def _hash(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:32]
+
+
+class Under(NamedTuple):
+    """What a callback came under, and what it is: the arguments of `check` and `accept`. message: the platform's id."""
+
+    timestamp: str
+    nonce: str
+    message: str
+    now: datetime
 
 
 class Replays:

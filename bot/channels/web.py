@@ -32,7 +32,7 @@ class WebChannel(Channel):
     """The web chat. A line shown and a message to be handled are rows of one transaction."""
 
     name = CHANNEL
-    can = Capabilities(groups=True, cards=True, dedups=True, max_bytes=20_000, rate=200)
+    can = Capabilities(dedups=True, max_bytes=20_000, rate=200)
 
     def __init__(
         self,

@@ -1,5 +1,6 @@
 """The addresses under /chat/api: people, chats, history, posting, photos, places, and the stream of new lines."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -104,7 +105,7 @@ class WebApi:
         media = None
         if data is not None:
             await self._db.run(may)  # nobody fills the disk in a chat that is not hers
-            media = await self._db.call(keep, self._media, data, name)
+            media = await asyncio.to_thread(keep, self._media, data, name)
         line, new = await self._db.run(store(post, chat, media, self._clock()))
         metrics.received.labels("new" if new else "duplicate").inc()
         self._feed.wake()

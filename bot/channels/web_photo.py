@@ -1,4 +1,4 @@
-"""Photos that people post in the web chat: recognised by their first bytes, named by their content."""
+"""Photos that people post in the web chat or on the task page: cleaned as all others are, and shown again."""
 
 import re
 from pathlib import Path
@@ -8,19 +8,18 @@ from bot.channels.web_fault import Fault
 from models.message import Media
 
 MAX_BYTES = 8 * 1024 * 1024
-MIME = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif"}
-_NAME = re.compile(r"[0-9a-f]{64}\.(jpg|png|webp|gif)")
+MIME = {"jpg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif"}  # that may be sent
+_NAME = re.compile(rf"[0-9a-f]{{64}}\.({'|'.join(MIME)})")
 
 
 def keep(folder: Path, data: bytes, name: str = "") -> Media:
-    """Write the picture to disk, once for each content, and have it there before returning.
-
-    name: what the sender called it, for the record only. Raises Fault 415 when it is no picture.
-    """
-    kind = media.sniff(data)
-    if kind not in MIME:
+    """Have the picture on disk before returning; see `media.keep`. Raises Fault 415 when it is none."""
+    if media.sniff(data) not in MIME:
         raise Fault(415, "a photo must be JPEG, PNG, WebP or GIF", "photo")
-    return Media(name=name[:100], path=media.written(folder, data, kind), mime=MIME[kind])
+    try:
+        return media.keep(folder, data, name)
+    except media.NotFetched as error:
+        raise Fault(415, str(error), "photo") from None
 
 
 def stored(folder: Path, name: str) -> tuple[Path, str]:

@@ -137,7 +137,7 @@ def store(post: Post, chat_code: str, media: Media | None, now: datetime) -> Cal
         who = member(session, post.person)
         chat = enter(session, who, chat_code)
         if kind is Kind.RECALL:
-            _may_recall(session, who, chat_code, post.recalls or "")
+            _take_back(session, who, chat_code, post.recalls or "")
         message = Incoming(
             id=post.client_id or uuid4().hex,
             channel=CHANNEL,
@@ -174,9 +174,12 @@ def store(post: Post, chat_code: str, media: Media | None, now: datetime) -> Cal
     return work
 
 
-def _may_recall(session: Session, who: Member, chat: str, message: str) -> None:
+def _take_back(session: Session, who: Member, chat: str, message: str) -> None:
+    """The line is emptied: its photo's file goes when no row names it any more. Raises Fault."""
     row = find(session, chat, message)
     if row is None:
         raise Fault(404, "there is no such message in this chat", "recalls")
     if row.sender != who.user:
         raise Fault(403, "only one's own message can be recalled", "recalls")
+    row.body = Incoming.model_validate_json(row.body).emptied.model_dump_json(exclude_defaults=True)
+    session.add(row)

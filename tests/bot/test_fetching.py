@@ -1,5 +1,6 @@
 """The files of one message: each comes, waits or is gone by itself."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -35,7 +36,9 @@ class Shelf:
         self.asked.append(wanted.platform_id)
         if (error := self.wrong.get(wanted.platform_id)) is not None:
             raise error
-        return wanted.model_copy(update={"path": f"{wanted.platform_id}.jpg"})
+        name = f"{wanted.platform_id}.jpg"
+        (folder / name).write_bytes(b"of a picture")
+        return Media(path=name)
 
 
 @pytest.fixture
@@ -80,6 +83,10 @@ def paths(db: Database) -> tuple[list[str], list[str]]:
         return [one.path for one in inbox.read(row).media], list(mine)
 
     return db.tx(read)
+
+
+def kept(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.jpg"))
 
 
 def state(db: Database) -> tuple[str, int]:
@@ -131,6 +138,85 @@ async def test_one_that_nobody_can_read_does_not_either(
     assert paths(db)[1] == ["", "b.jpg", ""]
     assert state(db) == ("gone", len(PAUSES) + 1)
     assert shelf.asked.count("b") == 1
+
+
+class Meanwhile(Shelf):
+    """Something happens while a file is on its way."""
+
+    def __init__(self, db: Database, happens: Callable[[Session], object]) -> None:
+        super().__init__()
+        self._db = db
+        self._happens = happens
+
+    async def fetch(self, wanted: Media, folder: Path) -> Media:
+        found = await super().fetch(wanted, folder)
+        if wanted.platform_id == "c":
+            self._db.tx(self._happens)
+        return found
+
+
+def taken_back(session: Session) -> None:
+    """As `handlers.matters.forget` does."""
+    row = inbox.find(session, NAME, "o1", "m1")
+    assert row is not None
+    row.payload = inbox.read(row).emptied.model_dump_json(exclude_defaults=True)
+    session.execute(sa.delete(Attachment))
+
+
+async def test_what_was_taken_back_on_its_way_does_not_stay(fetcher: Fetcher, db: Database, tmp_path: Path) -> None:
+    fetcher._channels = {NAME: Meanwhile(db, taken_back)}
+    await fetcher.step()
+    assert (state(db)[0], kept(tmp_path)) == ("fetched", [])
+
+
+async def test_what_was_deleted_on_its_way_does_not_stay(fetcher: Fetcher, db: Database, tmp_path: Path) -> None:
+    def erased(session: Session) -> None:
+        taken_back(session)
+        session.execute(sa.delete(Fetching))
+
+    fetcher._channels = {NAME: Meanwhile(db, erased)}
+    await fetcher.step()
+    assert kept(tmp_path) == []
+
+
+async def test_the_same_photo_of_somebody_else_stays(
+    fetcher: Fetcher, db: Database, clock: HandClock, tmp_path: Path
+) -> None:
+    another = Incoming(
+        id="m2", channel="web", chat="g", sender="b", sent_at=clock(), kind=Kind.IMAGE, media=(Media(path="b.jpg"),)
+    )
+    db.tx(lambda session: receive(session, [another], clock()))
+    fetcher._channels = {NAME: Meanwhile(db, taken_back)}
+    await fetcher.step()
+    assert kept(tmp_path) == ["b.jpg"]
+
+
+async def test_one_that_somebody_removed_meanwhile_is_fetched_again(
+    fetcher: Fetcher, shelf: Shelf, db: Database, clock: HandClock, tmp_path: Path
+) -> None:
+    fetcher._channels = {NAME: Meanwhile(db, lambda _: (tmp_path / "a.jpg").unlink())}
+    await fetcher.step()
+    assert (paths(db)[0], state(db)[0]) == (["", "", ""], "")
+    fetcher._channels = {NAME: shelf}
+    clock.forward(seconds=PAUSES[0] + 1)
+    await fetcher.step()
+    assert paths(db)[0] == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+async def test_a_ticket_that_goes_on_gets_its_picture_when_the_message_is_bare(
+    fetcher: Fetcher, db: Database, tmp_path: Path
+) -> None:
+    """Her data were deleted, and the worker still needs what she showed (docs/adr/0028)."""
+
+    def bare(session: Session) -> None:
+        row = inbox.find(session, NAME, "o1", "m1")
+        assert row is not None
+        row.payload = inbox.read(row).emptied.model_dump_json(exclude_defaults=True)
+
+    db.tx(bare)
+    await fetcher.step()
+    assert paths(db) == ([], ["a.jpg", "b.jpg", "c.jpg"])
+    assert kept(tmp_path) == ["a.jpg", "b.jpg", "c.jpg"]
 
 
 async def test_what_somebody_else_has_meanwhile_is_not_written(fetcher: Fetcher, db: Database, shelf: Shelf) -> None:

@@ -20,6 +20,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
+from bot import ingest
 from bot.app import build
 from bot.channels.security import DEPTH, signature_of
 from config.settings import Settings
@@ -28,6 +29,7 @@ from models.base import metadata
 from models.database import Database
 from models.inbox import Inbox, read
 from models.message import Incoming
+from models.replay import Replay
 from tests.bot.foes import OTHER_KEY, OTHER_TOKEN, Endpoint, Foe, endpoints
 from tests.conftest import HandClock
 from tests.engines import Keen
@@ -225,6 +227,23 @@ async def test_a_nonce_that_comes_again_with_another_message(siege: Siege, db_ur
     assert siege.refused("replay") - refused == 2
     assert siege.kept() == before
     siege.clean()
+
+
+@pytest.mark.parametrize("siege", ["wechat_mp", "wecom_bot", "wecom_app"], indirect=True)  # they keep what they hear
+async def test_what_is_not_kept_leaves_no_nonce(siege: Siege, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> int:
+        raise sa.exc.OperationalError("away", {}, Exception())
+
+    def nonces() -> int:
+        return siege.db.tx(lambda session: session.scalar(sa.select(sa.func.count()).select_from(Replay)) or 0)
+
+    letter = siege.endpoint.letter("3幢路灯不亮了", "42")
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest, "receive", away)
+        assert await siege.send(letter, nonce="once") == 503
+    assert (nonces(), siege.kept()["inbox"]) == (0, 0)
+    assert await siege.send(letter, nonce="once") == 200
+    assert (nonces(), siege.kept()["inbox"]) == (1, 1)
 
 
 @pytest.mark.parametrize("minutes", [-6, 6, 60 * 24 * 400])

@@ -1,13 +1,16 @@
 """The clock's sweeps: a deadline that cannot be fired stands in nobody's way; what has begun ends in time."""
 
 from datetime import timedelta
+from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from bot import scheduler
+from bot import forgetting, scheduler
+from bot.leftovers import remove
 from bot.scheduler import AGAIN, Sweeper
 from handlers import falling_due
 from handlers.desk import Desk
@@ -16,6 +19,7 @@ from models import inbox
 from models.database import Database
 from models.deadline import Deadline
 from models.inbox import Inbox
+from models.privacy import Erasure, Remnant, RemnantKind
 from models.ticket import TicketEvent
 from tests.conftest import HandClock
 from tests.models.letters import letter, open_ticket
@@ -86,6 +90,31 @@ def test_who_is_told_to_end_begins_no_further_batch(
     assert sweeper.deadlines() == 1
     assert [row.fired for row in rows(town_db)] == [True, False, False]
     assert sweeper.deadlines() == sweeper.recount() == sweeper.forget(0) == 0
+
+
+def test_who_is_told_to_end_begins_no_further_deletion(
+    town_db: Database, sweeper: Sweeper, clock: HandClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forgetting, "SOME", 1)
+    sweeper._media = tmp_path / "media"
+    sweeper._media.mkdir()
+
+    def write(session: Session) -> None:
+        session.add(Erasure(at=clock()))
+        session.flush()
+        for name in ("a.jpg", "b.jpg"):
+            session.add(Remnant(erasure=1, kind=RemnantKind.FILE, value=name, before=clock(), due_at=clock()))
+            (tmp_path / "media" / name).write_bytes(b"x")
+
+    town_db.tx(write)
+
+    def removed(*of: Any) -> int:
+        sweeper.end()
+        return remove(*of)
+
+    monkeypatch.setattr(forgetting, "remove", removed)
+    assert sweeper.finish_erasures() == 1
+    assert [path.name for path in (tmp_path / "media").iterdir()] == ["b.jpg"]
 
 
 def test_old_messages_go_a_few_at_a_time(

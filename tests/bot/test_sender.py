@@ -24,7 +24,7 @@ class Recorder(Channel):
 
     def __init__(self, name: str = "test", *, dedups: bool = False, rate: float = 1000) -> None:
         self.name = name
-        self.can = Capabilities(groups=True, cards=False, dedups=dedups, max_bytes=2000, rate=rate)
+        self.can = Capabilities(dedups=dedups, max_bytes=2000, rate=rate)
         self.heard: list[Outgoing] = []
         self.keys: list[str] = []
         self.troubles: list[BaseException | None] = []

@@ -23,7 +23,7 @@ class Here(Bench):
     def __init__(self, db: Database, clock: HandClock, *others: str) -> None:
         super().__init__(db, clock, Recorder(MUTE))
         self.app, self.kf = Recorder("wecom_app"), Recorder("wecom_kf")
-        self.kf.can = Capabilities(groups=False, cards=True, dedups=True, max_bytes=2000, rate=100, push=False)
+        self.kf.can = Capabilities(dedups=True, max_bytes=2000, rate=100, push=False)
         self.sender = Sender(db, {one.name: one for one in (self.channel, self.kf, self.app)}, clock)
 
         def write(session: Session) -> None:

@@ -15,9 +15,10 @@ from sqlmodel import Session
 from bot.channels.web_photo import keep
 from bot.worker import Worker, drain
 from config.settings import DEMO_TOWN
-from models import inbox
+from models import inbox, outbox
 from models.database import Database
 from models.inbox import Inbox
+from models.outbox import Outbox
 from models.person import Duty
 from models.schema import upgrade
 from models.ticket import Attachment, Status, TicketEvent
@@ -38,8 +39,9 @@ from tests.bot.task_page import (
     press,
     state,
 )
+from tests.photos import is_bare_and_whole, photo
 
-JPG = b"\xff\xd8\xff\xe0" + b"a lamp that is lit again"
+JPG = photo()
 
 
 @pytest.fixture
@@ -154,13 +156,15 @@ async def test_done_with_a_photo(phone: Phone, db: Database, worker: Worker, tmp
     assert answer.status == 200
     message = inbox.read(db.tx(lambda session: session.scalars(sa.select(Inbox)).one()))
     assert message.action == "done:1:修好了"
-    assert (tmp_path / "media" / message.media[0].path).read_bytes() == JPG
+    assert is_bare_and_whole((tmp_path / "media" / message.media[0].path).read_bytes())
     drain(worker)
     assert look(db).status == Status.RESOLVED
+    told = db.tx(lambda session: [outbox.read(row) for row in session.scalars(sa.select(Outbox))])
+    assert {(out.chat, out.picture) for out in told if out.picture} == {(look(db).chat, message.media[0].path)}
 
 
 async def test_a_photo_is_shown_with_its_own_ticket_only(phone: Phone, db: Database, tmp_path: Path) -> None:
-    mine, other = (keep(tmp_path / "media", JPG + extra).path for extra in (b"", b"another"))
+    mine, other = (keep(tmp_path / "media", taken).path for taken in (JPG, photo(size=(60, 30))))
 
     def attach(session: Session) -> None:
         session.add(Attachment(ticket=1, message="m2", kind="image", path=mine, added_at=NOW))
@@ -169,7 +173,7 @@ async def test_a_photo_is_shown_with_its_own_ticket_only(phone: Phone, db: Datab
     path = link()
     assert f"{path}/media/{mine}" in await (await phone.get(path)).text()
     answer = await phone.get(f"{path}/media/{mine}")
-    assert await answer.read() == JPG
+    assert is_bare_and_whole(await answer.read())
     assert answer.content_type == "image/jpeg"
     assert (await phone.get(f"{path}/media/{other}")).status == 404
     assert (await phone.get(f"{path}/media/..%2Ftask.db")).status == 404

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from aiohttp import ClientResponse, FormData
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session, SQLModel, col
 
 from bot.channels.web import WebChannel
 from bot.channels.web_photo import MAX_BYTES
@@ -22,10 +22,12 @@ from models.inbox import Inbox, read
 from models.message import Button, Card, Incoming, Kind, Outgoing
 from models.person import Duty, Identity, Person, Role
 from models.schema import upgrade
+from models.webchat import WebMessage
 from tests.bot.conftest import Browser, Say
+from tests.photos import is_bare_and_whole, photo
 
 NOW = datetime(2026, 3, 2, 7, 31, tzinfo=UTC)
-PNG = b"\x89PNG\r\n\x1a\n" + b"a photo of a puddle"
+PNG = photo("PNG")
 SOUTH, NORTH, ALL = "g-QX-01-01", "g-QX-01-02", "g-QX-01"
 
 
@@ -224,6 +226,8 @@ async def test_what_is_recalled_leaves_nothing_but_the_fact(browser: Browser, sa
     lines = await seen(browser, "L01", SOUTH)
     assert lines[0]["recalled"]
     assert "501" not in json.dumps(lines)
+    rows = db.tx(lambda session: list(session.scalars(sa.select(col(WebMessage.body)))))
+    assert not [body for body in rows if "501" in body]
     assert (lines[2]["kind"], lines[2]["recalls"]) == ("recall", "oops")
     assert inbox(db)[-1].recalls == "oops"
 
@@ -241,15 +245,9 @@ def form(data: bytes, **fields: str) -> FormData:
 
 
 @pytest.mark.parametrize(
-    ("data", "ending"),
-    [
-        (PNG, "png"),
-        (b"\xff\xd8\xff\xe0 photo", "jpeg"),
-        (b"GIF89a photo", "gif"),
-        (b"RIFF\x10\0\0\0WEBPVP8 photo", "webp"),
-    ],
+    ("data", "ending"), [(PNG, "png"), (photo(), "jpeg"), (photo("WEBP"), "jpeg")], ids=["PNG", "JPEG", "WebP"]
 )
-async def test_a_photo_is_known_by_its_first_bytes(
+async def test_a_photo_is_kept_once_and_without_its_place(
     browser: Browser, db: Database, tmp_path: Path, data: bytes, ending: str
 ) -> None:
     address = f"/chat/api/chats/{SOUTH}/messages"
@@ -262,15 +260,15 @@ async def test_a_photo_is_known_by_its_first_bytes(
     assert [file.name for file in (tmp_path / "media").iterdir()] == [name]
     first, _ = inbox(db)
     assert (first.kind, first.text, first.media[0].path, first.media[0].mime) == (Kind.IMAGE, "你看", name, mime)
-    photo = await browser.get(f"/chat/api/media/{name}")
-    assert (await photo.read(), photo.headers["Content-Type"]) == (data, mime)
-    assert photo.headers["X-Content-Type-Options"] == "nosniff"
+    shown = await browser.get(f"/chat/api/media/{name}")
+    assert is_bare_and_whole(await shown.read())
+    assert (shown.headers["Content-Type"], shown.headers["X-Content-Type-Options"]) == (mime, "nosniff")
 
 
 async def test_what_is_no_photo_is_refused(browser: Browser, db: Database, tmp_path: Path) -> None:
     address = f"/chat/api/chats/{SOUTH}/messages"
     svg, large, empty = b"<svg xmlns='x'><script/></svg>", PNG + bytes(MAX_BYTES), b""
-    for data, status in ((svg, 415), (large, 413), (empty, 400)):
+    for data, status in ((svg, 415), (PNG[:60], 415), (b"#!AMR of a voice", 415), (large, 413), (empty, 400)):
         assert await refusal(await browser.post(address, data=form(data, person="U01"))) == (status, "photo")
     assert await refusal(await browser.post(address, data=form(PNG, person="U02"))) == (403, "chat")
     assert await refusal(await browser.post(address, data=form(PNG, person="U01", kind="text"))) == (400, "kind")

@@ -78,8 +78,7 @@ def test_a_picture_with_words() -> None:
     message = kept(body("mixed", mixed={"msg_item": items}))
     assert (message.kind, message.text) == (Kind.TEXT, "就是这里\n快来")
     assert [media.platform_id[-2:] for media in message.media] == ["#0", "#1"]
-    assert [media.url for media in message.media] == ["", ""]  # it is dead in five minutes
-    assert message.platform == {"url0": URL, "aeskey0": "k1", "url1": URL + "2"}
+    assert [(media.url, media.key) for media in message.media] == [(URL, "k1"), (URL + "2", "")]
 
 
 def test_pictures_alone() -> None:
@@ -101,7 +100,7 @@ def test_quotes() -> None:
     assert quoted.incoming is not None
     assert quoting(quoted.incoming, quoted.quoted).words == "处理一下\n灯坏了"
     picture = kept(body(text={"content": "@B 看"}, quote={"msgtype": "image", "image": {"url": URL, "aeskey": "k"}}))
-    assert (len(picture.media), picture.platform["url0"]) == (1, URL)
+    assert [(media.url, media.key) for media in picture.media] == [(URL, "k")]
     assert heard(body(text={"content": "@B 看"}, quote={"msgtype": "of_next_year"})).quoted == ""
 
 

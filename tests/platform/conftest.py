@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.channels.wecom_bot import channel as channel_module
+from bot.channels import pressed
 from models.database import Database
 from tests.platform.harness import TestPlatform, platform
 from tests.platform.peers import HERE, NoPeer, Peer, environment
@@ -37,10 +37,10 @@ async def p() -> AsyncIterator[TestPlatform]:
 
 
 @pytest.fixture
-async def scene(sqlite_db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
+async def scene(sqlite_db: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Scene]:
     """The AI bot by its webhook; its sender turns to the response_url after 0.15 s without a poll."""
-    monkeypatch.setattr(channel_module, "PRESSED_SECONDS", 0.6)
-    async with platform() as p, hooked(p, sqlite_db, tmp_path) as bot:
+    monkeypatch.setattr(pressed, "SECONDS", 0.6)
+    async with platform() as p, hooked(p, sqlite_db) as bot:
         bot._replying._polled, bot._replying._look = 0.15, 0.02
         yield Scene(p, bot, sqlite_db)
 

@@ -121,7 +121,7 @@ async def test_a_message_in_a_workers_hand_is_not_changed(app: App, db: Database
     await app.p.mp.photo("o1")
     row = db.tx(lambda s: s.scalars(sa.select(Fetching)).one())
     db.tx(lambda s: s.execute(sa.update(Inbox).values(lease="somebody")))
-    assert not db.tx(lambda s: fetching.settle(s, row, [], now=app.p.clock()))
+    assert db.tx(lambda s: fetching.settle(s, row, [], now=app.p.clock())) is None
     assert app.heard()[0].media[0].path == ""
 
 

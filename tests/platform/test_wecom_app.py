@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from bot.channels import pressed
 from bot.channels.media import NotFetched
-from bot.channels.wecom_app import channel as adapter
 from models.database import Database
 from models.message import Kind, Media
 from models.outbox import DEAD, SENT
@@ -22,7 +22,7 @@ from tests.scenario.wecom_app import buttons, face, stolen
 @pytest.fixture(autouse=True)
 def nobody_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     """No worker runs here: a press is not waited for."""
-    monkeypatch.setattr(adapter, "PRESSED_SECONDS", 0.1)
+    monkeypatch.setattr(pressed, "SECONDS", 0.1)
 
 
 async def test_all_that_can_be_said_to_it(p: TestPlatform, db: Database) -> None:

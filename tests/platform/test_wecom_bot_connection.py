@@ -39,8 +39,8 @@ from tests.platform.wecom_bot import (
 
 
 @pytest.mark.parametrize("clean", [True, False])
-async def test_it_comes_back_and_sends_what_waited(db: Database, tmp_path: Path, clean: bool) -> None:
-    async with platform() as p, connected(p, db, tmp_path) as bot:
+async def test_it_comes_back_and_sends_what_waited(db: Database, clean: bool) -> None:
+    async with platform() as p, connected(p, db) as bot:
         await p.say(None, "a", "你好")
         await soon(lambda: heard(db))
         lost = figure("linsheng_channel_connections_lost_total", channel=NAME)
@@ -58,8 +58,8 @@ async def test_it_comes_back_and_sends_what_waited(db: Database, tmp_path: Path,
         assert figure("linsheng_channel_connections_lost_total", channel=NAME) > lost
 
 
-async def test_a_row_that_waits_for_its_next_try_is_due_once_connected(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_a_row_that_waits_for_its_next_try_is_due_once_connected(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         put(sqlite_db, p, "a", "已登记")
         sender = Sender(sqlite_db, {NAME: bot}, p.clock)
         assert await sender.step() == 1  # she has never written: 846604
@@ -73,8 +73,8 @@ async def test_a_row_that_waits_for_its_next_try_is_due_once_connected(sqlite_db
         assert [bubble.text for bubble in p.seen("a")] == ["已登记"]
 
 
-async def test_a_half_open_socket_is_noticed(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path, QUICK) as bot:
+async def test_a_half_open_socket_is_noticed(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db, QUICK) as bot:
         frozen = p.bot.wire.current
         p.bot.freeze()
         await soon(lambda: p.bot.wire.current not in (None, frozen) and bot.ready)
@@ -82,10 +82,10 @@ async def test_a_half_open_socket_is_noticed(sqlite_db: Database, tmp_path: Path
         await soon(lambda: heard(sqlite_db))
 
 
-async def test_a_wrong_secret_is_no_reason_to_hammer(sqlite_db: Database, tmp_path: Path) -> None:
+async def test_a_wrong_secret_is_no_reason_to_hammer(sqlite_db: Database) -> None:
     async with platform() as p:
         pace = replace(PATIENT, first=0.01, most=0.02, refused=60)
-        bot = make(p, sqlite_db, tmp_path, pace, secret="not-the-secret")  # noqa: S106
+        bot = make(p, sqlite_db, pace, secret="not-the-secret")  # noqa: S106
         with capture_logs() as logs:
             await bot.start()
             await soon(lambda: line(bot).state == State.WAITING)
@@ -107,14 +107,12 @@ def elsewhere(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Database]:
 # --- two of them --------------------------------------------------------------------------------------------------
 
 
-async def test_the_one_that_was_thrown_out_rests_and_says_so(
-    sqlite_db: Database, elsewhere: Database, tmp_path: Path
-) -> None:
+async def test_the_one_that_was_thrown_out_rests_and_says_so(sqlite_db: Database, elsewhere: Database) -> None:
     async with platform() as p:
         p.bot.wire.half_alive = True  # as the field reports: nobody closes the old socket
         with capture_logs() as logs:
-            async with connected(p, sqlite_db, tmp_path) as first:
-                second = make(p, elsewhere, tmp_path)
+            async with connected(p, sqlite_db) as first:
+                second = make(p, elsewhere)
                 await second.start()
                 await soon(lambda: (first.state, second.state) == ("resting", "up"))
                 await stays(lambda: (first.state, second.state, first.ready) == ("resting", "up", False))
@@ -127,9 +125,9 @@ async def test_the_one_that_was_thrown_out_rests_and_says_so(
     assert said[0]["log_level"] == "error"
 
 
-async def test_the_processes_of_one_deployment_do_not_quarrel(db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, db, tmp_path) as first:
-        second = make(p, Database(db.url) if db.is_sqlite else db, tmp_path)
+async def test_the_processes_of_one_deployment_do_not_quarrel(db: Database) -> None:
+    async with platform() as p, connected(p, db) as first:
+        second = make(p, Database(db.url) if db.is_sqlite else db)
         await second.start()
         await stays(lambda: (first.state, second.state) == ("up", "standby"), 0.3)
         assert (p.bot.wire.kicked, second.ready) == (0, False)
@@ -141,12 +139,10 @@ async def test_the_processes_of_one_deployment_do_not_quarrel(db: Database, tmp_
             second._db.close()
 
 
-async def test_nobody_takes_the_place_of_one_that_rests(
-    sqlite_db: Database, elsewhere: Database, tmp_path: Path
-) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as first, connected(p, elsewhere, tmp_path):
+async def test_nobody_takes_the_place_of_one_that_rests(sqlite_db: Database, elsewhere: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as first, connected(p, elsewhere):
         await soon(lambda: first.state == "resting")
-        beside = make(p, sqlite_db, tmp_path)
+        beside = make(p, sqlite_db)
         await beside.start()
         await stays(lambda: beside.state == "standby", 0.3)
         await beside.stop()
@@ -162,7 +158,7 @@ async def test_health_says_that_it_rests_and_does_not_fail(
         client = await aiohttp_client(build(Settings.model_validate(told), worker=False, clock=p.clock))
         bot = client.app[PROCESS].channels[NAME]
         await soon(lambda: bot.state == "up")
-        async with connected(p, elsewhere, tmp_path):
+        async with connected(p, elsewhere):
             await soon(lambda: bot.state == "resting")
             answer = await client.get("/healthz")
             assert (answer.status, (await answer.json())["connections"]) == (200, {NAME: "resting"})
@@ -193,9 +189,9 @@ async def test_a_lost_session_loses_the_hold(postgres: Postgres) -> None:
         postgres.drop(name)
 
 
-async def test_a_process_that_only_serves_pages_leaves_it_alone(sqlite_db: Database, tmp_path: Path) -> None:
+async def test_a_process_that_only_serves_pages_leaves_it_alone(sqlite_db: Database) -> None:
     async with platform() as p:
-        bot = make(p, sqlite_db, tmp_path, connect=False)
+        bot = make(p, sqlite_db, connect=False)
         await bot.start()
         await stays(lambda: not p.bot.connected and bot.state == "off", 0.2)
         await bot.stop()

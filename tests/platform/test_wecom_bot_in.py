@@ -1,7 +1,5 @@
 """What the AI bot hears by its long connection: words, pictures, presses, and what is none of it."""
 
-from pathlib import Path
-
 import pytest
 import sqlalchemy as sa
 
@@ -14,8 +12,8 @@ from tests.platform.harness import platform
 from tests.platform.wecom_bot import CARD, connected, figure, handled, heard, put, soon
 
 
-async def test_words_pictures_and_voices_arrive(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path):
+async def test_words_pictures_and_voices_arrive(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db):
         group = p.group("g", "a", "b")
         await p.say(group, "a", "@邻声 3幢灯坏了")
         await p.bot.voice("b", "水管漏了")
@@ -30,8 +28,8 @@ async def test_words_pictures_and_voices_arrive(sqlite_db: Database, tmp_path: P
     assert (photo.kind, file.kind, len(photo.media)) == (Kind.IMAGE, Kind.FILE, 1)
 
 
-async def test_messages_of_a_chat_keep_their_order(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path):
+async def test_messages_of_a_chat_keep_their_order(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db):
         group = p.group("g", "a")
         quoted = await p.say(group, "a", "@邻声 楼下水管爆了 在3幢")
         for number in range(8):
@@ -42,7 +40,7 @@ async def test_messages_of_a_chat_keep_their_order(sqlite_db: Database, tmp_path
 
 
 async def test_a_message_is_kept_when_the_database_comes_back(
-    sqlite_db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sqlite_db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(live_module, "AGAIN", (0.02,))
     real, failures = Ingest.accept, 6
@@ -55,7 +53,7 @@ async def test_a_message_is_kept_when_the_database_comes_back(
         await real(self, message)
 
     monkeypatch.setattr(Ingest, "accept", away)
-    async with platform() as p, connected(p, sqlite_db, tmp_path):
+    async with platform() as p, connected(p, sqlite_db):
         await p.say(None, "a", "灯坏了")
         await soon(lambda: heard(sqlite_db))
     assert [message.text for message in heard(sqlite_db)] == ["灯坏了"]
@@ -74,9 +72,9 @@ async def test_a_message_is_kept_when_the_database_comes_back(
     ],
 )
 async def test_a_frame_of_another_shape_is_refused_and_the_line_stays(
-    sqlite_db: Database, tmp_path: Path, frame: str, why: str
+    sqlite_db: Database, frame: str, why: str
 ) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         before = figure("linsheng_callbacks_refused_total", channel=NAME, why=why)
         assert p.bot.wire.current is not None
         await p.bot.wire.current.ws.send_str(frame.replace("BOT", p.bot.id))
@@ -86,8 +84,8 @@ async def test_a_frame_of_another_shape_is_refused_and_the_line_stays(
         assert (bot.state, p.bot.wire.subscribed) == ("up", 1)
 
 
-async def test_who_opens_the_chat_is_welcomed(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path):
+async def test_who_opens_the_chat_is_welcomed(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db):
         await p.bot.enter("a")
         await p.until(lambda: p.seen("a"))
         assert p.seen("a")[0].text.startswith("您好，我是邻声")
@@ -97,8 +95,8 @@ async def test_who_opens_the_chat_is_welcomed(sqlite_db: Database, tmp_path: Pat
 # --- cards --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_card_of_a_ticket_that_is_gone_is_pressed_in_vain(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_a_card_of_a_ticket_that_is_gone_is_pressed_in_vain(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         await p.say(None, "w", "在的")
         await soon(lambda: heard(sqlite_db))
         await bot.send(put(sqlite_db, p, "w", "", card=CARD, ticket=7), "k1")
@@ -115,8 +113,8 @@ async def test_a_card_of_a_ticket_that_is_gone_is_pressed_in_vain(sqlite_db: Dat
 
 
 @pytest.mark.parametrize("key", ["noop", "accept:", "accept:x", "accept:99999999999999999999"])
-async def test_a_key_that_names_no_ticket_is_no_message(sqlite_db: Database, tmp_path: Path, key: str) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path):
+async def test_a_key_that_names_no_ticket_is_no_message(sqlite_db: Database, key: str) -> None:
+    async with platform() as p, connected(p, sqlite_db):
         click = {"card_type": "button_interaction", "event_key": key, "task_id": "T7-x"}
         await p.bot.push(
             {

@@ -1,7 +1,5 @@
 """A user has at most three messages in flight with one bot: the platform takes no fourth, and ours come to an end."""
 
-from pathlib import Path
-
 import pytest
 
 from bot.platform.aibot import IN_FLIGHT
@@ -11,9 +9,9 @@ from tests.platform.harness import platform
 from tests.platform.wecom_bot import handled, heard, hooked, put
 
 
-async def test_three_in_flight_and_every_one_comes_to_its_end(db: Database, tmp_path: Path) -> None:
+async def test_three_in_flight_and_every_one_comes_to_its_end(db: Database) -> None:
     """All chats together, one user; an answer, no answer and a message that nobody handled in time end alike."""
-    async with platform() as p, hooked(p, db, tmp_path):
+    async with platform() as p, hooked(p, db):
         group = p.group("g", "a", "b")
         first = await p.say(group, "a", "@邻声 3幢灯坏了")
         for text in ("今天天气真好", "早"):

@@ -1,7 +1,6 @@
 """What the AI bot says by its long connection: the answer's own turn, the rate, and what is uncertain."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,8 +27,8 @@ from tests.platform.wecom_bot import (
 )
 
 
-async def test_the_first_answer_belongs_to_the_message(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_the_first_answer_belongs_to_the_message(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         said = await p.say(None, "a", "灯坏了")
         await soon(lambda: said.id in live(bot)._turns)
         await bot.send(put(sqlite_db, p, "a", "已登记", "k1", trigger=said.id), "k1")
@@ -38,8 +37,8 @@ async def test_the_first_answer_belongs_to_the_message(sqlite_db: Database, tmp_
         assert p.seen("a")[0].finished
 
 
-async def test_a_message_of_the_old_connection_is_answered_by_a_new_one(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_a_message_of_the_old_connection_is_answered_by_a_new_one(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         said = await p.say(None, "a", "灯坏了")
         await soon(lambda: said.id in live(bot)._turns)
         req_id = live(bot)._turns[said.id]
@@ -51,8 +50,8 @@ async def test_a_message_of_the_old_connection_is_answered_by_a_new_one(sqlite_d
         assert [(bubble.kind, bubble.text) for bubble in p.seen("a")] == [("markdown", "已登记")]
 
 
-async def test_a_repeated_alert_is_a_message_of_its_own(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_a_repeated_alert_is_a_message_of_its_own(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         said = await p.say(None, "a", "灯坏了")
         await soon(lambda: said.id in live(bot)._turns)
         out = put(sqlite_db, p, "a", "【重复提醒】", trigger=said.id, repeat=True, purpose=Purpose.ALERT)
@@ -60,8 +59,8 @@ async def test_a_repeated_alert_is_a_message_of_its_own(sqlite_db: Database, tmp
         assert p.seen("a")[0].kind == "markdown"
 
 
-async def test_a_group_hears_no_phone_and_nobody_forges_a_mention(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_a_group_hears_no_phone_and_nobody_forges_a_mention(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         group = p.group("g", "a")
         await p.say(group, "a", "@邻声 灯坏了")
         await soon(lambda: heard(sqlite_db))
@@ -73,10 +72,10 @@ async def test_a_group_hears_no_phone_and_nobody_forges_a_mention(sqlite_db: Dat
 
 
 @pytest.mark.parametrize("who", ["this process", "another"])
-async def test_a_chat_that_only_the_platform_knows_is_left_to_it(db: Database, tmp_path: Path, who: str) -> None:
+async def test_a_chat_that_only_the_platform_knows_is_left_to_it(db: Database, who: str) -> None:
     """She spoke before there was this database. Nothing says that her chat is direct, until she writes: heard by this
     process, or by another of the deployment that had the connection for a while."""
-    async with platform() as p, connected(p, db, tmp_path) as bot:
+    async with platform() as p, connected(p, db) as bot:
         p.bot.known.add("a")
         sender = Sender(db, {NAME: bot}, p.clock)
         put(db, p, "a", "已登记", "k1")
@@ -95,8 +94,8 @@ async def test_a_chat_that_only_the_platform_knows_is_left_to_it(db: Database, t
         assert [row(db, key).outcome for key in ("k1", "k2")] == [SENT, SENT]
 
 
-async def test_the_31st_message_of_a_minute_waits(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_the_31st_message_of_a_minute_waits(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         await p.say(None, "a", "你好")
         await soon(lambda: heard(sqlite_db))
         for number in range(30):
@@ -110,15 +109,15 @@ async def test_the_31st_message_of_a_minute_waits(sqlite_db: Database, tmp_path:
         await bot.send(put(sqlite_db, p, "a", "31", "k31"), "k31")
 
 
-async def test_no_answer_in_time_is_uncertain(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path, HASTY) as bot:
+async def test_no_answer_in_time_is_uncertain(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db, HASTY) as bot:
         p.bot.freeze()
         with pytest.raises(Uncertain):
             await bot.send(put(sqlite_db, p, "a", "已登记"), "k1")
 
 
-async def test_a_line_that_ends_before_the_answer_is_uncertain(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_a_line_that_ends_before_the_answer_is_uncertain(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         p.bot.freeze()
         sending = asyncio.create_task(bot.send(put(sqlite_db, p, "a", "已登记"), "k1"))
         await soon(lambda: line(bot)._waiting)
@@ -127,22 +126,22 @@ async def test_a_line_that_ends_before_the_answer_is_uncertain(sqlite_db: Databa
             await sending
 
 
-async def test_not_connected_is_no_uncertainty(sqlite_db: Database, tmp_path: Path) -> None:
+async def test_not_connected_is_no_uncertainty(sqlite_db: Database) -> None:
     async with platform() as p:
-        bot = make(p, sqlite_db, tmp_path)
+        bot = make(p, sqlite_db)
         with pytest.raises(SendFailed):
             await bot.send(put(sqlite_db, p, "a", "已登记"), "k1")
 
 
-async def test_a_platform_that_says_no_keeps_its_code(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_a_platform_that_says_no_keeps_its_code(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         with pytest.raises(ApiError) as failed:
             await bot.send(put(sqlite_db, p, "never-wrote", "已登记"), "k1")
         assert failed.value.code == 846604
 
 
-async def test_frames_of_one_request_leave_one_after_another(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_frames_of_one_request_leave_one_after_another(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         said = await p.say(None, "a", "灯坏了")
         await soon(lambda: said.id in live(bot)._turns)
         req_id = live(bot)._turns[said.id]
@@ -160,8 +159,8 @@ async def test_frames_of_one_request_leave_one_after_another(sqlite_db: Database
         assert len(line(bot)._turns) == 0
 
 
-async def test_a_file_goes_up_in_chunks_across_a_reconnect(sqlite_db: Database, tmp_path: Path) -> None:
-    async with platform() as p, connected(p, sqlite_db, tmp_path) as bot:
+async def test_a_file_goes_up_in_chunks_across_a_reconnect(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
         data = bytes(range(256)) * 6_000  # 1.5 MB: three chunks
         real, cut = line(bot).ask, False
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 from functools import partial
-from pathlib import Path
 
 from bot.channels.wecom_bot import mailbox
 from bot.channels.wecom_bot.letters import NAME
@@ -96,10 +95,10 @@ def test_a_stream_is_named_by_its_message() -> None:
         assert message_of(stream_id(message)) == message
 
 
-async def test_any_process_serves_the_polls_and_sends(db: Database, tmp_path: Path) -> None:
-    async with platform() as p, hooked(p, db, tmp_path):
+async def test_any_process_serves_the_polls_and_sends(db: Database) -> None:
+    async with platform() as p, hooked(p, db):
         said = await p.say(None, "a", "灯坏了")
-        async with hooked(p, db, tmp_path) as second:  # the balancer sends the polls elsewhere
+        async with hooked(p, db) as second:  # the balancer sends the polls elsewhere
             second._replying._polled = 0.1
             put(db, p, "a", "已登记", "k1", trigger=said.id)
             put(db, p, "w", "请您处理", "k2", card=CARD, ticket=7)
@@ -111,8 +110,8 @@ async def test_any_process_serves_the_polls_and_sends(db: Database, tmp_path: Pa
             assert (len(p.seen("a")), p.complaints) == (1, [])
 
 
-async def test_of_two_ways_one_takes_a_row(db: Database, tmp_path: Path) -> None:
-    async with platform() as p, hooked(p, db, tmp_path):
+async def test_of_two_ways_one_takes_a_row(db: Database) -> None:
+    async with platform() as p, hooked(p, db):
         said = await p.say(None, "a", "灯坏了")
         handled(db, p)
         for number in range(12):

@@ -60,18 +60,16 @@ def settings(p: TestPlatform, **more: Any) -> WecomBotSettings:
     return WecomBotSettings.model_validate(told | more)
 
 
-def make(p: TestPlatform, db: Database, folder: Path, pace: Pace = PATIENT, **more: Any) -> WecomBot:
+def make(p: TestPlatform, db: Database, pace: Pace = PATIENT, *, pictures: Path | None = None, **more: Any) -> WecomBot:
     """The channel, not started."""
     ingest = Ingest(db, clock=p.clock)
-    return WecomBot(settings(p, **more), db, ingest, folder / "media", clock=p.clock, pace=pace)
+    return WecomBot(settings(p, **more), db, ingest, clock=p.clock, pace=pace, pictures=pictures)
 
 
 @asynccontextmanager
-async def connected(
-    p: TestPlatform, db: Database, folder: Path, pace: Pace = PATIENT, **more: Any
-) -> AsyncIterator[WecomBot]:
+async def connected(p: TestPlatform, db: Database, pace: Pace = PATIENT, **more: Any) -> AsyncIterator[WecomBot]:
     """Started, and taken by the platform."""
-    bot = make(p, db, folder, pace, **more)
+    bot = make(p, db, pace, **more)
     await bot.start()
     try:
         await soon(lambda: bot.ready)
@@ -81,9 +79,9 @@ async def connected(
 
 
 @asynccontextmanager
-async def hooked(p: TestPlatform, db: Database, folder: Path, **more: Any) -> AsyncIterator[WecomBot]:
+async def hooked(p: TestPlatform, db: Database, **more: Any) -> AsyncIterator[WecomBot]:
     """The webhook mode, its address entered at the platform and checked."""
-    bot = make(p, db, folder, mode="webhook", **more)
+    bot = make(p, db, mode="webhook", **more)
     async with listening(bot) as server:
         await bot.start()
         p.bot.callback = str(server.make_url(f"/callback/{NAME}"))

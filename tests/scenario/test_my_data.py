@@ -10,8 +10,10 @@ from sqlmodel import Session
 from bot.scheduler import Sweeper
 from bot.worker import Worker
 from handlers.workdays import WorkCalendar
+from models import fetching, inbox
 from models.database import Database
-from models.message import Kind, Media
+from models.inbox import Inbox
+from models.message import Incoming, Kind, Media
 from models.outbox import Outbox
 from models.person import Identity, Person
 from models.privacy import Erasure, Notice, Owed, Remnant
@@ -237,6 +239,27 @@ def test_the_register_does_not_bring_her_back(chat: Scene, phone: Make, demo_pac
     person = chat.db.tx(lambda s: s.scalars(sa.select(Person).where(Person.code == "U05")).one())  # type: ignore[arg-type]
     assert (person.name, person.home) == ("", None)
     assert chat.db.tx(lambda s: s.scalars(sa.select(Identity).where(Identity.person == "U05")).all()) == []  # type: ignore[arg-type]
+
+
+def test_a_photo_that_waits_to_be_handled_goes_too(chat: Scene, phone: Make, media: Path) -> None:
+    (media / "c.jpg").write_bytes(b"x")
+    waits = Incoming(
+        id="late", channel="wechat_mp", chat="g-1", sender="o-1", sent_at=chat.clock(), kind=Kind.IMAGE,
+        media=(Media(name="家门口.jpg", path="c.jpg"), Media(platform_id="at-the-platform")),
+    )  # fmt: skip
+    one = phone("o-1")
+
+    def write(session: Session) -> None:
+        fetching.put(session, [waits], chat.clock())
+        inbox.receive(session, [waits], chat.clock())
+        session.execute(sa.update(Inbox).values(visible_at=chat.clock() + timedelta(hours=1)))
+
+    chat.db.tx(write)
+    deleted(one)
+    chat.db.tx(lambda s: s.execute(sa.update(Inbox).values(finished_at=chat.clock(), outcome="held")))
+    sweep(chat, media)
+    assert not (media / "c.jpg").exists()
+    assert traces(chat.db, "c.jpg", "at-the-platform") == []
 
 
 def test_a_photo_that_somebody_else_sent_too_stays(chat: Scene, phone: Make, media: Path) -> None:

@@ -36,7 +36,7 @@ class Archive(Channel):
     """Reads groups; speaks through others."""
 
     name = NAME
-    can = Capabilities(groups=True, cards=True, dedups=True, max_bytes=20_000, rate=50.0, push=False)
+    can = Capabilities(dedups=True, max_bytes=20_000, rate=50.0, push=False)
 
     def __init__(
         self, settings: ArchiveSettings, db: Database, clock: Clock = utc_now, *, zone: ZoneInfo,

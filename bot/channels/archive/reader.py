@@ -161,7 +161,7 @@ class Reader:
         heard = [message for message in messages if not _is_ours(message, ours)]
         tally.silent += len(messages) - len(heard)
         # With the messages: a message kept is a file remembered.
-        fetching.put(session, [message for message in heard if fetching.wanted(message)], now)
+        fetching.put(session, heard, now)
         tally.new = receive(session, heard, now)
         tally.known = len(heard) - tally.new
         _advance(session, part)

@@ -48,7 +48,7 @@ class GroupRobot(Channel):
         if not settings.enabled:
             raise ValueError(f"{NAME}: not set: keys")
         size = BYTES[settings.style]
-        self.can = Capabilities(groups=True, cards=False, dedups=False, max_bytes=size, rate=50.0)
+        self.can = Capabilities(dedups=False, max_bytes=size, rate=50.0)
         self._settings = settings
         self._db = db
         self._clock = clock

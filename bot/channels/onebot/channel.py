@@ -26,7 +26,6 @@ from bot.channels.onebot.link import RECONNECT, Link
 from bot.channels.security import Refused, refusing
 from bot.ingest import Busy, Ingest
 from config.side_channels import OneBotSettings
-from models import fetching
 from models.base import Clock, utc_now
 from models.database import Database
 from models.inbox import find
@@ -58,7 +57,7 @@ class OneBot(Channel):
         """patience: seconds between two tries to keep a message. Raises ValueError when there is no token."""
         if settings.token is None or not settings.enabled:
             raise ValueError(f"{NAME}: not set: token")
-        self.can = Capabilities(groups=True, cards=False, dedups=False, max_bytes=TEXT_BYTES, rate=settings.rate)
+        self.can = Capabilities(dedups=False, max_bytes=TEXT_BYTES, rate=settings.rate)
         self._proof = f"Bearer {settings.token.get_secret_value()}".encode()
         self._settings = settings
         self._ingest = ingest
@@ -202,9 +201,6 @@ class OneBot(Channel):
             if not incoming.direct and await self._known.group(NAME, incoming.chat) is None:
                 metrics.refused.labels(NAME, "unknown group").inc()
                 return True
-            if fetching.wanted(incoming):
-                # Before the message: nobody tells us of it a second time, and its pictures live as long as the row.
-                await self._db.run(lambda session: fetching.put(session, [incoming], self._clock()))
             await self._ingest.accept(incoming)
         except (Busy, sa.exc.OperationalError) as error:  # the database is away or behind: it will be back
             log.warning("onebot.not_kept", error=type(error).__name__, held=self._heard.qsize())
@@ -219,8 +215,7 @@ class OneBot(Channel):
         if not wanted.url:
             raise NotFetched("the implementation gave no address")
         data = await media.fetch(wanted.url, hosts=self._settings.media_hosts)
-        found = await asyncio.to_thread(media.keep, folder, data, wanted.name)
-        return found.model_copy(update={"platform_id": wanted.platform_id})
+        return await asyncio.to_thread(media.keep, folder, data, wanted.name)
 
     # --- what is said -------------------------------------------------------------------------------------------
 

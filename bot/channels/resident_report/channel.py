@@ -41,7 +41,7 @@ class ResidentReport(Channel):
 
     name = NAME
     # Words are only handed on, under a key of their own: however often that is tried, it is done once.
-    can = Capabilities(groups=False, cards=True, dedups=True, max_bytes=20_000, rate=50.0, push=False)
+    can = Capabilities(dedups=True, max_bytes=20_000, rate=50.0, push=False)
 
     def __init__(
         self, settings: ResidentReportSettings, ingest: Ingest, db: Database, clock: Clock = utc_now, *,
@@ -166,5 +166,4 @@ class ResidentReport(Channel):
         else:
             found = await self._api.stored_file(wanted.platform_id)
             data, name = found.data, found.name
-        kept = await asyncio.to_thread(media.keep, folder, data, name)
-        return kept.model_copy(update={"platform_id": wanted.platform_id, "url": wanted.url})
+        return await asyncio.to_thread(media.keep, folder, data, name)

@@ -22,7 +22,7 @@ from bot.channels.resident_report.orders import NAME, ended, read
 from bot.channels.security import Refused
 from bot.ingest import Ingest
 from config.resident_report import ResidentReportSettings
-from models import fetching, inbox
+from models import inbox
 from models.base import Clock
 from models.database import Database
 from models.mark import Mark, value
@@ -120,9 +120,6 @@ class Pulling:
         new = await self._db.run(lambda session: _unknown(session, found))
         if over is not None and over <= here_since and len(new) == len(found):
             return
-        # Before the messages: a message kept is a file remembered, whenever the process ends.
-        if files := [message for message in new if fetching.wanted(message)]:
-            await self._db.run(lambda session: fetching.put(session, files, self._clock()))
         for message in new:
             await self._ingest.accept(message)
 

@@ -19,7 +19,7 @@ from bot.channels.base import Capabilities, Channel, Proof
 from bot.channels.credentials import stable_token
 from bot.channels.door import greeting, refuse
 from bot.channels.render import TEXT_BYTES
-from bot.channels.replays import Replays
+from bot.channels.replays import Replays, Under
 from bot.channels.security import Refused, Vault, read_body
 from bot.channels.wechat_mp.events import Event, read_event
 from bot.channels.wechat_mp.happened import Happened
@@ -29,7 +29,6 @@ from bot.channels.wechat_mp.pushing import Pushing
 from bot.ingest import Busy, Ingest
 from bot.scenes import Scenes
 from config.settings import OfficialAccountSettings
-from models import fetching
 from models.base import Clock, utc_now
 from models.database import Database
 from models.message import Incoming, Media, Outgoing
@@ -61,9 +60,7 @@ class OfficialAccount(Channel):
         token, aes_key, app_id, secret = settings.token, settings.aes_key, settings.app_id, settings.app_secret
         if not (token and aes_key and app_id and secret):
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
-        self.can = Capabilities(
-            groups=False, cards=False, dedups=False, max_bytes=TEXT_BYTES, rate=settings.rate, push=False
-        )
+        self.can = Capabilities(dedups=False, max_bytes=TEXT_BYTES, rate=settings.rate, push=False)
         self._settings = settings
         self._vault = Vault(token.get_secret_value(), aes_key.get_secret_value(), app_id)
         credential = stable_token(app_id, secret.get_secret_value())
@@ -99,9 +96,8 @@ class OfficialAccount(Channel):
             body = await read_body(request, self._body_bytes)
             letter = self._vault.open_xml(body, request.query, self._clock())
             incoming, event = read(letter), read_event(letter)
-            if incoming is not None and event is None and not fetching.wanted(incoming):
-                stamp, nonce, now = request.query["timestamp"], request.query["nonce"], self._clock()
-                await self._replays.accept(self._ingest, incoming, stamp, nonce, incoming.id, now)
+            if incoming is not None and event is None:
+                await self._replays.accept(self._ingest, incoming, *self._under(request, incoming.id))
             else:
                 await self._seen(request, incoming, event, letter)
                 await self._keep(incoming, event)
@@ -114,10 +110,13 @@ class OfficialAccount(Channel):
             return web.Response(status=503)
         return web.Response()
 
+    def _under(self, request: web.Request, message: str) -> Under:
+        return Under(request.query["timestamp"], request.query["nonce"], message, self._clock())
+
     async def _seen(self, request: web.Request, incoming: Incoming | None, event: Event | None, letter: Any) -> None:
         """Raises Refused when another message came under this nonce."""
         name = incoming.id if incoming else event.id if event else f"{letter.source}:{letter.time}"[:256]
-        await self._replays.check(request.query["timestamp"], request.query["nonce"], name, self._clock())
+        await self._replays.check(*self._under(request, name))
         if incoming is None:
             kind = event.name if event else str(letter.type)[:32]
             log.info("callback.acknowledged", channel=NAME, kind=kind)
@@ -126,13 +125,8 @@ class OfficialAccount(Channel):
         """Returns once everything that the callback says is committed."""
         if event is not None:
             incoming = await self._happened.note(event)
-        if incoming is None:
-            return
-        if self._db is not None and fetching.wanted(incoming):
-            # Before the message: a message kept is a file remembered, whenever the process ends.
-            kept = incoming
-            await self._db.run(lambda session: fetching.put(session, [kept], self._clock()))
-        await self._ingest.accept(incoming)
+        if incoming is not None:
+            await self._ingest.accept(incoming)
 
     async def send(self, out: Outgoing, client_id: str) -> str:
         """See `Pushing.send`. The platform gives no id for texts and does not dedup them."""
@@ -168,5 +162,4 @@ class OfficialAccount(Channel):
         """A file that the platform keeps for three days (获取临时素材), on our disk. Raises NotFetched."""
         found = await self._api.stored_file(wanted.platform_id)
         data = await media.fetch(found.url, hosts=self._hosts) if found.url else found.data
-        kept = await asyncio.to_thread(media.keep, folder, data, found.name)
-        return kept.model_copy(update={"platform_id": wanted.platform_id, "url": wanted.url})
+        return await asyncio.to_thread(media.keep, folder, data, found.name)

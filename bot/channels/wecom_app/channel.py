@@ -16,7 +16,8 @@ from bot.channels.api import ApiClient
 from bot.channels.base import Capabilities, Channel, Proof, SendFailed
 from bot.channels.credentials import gettoken
 from bot.channels.known import Known
-from bot.channels.replays import Replays
+from bot.channels.pressed import LATE, Presses, ticket_of
+from bot.channels.replays import Replays, Under
 from bot.channels.sealed import Seal
 from bot.channels.wecom_app import faces
 from bot.channels.wecom_app.codes import Codes
@@ -26,21 +27,17 @@ from bot.channels.wecom_app.letters import NAME, Letter
 from bot.channels.wecom_app.pushing import BYTES, Pushing
 from bot.channels.wecom_app.rooms import Rooms
 from bot.channels.wecom_app.updating import CODE_LIFE, Updating
-from bot.channels.wecom_bot.figures import clicks
-from bot.channels.wecom_bot.pressed import ticket_of
 from bot.ingest import Ingest
+from bot.wakeup import Bell
 from config.wecom_app import WecomAppSettings
 from handlers.desk import Linker, no_link
 from handlers.workdays import WorkCalendar
-from models import fetching, inbox
 from models.base import Clock, utc_now
 from models.database import Database
 from models.message import Incoming, Media, Outgoing
 from models.person import STAFF, WORKERS
 
 log = structlog.get_logger(__name__)
-PRESSED_SECONDS = 3.5  # of the platform's five, for the handlers to decide about a press
-LOOK_SECONDS = 0.05  # between two looks whether they have
 FORGET_EVERY = 1_800  # looks at the cards between two removals of old rows
 
 __all__ = ["PATH", "WecomApp"]
@@ -53,14 +50,14 @@ class WecomApp(Channel):
 
     def __init__(
         self, settings: WecomAppSettings, db: Database, ingest: Ingest, *, zone: ZoneInfo, clock: Clock = utc_now,
-        body_bytes: int = 64 * 1024, link: Linker = no_link,
+        body_bytes: int = 64 * 1024, link: Linker = no_link, decided: Bell | None = None,
     ) -> None:  # fmt: skip
-        """zone: of the deadlines that are told. link: of a task card to its page. Raises ValueError naming the settings
-        that are missing."""
+        """zone: of the deadlines that are told. link: of a task card to its page. decided: rings when a worker of this
+        process has handled something. Raises ValueError naming the settings that are missing."""
         secret, token, aes_key = settings.secret, settings.token, settings.aes_key
         if not (settings.corp_id and settings.agent_id and secret and token and aes_key):
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
-        self.can = Capabilities(groups=False, cards=True, dedups=False, max_bytes=BYTES, rate=settings.rate)
+        self.can = Capabilities(dedups=False, max_bytes=BYTES, rate=settings.rate)
         self._settings = settings
         self._db = db
         self._ingest = ingest
@@ -76,9 +73,10 @@ class WecomApp(Channel):
         self._updating = Updating(settings, db, self._api, self._codes, clock)
         seal = Seal(token.get_secret_value(), aes_key.get_secret_value(), settings.corp_id)
         self._door = Door(
-            seal, Replays(NAME, db), self.keep, clock, corp_id=settings.corp_id, agent_id=settings.agent_id,
-            body_bytes=body_bytes,
-        )  # fmt: skip
+            seal, self.keep, clock, corp_id=settings.corp_id, agent_id=settings.agent_id, body_bytes=body_bytes
+        )
+        self._replays = Replays(NAME, db)
+        self._presses = Presses(NAME, db, decided)
         self._watch: asyncio.Task[None] | None = None
 
     def routes(self) -> Sequence[web.AbstractRouteDef]:
@@ -113,8 +111,7 @@ class WecomApp(Channel):
     async def fetch(self, wanted: Media, folder: Path) -> Media:
         """A file that the platform keeps for three days (90254 获取临时素材), on our disk. Raises NotFetched."""
         found = await self._api.stored_file(wanted.platform_id)
-        kept = await asyncio.to_thread(media.keep, folder, found.data, found.name)
-        return kept.model_copy(update={"platform_id": wanted.platform_id, "url": wanted.url})
+        return await asyncio.to_thread(media.keep, folder, found.data, found.name)
 
     async def prove(self, public_url: str) -> list[Proof]:
         """A token, and the address check of 接收消息."""
@@ -131,38 +128,35 @@ class WecomApp(Channel):
 
     # --- what came in -----------------------------------------------------------------------------------------------
 
-    async def keep(self, letter: Letter) -> Change | None:
-        """Store what a letter says; of a press, wait for what the handlers make of it and give the card's new look.
+    async def keep(self, letter: Letter, under: Under) -> Change | None:
+        """Store what a letter says, with what it came under; of a press, wait for what the handlers make of it and give
+        the card's new look.
 
-        Raises Busy, or what the database raises: it must not be acknowledged then.
+        Raises Refused for another letter's nonce, Busy, or what the database raises: it must not be acknowledged then.
         """
-        if letter.place is not None:
-            await self._keep_place(letter.place)
-        if (incoming := letter.incoming) is None:
+        number = ticket_of((letter.incoming.action if letter.incoming else None) or "")
+        incoming = letter.incoming
+        if incoming is not None and incoming.action is not None and number is None:
+            incoming = None  # a grey button, or nobody's key
+        if letter.place is not None and await self._may_keep(letter.place):
+            incoming = letter.place
+        if incoming is None:
+            await self._replays.check(*under)
             return None
-        number = ticket_of(incoming.action or "")
-        if incoming.action is not None and number is None:
-            return None  # a grey button, or nobody's key
-        if fetching.wanted(incoming):
-            # Before the message: a message kept is a file remembered, whenever the process ends.
-            await self._db.run(lambda session: fetching.put(session, [incoming], self._clock()))
-        await self._ingest.accept(incoming)
+        await self._replays.accept(self._ingest, incoming, *under)
         return None if number is None else await self._pressed(letter, incoming, number)
 
-    async def _keep_place(self, place: Incoming) -> None:
+    async def _may_keep(self, place: Incoming) -> bool:
         """Where a gridworker is on her round (巡查打卡). Anybody else's place is not kept (PIPL 6)."""
         if not self._settings.patrol:
-            return
+            return False
         town = await self._db.run(self._known.town)
         who = town.person(NAME, place.sender)
-        if who is not None and town.roles(who.code) & (WORKERS | STAFF):
-            await self._ingest.accept(place)
+        return who is not None and bool(town.roles(who.code) & (WORKERS | STAFF))
 
     async def _pressed(self, letter: Letter, incoming: Incoming, number: int) -> Change | None:
         """Whatever the handlers decide late is brought to the card by `Updating`."""
-        outcome = await self._decided(incoming)
-        clicks.labels(NAME, outcome or "late").inc()
-        if outcome is None:
+        if await self._presses.outcome(incoming.chat, incoming.id) == LATE:
             return None
         now = self._clock()
         return await self._db.run(
@@ -170,17 +164,6 @@ class WecomApp(Channel):
                 session, letter, number, self._codes, self._settings, now=now, until=now + CODE_LIFE
             )
         )
-
-    async def _decided(self, incoming: Incoming) -> str | None:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + PRESSED_SECONDS
-        while loop.time() < until:
-            row = await self._db.run(lambda session: inbox.find(session, NAME, incoming.chat, incoming.id))
-            if row is not None and row.finished_at is not None:
-                return row.outcome
-            await asyncio.sleep(LOOK_SECONDS)
-        log.warning("card.late", channel=NAME, message=incoming.id)
-        return None
 
     # --- what happens meanwhile -------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bot import metrics
 from bot.channels.door import greeting, refuse
-from bot.channels.replays import Replays
+from bot.channels.replays import Under
 from bot.channels.sealed import Seal
 from bot.channels.security import Refused, read_body
 from bot.channels.wecom_app import answers
@@ -21,18 +21,16 @@ from models.base import Clock
 
 log = structlog.get_logger(__name__)
 PATH = f"/callback/{NAME}"
-Keep = Callable[[Letter], Awaitable[Change | None]]  # stores a letter; gives what the clicker's card is to show
+Keep = Callable[[Letter, Under], Awaitable[Change | None]]
 
 
 class Door:
     """Reads callbacks. Nothing is acknowledged before `keep` has returned."""
 
-    def __init__(
-        self, seal: Seal, replays: Replays, keep: Keep, clock: Clock, *, corp_id: str, agent_id: int, body_bytes: int
-    ) -> None:
-        """keep: raises Busy, or what the database raises, when the letter is not stored."""
+    def __init__(self, seal: Seal, keep: Keep, clock: Clock, *, corp_id: str, agent_id: int, body_bytes: int) -> None:
+        """keep: stores a letter, and gives what the clicker's card is to show. Raises Refused for another letter's
+        nonce, Busy, or what the database raises, when the letter is not stored."""
         self._seal = seal
-        self._replays = replays
         self._keep = keep
         self._clock = clock
         self._corp_id = corp_id
@@ -53,9 +51,10 @@ class Door:
             now = self._clock()
             fields = self._seal.open_fields(await read_body(request, self._body_bytes), request.query, now)
             letter = read(fields, corp_id=self._corp_id, agent_id=self._agent_id)
-            await self._replays.check(request.query["timestamp"], request.query["nonce"], letter.id, now)
+            under = Under(request.query["timestamp"], request.query["nonce"], letter.id, now)
+            change = await self._keep(letter, under)
             self._note(letter)
-            return self._answer(letter, await self._keep(letter), request.query["nonce"])
+            return self._answer(letter, change, under.nonce)
         except Refused as refused:
             return refuse(NAME, refused)
         except Busy:

@@ -4,20 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session
 
 from bot.channels import cards
+from bot.channels.pressed import ENDS, accepted, card_key, sent_as
 from bot.channels.render import harmless
 from bot.channels.wecom_app.codes import Codes
 from bot.channels.wecom_app.letters import CHOSEN, NAME, Letter
-from bot.channels.wecom_bot.pressed import AGAIN, ENDS, accepted, card_key
 from config.wecom_app import WecomAppSettings
 from handlers.texts import word
-from models import appcard, outbox
+from models import appcard
 from models.appcard import AppCard
 from models.message import Outgoing
-from models.outbox import Outbox
 from models.ticket import Status, Ticket
 
 QUESTION = "do"  # the question_key of a vote
@@ -74,19 +72,6 @@ def change(out: Outgoing, key: str, label: str, settings: WecomAppSettings) -> C
     return Change(word(label), cards.card(accepted(out), key))
 
 
-def sent_as(session: Session, ticket: int, user: str, task: str) -> tuple[Outgoing, str] | None:
-    """The message that a card is, and the key its task id is made of; None for one that we never sent her."""
-    rows = sa.select(Outbox).where(
-        col(Outbox.ticket) == ticket, col(Outbox.channel) == NAME, col(Outbox.conversation) == f"{NAME}:{user}"
-    )
-    for row in session.scalars(rows.order_by(sa.desc(col(Outbox.id))).limit(50)):
-        out = outbox.read(row)
-        for key in (row.dedup_key, row.dedup_key + AGAIN):
-            if out.card is not None and cards.task_id(out, key) == task:
-                return out, key
-    return None
-
-
 def remember(
     session: Session, out: Outgoing, client_id: str, answer: dict[str, Any], codes: Codes, *, now: datetime,
     until: datetime,
@@ -118,10 +103,10 @@ def pressed(
     until: datetime,
 ) -> Change | None:  # fmt: skip
     """The clicker's card after her press was decided on, and its new code noted. None for a card that we never sent
-    her: whoever got hold of its key learns nothing. until: of the press's code."""
+    her. until: of the press's code."""
     if letter.click is None:
         return None
-    found = sent_as(session, ticket, letter.user, letter.click.task)
+    found = sent_as(session, NAME, letter.user, ticket, letter.click.task)
     about = session.get(Ticket, ticket, populate_existing=True)
     if found is None or about is None:
         return None

@@ -19,12 +19,12 @@ from bot.channels import cards, render
 from bot.channels.api import ApiClient, ApiError
 from bot.channels.base import SendFailed
 from bot.channels.known import Known
+from bot.channels.pressed import card_key
 from bot.channels.wecom_app import faces
 from bot.channels.wecom_app.codes import Codes
 from bot.channels.wecom_app.letters import NAME
 from bot.channels.wecom_app.rooms import PREFIX, Rooms
 from bot.channels.wecom_app.updating import CODE_LIFE
-from bot.channels.wecom_bot.pressed import card_key
 from config.wecom_app import WecomAppSettings
 from handlers.desk import Desk, Linker
 from handlers.unreached import not_reached

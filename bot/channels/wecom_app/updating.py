@@ -15,12 +15,12 @@ from sqlmodel import Session, col
 
 from bot.channels.api import ApiClient, ApiError
 from bot.channels.base import SendFailed, Uncertain
+from bot.channels.pressed import AGAIN
 from bot.channels.replies import NOT_LISTED, RATE_LIMITED, TOKEN_REFUSED
 from bot.channels.wecom_app import faces
 from bot.channels.wecom_app.codes import Codes
 from bot.channels.wecom_app.faces import ACCEPTED, LIVE, Change
 from bot.channels.wecom_app.letters import NAME
-from bot.channels.wecom_bot.pressed import AGAIN
 from config.wecom_app import WecomAppSettings
 from models import appcard, outbox
 from models.appcard import AppCard

@@ -14,13 +14,14 @@ import structlog
 from aiohttp import web
 
 from bot import metrics
-from bot.channels import proofs
+from bot.channels import media, proofs
 from bot.channels.base import Capabilities, Channel, Proof, SendFailed, Uncertain
-from bot.channels.replays import Replays
+from bot.channels.pressed import Presses, ticket_of
+from bot.channels.replays import Replays, Under
 from bot.channels.sealed import Seal
-from bot.channels.wecom_bot import mailbox, pressed, webhook
-from bot.channels.wecom_bot.fetching import Fetching
-from bot.channels.wecom_bot.figures import clicks, feedback
+from bot.channels.wecom_bot import mailbox, webhook
+from bot.channels.wecom_bot.face import face
+from bot.channels.wecom_bot.figures import feedback
 from bot.channels.wecom_bot.letters import NAME, Letter, What, quoting
 from bot.channels.wecom_bot.live import Live
 from bot.channels.wecom_bot.replying import Replying
@@ -28,15 +29,15 @@ from bot.channels.wecom_bot.response import Responses, allowed
 from bot.channels.wecom_bot.socket import Pace
 from bot.channels.wecom_bot.webhook import Webhook
 from bot.ingest import Ingest
+from bot.wakeup import Bell
 from config.settings import WecomBotSettings
 from models.base import Clock, utc_now
 from models.database import Database
-from models.message import Outgoing
+from models.message import Incoming, Media, Outgoing
 
 log = structlog.get_logger(__name__)
 BYTES = 20_480
-PRESSED_SECONDS = 3.5  # of the platform's five, for the handlers to decide about a press
-LOOK_SECONDS = 0.05  # between two looks whether they have
+SHOWN_SECONDS = 15.0  # for a picture after its words: well within what the sender gives both
 REMEMBERED = 2_000  # direct or group, by chat
 
 
@@ -46,22 +47,27 @@ class WecomBot(Channel):
     name = NAME
 
     def __init__(
-        self, settings: WecomBotSettings, db: Database, ingest: Ingest, media: Path, *, clock: Clock = utc_now,
-        body_bytes: int = 64 * 1024, pace: Pace | None = None,
+        self, settings: WecomBotSettings, db: Database, ingest: Ingest, *, clock: Clock = utc_now,
+        body_bytes: int = 64 * 1024, pace: Pace | None = None, decided: Bell | None = None,
+        pictures: Path | None = None,
     ) -> None:  # fmt: skip
-        """media: the folder of pictures. Raises ValueError naming the settings that are missing."""
+        """decided: rings when a worker of this process has handled something. pictures: the folder of those that are
+        shown; None shows none. Raises ValueError naming the settings that are missing."""
         if not settings.enabled:
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
         live = settings.mode == "connection"
-        self.can = Capabilities(groups=True, cards=True, dedups=False, max_bytes=BYTES, rate=settings.rate, push=live)
+        self.can = Capabilities(dedups=False, max_bytes=BYTES, rate=settings.rate, push=live)
         self._settings = settings
         self._db = db
         self._ingest = ingest
         self._clock = clock
         key = settings.aes_key.get_secret_value() if settings.aes_key and settings.mode == "webhook" else ""
-        self._fetching = Fetching(db, media, clock, hosts=settings.media_hosts, aes_key=key)
+        self._aes_key = key
         self._kinds: OrderedDict[str, bool] = OrderedDict()
+        self._pictures = pictures
         self._responses = Responses(settings.response_url)
+        self._replays = Replays(NAME, db)
+        self._presses = Presses(NAME, db, decided)
         self.live: Live | None = None
         self._webhook: Webhook | None = None
         if settings.mode == "connection":
@@ -70,7 +76,7 @@ class WecomBot(Channel):
             seal = Seal(settings.token.get_secret_value(), key, "")
             self._replying = Replying(db, self._responses, clock)
             self._webhook = Webhook(
-                db, seal, Replays(NAME, db), self, clock, bot_id=settings.bot_id or "", name=settings.name,
+                db, seal, self, clock, bot_id=settings.bot_id or "", name=settings.name,
                 body_bytes=body_bytes, feedback=settings.feedback,
             )  # fmt: skip
 
@@ -94,9 +100,8 @@ class WecomBot(Channel):
         return self.live.state if self.live is not None else ""
 
     async def start(self) -> None:
-        """Open the sessions, take up files that were not fetched, and begin to connect."""
+        """Open the sessions, and begin to connect."""
         await self._responses.start()
-        await self._fetching.resume()
         if self.live is not None:
             self.live.start()
 
@@ -104,7 +109,6 @@ class WecomBot(Channel):
         """Hang up; what was heard is stored first."""
         if self.live is not None:
             await self.live.stop()
-        await self._fetching.stop()
         await self._responses.stop()
 
     async def prove(self, public_url: str) -> list[Proof]:
@@ -133,13 +137,28 @@ class WecomBot(Channel):
 
     # --- what came in -----------------------------------------------------------------------------------------------
 
-    async def keep(self, letter: Letter) -> None:
-        """Store what a letter says, then fetch its files. Raises Busy, or what the database raises."""
+    async def keep(self, letter: Letter, under: Under | None = None) -> None:
+        """Store what a letter says. under: what its callback came under. Raises Refused for another letter's nonce,
+        Busy, or what the database raises."""
+        incoming = await self._incoming(letter)
+        if incoming is None and under is not None:
+            await self._replays.check(*under)
+        elif incoming is not None and under is not None:
+            await self._replays.accept(self._ingest, incoming, *under)
+        elif incoming is not None:
+            await self._ingest.accept(incoming)
         if letter.what == What.FEEDBACK:
             feedback.labels(letter.opinion).inc()
+        if incoming is not None:
+            self._remember(letter.chat, not letter.direct)
+            # Who has just spoken can be spoken to: what could not leave for her is tried at once.
+            await self._db.run(lambda session: mailbox.hurry(session, self._clock(), letter.chat))
+
+    async def _incoming(self, letter: Letter) -> Incoming | None:
+        """What of a letter goes to the inbox."""
         incoming = letter.incoming
-        if incoming is None or (letter.what == What.CLICK and pressed.ticket_of(incoming.action or "") is None):
-            return  # a grey button, or nobody's key
+        if incoming is None or (letter.what == What.CLICK and ticket_of(incoming.action or "") is None):
+            return None  # a grey button, or nobody's key
         if letter.response_url and not allowed(letter.response_url, self._settings.response_url):
             # The message counts; the address is somebody else's idea.
             metrics.refused.labels(NAME, "response_url").inc()
@@ -150,39 +169,44 @@ class WecomBot(Channel):
             find = partial(mailbox.resolve_quote, incoming=incoming, words=letter.quoted, now=self._clock())
             known = await self._db.run(find)
             incoming = incoming.model_copy(update={"quote": known}) if known else quoting(incoming, letter.quoted)
-        await self._ingest.accept(incoming)
-        self._remember(letter.chat, not letter.direct)
-        self._fetching.begin(incoming)
-        # Who has just spoken can be spoken to: what could not leave for her is tried at once.
-        await self._db.run(lambda session: mailbox.hurry(session, self._clock(), letter.chat))
+        return incoming
 
     async def pressed(self, letter: Letter) -> dict[str, Any] | None:
         """Wait for what the handlers make of a press that is stored, and give the card's new face; None where it has
         none. Whatever they decide late is shown at the next press."""
-        action = (letter.incoming.action if letter.incoming else None) or ""
-        outcome = await self._decided(letter) if pressed.ticket_of(action) is not None else "none"
-        clicks.labels(NAME, outcome or "late").inc()
-        return await self._db.run(lambda session: pressed.face(session, letter))
+        if ticket_of((letter.incoming.action if letter.incoming else None) or "") is None:
+            return None  # of a card that is none of ours
+        await self._presses.outcome(letter.chat, letter.id)
+        return await self._db.run(lambda session: face(session, letter))
 
-    async def _decided(self, letter: Letter) -> str | None:
-        loop = asyncio.get_running_loop()
-        until = loop.time() + PRESSED_SECONDS
-        while loop.time() < until:
-            outcome = await self._db.run(lambda session: pressed.finished(session, letter))
-            if outcome is not None:
-                return outcome
-            await asyncio.sleep(LOOK_SECONDS)
-        log.warning("card.late", channel=NAME, message=letter.id)
-        return None
+    async def fetch(self, wanted: Media, folder: Path) -> Media:
+        """A file from where the platform has it for five minutes, encrypted with the message's own key (101463) or the
+        callbacks' (101039). Raises NotFetched."""
+        sealed = await media.fetch(wanted.url, hosts=self._settings.media_hosts)
+        data = await asyncio.to_thread(media.decrypt, sealed, wanted.key or self._aes_key)
+        return await asyncio.to_thread(media.keep, folder, data, wanted.name)
 
     # --- what goes out ----------------------------------------------------------------------------------------------
 
     async def send(self, out: Outgoing, client_id: str) -> str:
-        """As markdown or a card; see `Channel.send`."""
+        """As markdown or a card, in a long connection with its picture after it; see `Channel.send`."""
         group = await self._is_group(out.chat)
         if self.live is not None:
-            return await self.live.send(out, client_id, group=group)
+            sent = await self.live.send(out, client_id, group=group)
+            if out.picture and (group is False or self._settings.photos_in_groups):
+                await self._show(self.live, out, group=group)
+            return sent
         return await self._replying.send(out, client_id, group=group is not False)
+
+    async def _show(self, live: Live, out: Outgoing, *, group: bool | None) -> None:
+        """The words have arrived: whatever goes wrong with the picture must not have them said twice."""
+        try:
+            if self._pictures is not None:
+                data = await asyncio.to_thread((self._pictures / Path(out.picture).name).read_bytes)
+                async with asyncio.timeout(SHOWN_SECONDS):
+                    await live.show(out.chat, out.picture, data, group=group)
+        except (SendFailed, Uncertain, OSError) as error:  # a TimeoutError is one, too
+            log.warning("picture.not_shown", channel=NAME, ticket=out.ticket, error=type(error).__name__)
 
     async def _is_group(self, chat: str) -> bool | None:
         """None as long as nothing says; what is not known is not remembered."""

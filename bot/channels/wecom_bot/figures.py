@@ -5,4 +5,3 @@ from prometheus_client import Counter, Gauge
 standing = Gauge("linsheng_channel_state", "1 for the state that a channel's connection is in", ["channel", "state"])
 gone = Counter("linsheng_channel_connections_lost_total", "Connections that ended", ["channel"])
 feedback = Counter("linsheng_bot_feedback_total", "What people made of an answer of the bot", ["kind"])
-clicks = Counter("linsheng_card_clicks_total", "Pressed cards by what became of them", ["channel", "outcome"])

@@ -132,8 +132,7 @@ def read(body: object, *, bot_id: str, now: datetime, name: str = "") -> Letter:
     """A decrypted callback, or the body of a frame.
 
     now: aware. name: how people @ the bot; "": whatever stands first. What the inbox keeps beside the message is in
-    `platform`: `response_url`, and for each file `url0`, `aeskey0` (until it is fetched). Raises Refused for what is
-    not of this bot, or not of this shape.
+    `platform`: `response_url`. Raises Refused for what is not of this bot, or not of this shape.
     """
     with refusing():
         if not isinstance(body, Mapping):
@@ -176,10 +175,11 @@ def _message(letter: Letter, body: Mapping[str, Any], base: Fields, name: str) -
     # A kind of quote that cannot be read must not cost the words beside it.
     quoted = _body(quote) if isinstance(quote, Mapping) else {}
     files = found.pop("files", ()) + quoted.get("files", ())
-    # The address lives five minutes (`fetching`); what stays is the name by which the file is found again.
-    media = tuple(Media(name=called, platform_id=f"{letter.id}#{i}") for i, (_, _, called) in enumerate(files))
-    for i, (url, key, _) in enumerate(files):
-        base["platform"] |= {f"url{i}": url} | ({f"aeskey{i}": key} if key else {})
+    # The platform has no names for files: one is made, by which the message is told where the file is.
+    media = tuple(
+        Media(name=called, url=url, key=key, platform_id=f"{letter.id}#{i}")
+        for i, (url, key, called) in enumerate(files)
+    )
     text = without_bot(found.get("text", ""), name) if not letter.direct else found.get("text", "")
     mentions = () if letter.direct else ("bot",)
     incoming = Incoming(**base | found | {"text": text, "media": media, "mentions": mentions})

@@ -14,6 +14,7 @@ from bot import metrics
 from bot.channels.api import ApiError
 from bot.channels.base import SendFailed, Uncertain
 from bot.channels.holder import Holder
+from bot.channels.replays import Under
 from bot.channels.security import Refused
 from bot.channels.wecom_bot import mailbox
 from bot.channels.wecom_bot.letters import NAME, Letter, What, read
@@ -41,8 +42,8 @@ DOWN = "not connected"
 class Ears(Protocol):
     """See `webhook.Ears`."""
 
-    async def keep(self, letter: Letter) -> None:
-        """Store it."""
+    async def keep(self, letter: Letter, under: Under | None = None) -> None:
+        """Store it. under: nothing, frames come under no nonce."""
 
     async def pressed(self, letter: Letter) -> dict[str, Any] | None:
         """The new face of a card whose press is stored."""
@@ -222,9 +223,7 @@ class Live:
                     raise
             else:
                 return mailbox.tag("reply", client_id)
-        kind = {} if group is None else {"chat_type": 2 if group else 1}
-        told = {"chatid": out.chat} | kind | body
-        await self._connection.ask("aibot_send_msg", told)
+        await self._told(out.chat, body, group=group)
         return mailbox.tag("sent", client_id)
 
     async def _within_limits(self, chat: str) -> None:
@@ -242,6 +241,16 @@ class Live:
 
         if (wait := await self._db.run(take)) > 0:
             raise SendFailed("the conversation's rate is used up", after=wait)
+
+    async def show(self, chat: str, name: str, data: bytes, *, group: bool | None) -> None:
+        """A picture as a message of its own. Raises SendFailed or Uncertain."""
+        media_id = await self.upload("image", name, data)
+        await self._within_limits(chat)
+        await self._told(chat, {"msgtype": "image", "image": {"media_id": media_id}}, group=group)
+
+    async def _told(self, chat: str, body: dict[str, Any], *, group: bool | None) -> None:
+        kind = {} if group is None else {"chat_type": 2 if group else 1}
+        await self._connection.ask("aibot_send_msg", {"chatid": chat} | kind | body)
 
     async def upload(self, kind: Kind, name: str, data: bytes) -> str:
         """The media id of a file, for `image`, `voice`, `video` and `file` messages. Raises SendFailed."""

@@ -5,7 +5,7 @@ The bot may only speak when it was spoken to (ADR 0027). Rows of the outbox are 
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -203,9 +203,3 @@ def _holds(whole: str, some: str) -> bool:
 def _letters(words: str) -> str:
     """Letters and digits only: markdown, spaces and mentions get lost between the screen and the quote."""
     return "".join(filter(str.isalnum, words))[:200]
-
-
-def rows_of_ticket(session: Session, ticket: int, limit: int = 50) -> Sequence[Outbox]:
-    """Our messages about a ticket on this channel, the newest first."""
-    statement = sa.select(Outbox).where(col(Outbox.ticket) == ticket, col(Outbox.channel) == NAME)
-    return session.scalars(statement.order_by(sa.desc(col(Outbox.id))).limit(limit)).all()

@@ -10,10 +10,10 @@ import structlog
 from bot.channels import cards, render
 from bot.channels.api import ApiError
 from bot.channels.base import NotNow, SendFailed
+from bot.channels.pressed import card_key
 from bot.channels.wecom_bot import mailbox
 from bot.channels.wecom_bot.letters import NAME
 from bot.channels.wecom_bot.mailbox import Way, tag
-from bot.channels.wecom_bot.pressed import card_key
 from bot.channels.wecom_bot.response import Responses
 from models.base import Clock
 from models.database import Database

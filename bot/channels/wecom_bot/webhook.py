@@ -13,7 +13,7 @@ from aiohttp import web
 
 from bot.channels import render
 from bot.channels.door import greeting, refuse
-from bot.channels.replays import Replays
+from bot.channels.replays import Under
 from bot.channels.sealed import Seal
 from bot.channels.security import Refused, read_body, refusing
 from bot.channels.wecom_bot import mailbox
@@ -34,8 +34,9 @@ Payload = dict[str, Any]
 class Ears(Protocol):
     """What the channel does with a letter, whichever mode it came by."""
 
-    async def keep(self, letter: Letter) -> None:
-        """Store what it says. Raises Busy, or what the database raises: it must not be acknowledged then."""
+    async def keep(self, letter: Letter, under: Under | None = None) -> None:
+        """Store what it says, with what its callback came under. Raises Refused for another letter's nonce, Busy, or
+        what the database raises: it must not be acknowledged then."""
 
     async def pressed(self, letter: Letter) -> Payload | None:
         """The new face of a card whose press is stored, within the platform's five seconds."""
@@ -45,14 +46,13 @@ class Webhook:
     """The callback address."""
 
     def __init__(
-        self, db: Database, seal: Seal, replays: Replays, ears: Ears, clock: Clock, *, bot_id: str, name: str = "",
+        self, db: Database, seal: Seal, ears: Ears, clock: Clock, *, bot_id: str, name: str = "",
         body_bytes: int = 64 * 1024, feedback: bool = False,
     ) -> None:  # fmt: skip
         """bot_id: letters of another bot are refused. name: how people @ it. feedback: people may say under an answer
         whether it helped."""
         self._db = db
         self._seal = seal
-        self._replays = replays
         self._ears = ears
         self._clock = clock
         self._bot_id = bot_id
@@ -63,7 +63,6 @@ class Webhook:
         self._answers: dict[What, Callable[[Letter], Awaitable[Payload | None]]] = {
             What.MESSAGE: self._message,
             What.CLICK: self._click,
-            What.FEEDBACK: self._feedback,
             What.ENTER: self._enter,
             What.POLL: self._poll,
         }
@@ -85,7 +84,10 @@ class Webhook:
             letter = read(body, bot_id=self._bot_id, now=now, name=self._name)
             nonce = request.query["nonce"]
             if letter.what != What.POLL:  # asked again and again, it changes nothing
-                await self._replays.check(request.query["timestamp"], nonce, f"{letter.what}:{letter.id}", now)
+                async with self._order.of(letter.chat):
+                    await self._ears.keep(
+                        letter, Under(request.query["timestamp"], nonce, f"{letter.what}:{letter.id}", now)
+                    )
             handle = self._answers.get(letter.what)
             payload = await handle(letter) if handle is not None else None
             if payload is None:
@@ -103,25 +105,17 @@ class Webhook:
 
     async def _message(self, letter: Letter) -> Payload:
         """The same answer whenever the platform comes again: an open stream."""
-        async with self._order.of(letter.chat):
-            await self._ears.keep(letter)
         answer = stream(stream_id(letter.id), "", finish=False)
         if self._asks_opinion:  # the id belongs into a stream's first frame
             answer["stream"]["feedback"] = {"id": mailbox.tag("answer", letter.id)}
         return answer
 
     async def _click(self, letter: Letter) -> Payload | None:
-        async with self._order.of(letter.chat):
-            await self._ears.keep(letter)
         shown = await self._ears.pressed(letter)
         if shown is None:
             return None
         answer: Payload = {"response_type": "update_template_card", "template_card": shown}
         return answer
-
-    async def _feedback(self, letter: Letter) -> Payload | None:
-        await self._ears.keep(letter)
-        return None
 
     async def _enter(self, letter: Letter) -> Payload | None:
         log.info("callback.entered", channel=NAME)

@@ -49,9 +49,7 @@ class WecomKf(Channel):
         token, aes_key, corp_id = settings.token, settings.aes_key, settings.corp_id
         if settings.missing or not (token and aes_key and corp_id):
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
-        self.can = Capabilities(
-            groups=False, cards=True, dedups=True, max_bytes=TEXT_BYTES, rate=settings.rate, push=False
-        )
+        self.can = Capabilities(dedups=True, max_bytes=TEXT_BYTES, rate=settings.rate, push=False)
         self._settings = settings
         self._seal = Seal(token.get_secret_value(), aes_key.get_secret_value(), corp_id)
         self._api = api or client(settings, db, clock)
@@ -121,5 +119,4 @@ class WecomKf(Channel):
     async def fetch(self, wanted: Media, folder: Path) -> Media:
         """A file that the platform keeps for three days (90253 获取临时素材), on our disk. Raises NotFetched."""
         found = await self._api.stored_file(wanted.platform_id)
-        kept = await asyncio.to_thread(media.keep, folder, found.data, found.name)
-        return kept.model_copy(update={"platform_id": wanted.platform_id})
+        return await asyncio.to_thread(media.keep, folder, found.data, found.name)

@@ -51,7 +51,7 @@ class Keeping:
             else:
                 messages.append(one)
             ledger.hurry(session, one.chat, now)
-        fetching.put(session, [one for one in messages if fetching.wanted(one)], now)
+        fetching.put(session, messages, now)
         new = inbox.receive(session, messages, now)
         metrics.received.labels("new").inc(new)
         metrics.received.labels("duplicate").inc(len(messages) - new)

@@ -1,7 +1,8 @@
 """Asks for what customers wrote: after each callback, and now and then without one (微信客服 读取消息, 企业微信 94670).
 
 A callback is a row before it is acknowledged, so whichever process is there next pulls for it. One at a time does: the
-row's lease says who, and its cursor moves in the transaction that keeps the page.
+row's lease says who, and its cursor moves in the transaction that keeps the page. What goes wrong with one account or
+one message does not hold up the others; a database that is away is waited for.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+import sqlalchemy as sa
 import structlog
 from sqlmodel import Session
 
@@ -36,6 +38,7 @@ LINGER = 0.002  # seconds in which callbacks are collected
 BEGINNING = 60.0  # seconds; what was read since is not read again because another process begins
 EMPTY = 10  # pages in a row that bring nothing
 REST = 5.0  # seconds after a failure, where the platform names none
+TRIES = 3  # of a page with a message that cannot be stored; then that one is passed
 
 
 class Puller:
@@ -55,6 +58,7 @@ class Puller:
         self._bell = asyncio.Event()
         self._begun = False
         self._rest: dict[str, datetime] = {}
+        self._tries: dict[str, int] = {}  # in a row, of an account's page
         self._hints: dict[str, str] = {}
         self._telling: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -117,24 +121,32 @@ class Puller:
                 continue
 
     async def _account(self, account: str) -> int:
+        """How many messages of this account were new. Whatever goes wrong with it is tried again after a rest."""
         if self._clock() < self._rest.get(account, self._clock()):
             return 0
+        pause = REST
+        try:
+            return await self._leased(account)
+        except LeaseLost:
+            log.warning("kf.lease_lost")
+            return 0
+        except SendFailed as error:
+            pause = error.after if error.after is not None else REST
+            log.warning("kf.not_pulled", reason=str(error))
+        except Exception as error:  # its words may hold a customer's
+            log.error("kf.not_pulled", error=type(error).__name__)
+        self._rest[account] = self._clock() + timedelta(seconds=pause)
+        return 0
+
+    async def _leased(self, account: str) -> int:
         row = await self._db.run(partial(pull.seize, name=name_of(account), now=self._clock(), lease=LEASE))
         if row is None:
             return 0
         try:
             return await self._to_the_end(row, account)
-        except LeaseLost:
-            log.warning("kf.lease_lost")
-            return 0
-        except BaseException as error:
+        except BaseException:
             await self._db.run(partial(pull.release, row=row))
-            if not isinstance(error, SendFailed):
-                raise
-            pause = timedelta(seconds=error.after if error.after is not None else REST)
-            self._rest[account] = self._clock() + pause
-            log.warning("kf.not_pulled", reason=str(error))
-            return 0
+            raise
 
     async def _to_the_end(self, row: Pull, account: str) -> int:
         new, more, empty = 0, True, 0
@@ -146,24 +158,60 @@ class Puller:
             empty = 0 if items or cursor != row.cursor else empty + 1
             if more and empty > EMPTY:
                 raise SendFailed("sync_msg says that there is more, and gives nothing")
-            new += await self._kept(row, _read(items, account), cursor)
+            new += await self._kept(row, account, _read(items, account), cursor)
         await self._db.run(lambda session: pull.finish(session, row, now=self._clock()))
         return new
 
-    async def _kept(self, row: Pull, found: list[Incoming | Event], cursor: str) -> int:
-        def work(session: Session) -> int:
-            now = self._clock()
-            pull.move(session, row, cursor, now=now, lease=LEASE)
-            return self._keeping.keep(session, found, now)
+    async def _kept(self, row: Pull, account: str, found: list[Incoming | Event], cursor: str) -> int:
+        """The page is kept, and the cursor moved. Raises SendFailed while a message of it cannot be stored: the others
+        are kept, and the page is asked for again."""
+
+        def whole(session: Session) -> int:
+            pull.move(session, row, cursor, now=self._clock(), lease=LEASE)
+            return self._keeping.keep(session, found, self._clock())
 
         before = row.cursor
         try:
-            new = await self._db.run(work)
-        except BaseException:
+            new = await self._db.run(whole)
+        except (LeaseLost, sa.exc.OperationalError):  # the latter: the database is away, for all of them
             row.cursor = before  # rolled back
             raise
+        except Exception as error:
+            row.cursor = before
+            log.error("kf.page_not_kept", error=type(error).__name__)
+            new = await self._one_by_one(row, account, found, cursor)
+        self._tries.pop(account, None)
         if found:
             self._wake()
+        return new
+
+    async def _one_by_one(self, row: Pull, account: str, found: list[Incoming | Event], cursor: str) -> int:
+        self._tries[account] = self._tries.get(account, 0) + 1
+        last = self._tries[account] >= TRIES
+
+        def work(session: Session) -> tuple[int, dict[str, str]]:
+            new, bad = 0, {}
+            for one in found:
+                try:
+                    with session.begin_nested():
+                        new += self._keeping.keep(session, [one], self._clock())
+                except sa.exc.OperationalError:
+                    raise
+                except Exception as error:  # its words may hold the customer's
+                    bad[one.id] = type(error).__name__
+            # Also when it stays where it is: whoever lost the lease keeps nothing.
+            pull.move(session, row, cursor if last or not bad else row.cursor, now=self._clock(), lease=LEASE)
+            return new, bad
+
+        new, bad = await self._db.run(work)
+        if not bad:
+            return new
+        if not last:
+            self._wake()
+            raise SendFailed(f"{len(bad)} of {len(found)} messages cannot be stored")
+        for message, error in bad.items():
+            metrics.refused.labels(NAME, "not_stored").inc()
+            log.error("kf.passed", message=message, error=error)
         return new
 
     async def _page(self, row: Pull, account: str) -> dict[str, Any]:
@@ -199,9 +247,10 @@ def _read(items: list[Any], account: str) -> list[Incoming | Event]:
     for item in items:
         try:
             one = read(item, account)
-        except Refused as refused:
-            metrics.refused.labels(NAME, refused.why).inc()
-            log.error("kf.unreadable", why=refused.why)
+        except Exception as error:
+            why = error.why if isinstance(error, Refused) else "malformed"
+            metrics.refused.labels(NAME, why).inc()
+            log.error("kf.unreadable", why=why, error=type(error).__name__)
             continue
         if one is not None:
             found.append(one)

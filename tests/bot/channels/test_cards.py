@@ -30,7 +30,7 @@ def out(**more: Any) -> Outgoing:
 
 
 def test_a_task_card_has_its_buttons() -> None:
-    made = card(out(), "outbox:7", source="邻声")
+    made = card(out(), "outbox:7")
     assert made is not None
     assert made["card_type"] == "button_interaction"
     assert [(one["text"], one["key"]) for one in made["button_list"]] == [("接单", "accept:42"), ("办结", "done:42")]
@@ -55,7 +55,7 @@ def test_without_buttons_a_notice_and_without_a_link_words() -> None:
 def test_the_longest_of_everything_still_fits() -> None:
     buttons = tuple(Button(text="很长很长的按钮文字啊啊啊啊", action=f"a{n}:42") for n in range(9))
     facts = tuple((f"名字很长很长{n}", "水" * 99) for n in range(12))
-    made = card(out(title="水" * 99, facts=facts, words="水\n" * 5_000, buttons=buttons), "x" * 300, source="水" * 50)
+    made = card(out(title="水" * 99, facts=facts, words="水\n" * 5_000, buttons=buttons), "x" * 300)
     assert made is not None
     assert (len(made["button_list"]), len(made["horizontal_content_list"])) == (6, 6)
     assert made["main_title"]["title"].endswith("…")

@@ -11,9 +11,9 @@ from aiohttp.test_utils import TestServer
 from sqlmodel import Session
 
 from bot.channels import tokens
-from bot.channels.api import ApiClient, ApiError, File
+from bot.channels.api import ApiClient, ApiError
 from bot.channels.base import SendFailed, Uncertain
-from bot.channels.credentials import Credential, gettoken, no_token, robot_key, stable_token
+from bot.channels.credentials import Credential, gettoken, robot_key, stable_token
 from bot.channels.media import NotFetched
 from models.apitoken import ApiToken
 from models.database import Database
@@ -30,7 +30,6 @@ class Platform:
         self.turn = 1
         self.fetches: list[tuple[str, dict[str, Any]]] = []
         self.asked: list[dict[str, str]] = []
-        self.files: list[tuple[str, str, bytes]] = []
         self.wait = 0.0
         self.broken = False
         self.answer: dict[str, Any] = {"errcode": 0, "errmsg": "ok"}
@@ -51,13 +50,6 @@ class Platform:
             return web.json_response({"errcode": 42001, "errmsg": "expired"})
         return web.json_response(self.answer)
 
-    async def upload(self, request: web.Request) -> web.Response:
-        form = await request.post()
-        file = form["media"]
-        assert isinstance(file, web.FileField)
-        self.files.append((request.query["type"], file.filename, file.file.read()))
-        return web.json_response({"errcode": 0, "media_id": "M1"})
-
     async def get_media(self, request: web.Request) -> web.Response:
         self.asked.append(dict(request.query))
         assert self.media is not None
@@ -76,7 +68,6 @@ async def base(platform: Platform) -> AsyncIterator[str]:
     app.router.add_get("/cgi-bin/gettoken", platform.token)
     app.router.add_post(SEND, platform.send)
     app.router.add_get(SEND, platform.send)
-    app.router.add_post("/cgi-bin/media/upload", platform.upload)
     app.router.add_get("/cgi-bin/media/get", platform.get_media)
     async with TestServer(app) as server:
         yield str(server.make_url("")).rstrip("/")
@@ -208,14 +199,13 @@ async def test_a_database_that_is_away_is_said(
         await (await clients(gettoken("ww1", SECRET), sqlite_db)).call(SEND, {})
 
 
-async def test_a_robots_key_and_a_code_go_without_token(platform: Platform, clients: Clients) -> None:
+async def test_a_robots_key_goes_without_token_and_is_not_told(platform: Platform, clients: Clients) -> None:
     await (await clients(robot_key("K"))).call(SEND, {})
-    await (await clients(no_token())).call(SEND, {}, params={"response_code": "C"})
-    assert platform.asked == [{"key": "K"}, {"response_code": "C"}]
+    assert platform.asked == [{"key": "K"}]
     assert platform.fetches == []
     platform.answer = {"errcode": 1, "errmsg": "bad code a-very-long-code-of-one-use"}
     with pytest.raises(ApiError) as failure:
-        await (await clients(no_token())).call(SEND, {}, params={"response_code": "a-very-long-code-of-one-use"})
+        await (await clients(robot_key("K"))).call(SEND, {}, params={"response_code": "a-very-long-code-of-one-use"})
     assert "a-very-long" not in str(failure.value)
 
 
@@ -228,13 +218,6 @@ async def test_what_an_hour_will_not_mend_waits(platform: Platform, clients: Cli
 
 
 # ---- files
-
-
-async def test_a_file_goes_up_under_its_own_name(platform: Platform, clients: Clients) -> None:
-    client = await clients(gettoken("ww1", SECRET))
-    answer = await client.upload("/cgi-bin/media/upload", File("现场照片.jpg", b"\xff\xd8x"), params={"type": "image"})
-    assert answer["media_id"] == "M1"
-    assert platform.files == [("image", "现场照片.jpg", b"\xff\xd8x")]
 
 
 async def test_a_file_comes_down(platform: Platform, clients: Clients) -> None:
@@ -274,7 +257,7 @@ async def test_a_file_is_asked_for_again_unless_the_platform_says_no(platform: P
 
 
 async def test_where_nobody_listens_a_file_is_asked_for_again() -> None:
-    api = ApiClient("http://127.0.0.1:9", no_token(), backoff=())
+    api = ApiClient("http://127.0.0.1:9", robot_key("K"), backoff=())
     await api.start()
     with pytest.raises(NotFetched) as failure:
         await api.stored_file("M")
