@@ -172,7 +172,8 @@ async def test_five_hundred_who_have_not_the_token(siege: Siege, qq: FakeQQ) -> 
     upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
                "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "X-Self-ID": "10001"}  # fmt: skip
     guesses = ("", "Bearer", "Bearer ", f"bearer {TOKEN}", f"Bearer  {TOKEN}", f"Bearer {TOKEN}x",
-               f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", TOKEN, "Bearer 你好", "Bearer \udcff", "Bearer " + "a" * 4_000)  # fmt: skip
+               f"Bearer {TOKEN[:-1]}", f"Basic {TOKEN}", TOKEN, "Bearer 你好", "Bearer \udcff",
+               "Bearer " + "a" * 4_000)  # fmt: skip
     for _ in range(FRAMES):
         noise = "".join(chr(33 + dice.randrange(90)) for _ in range(dice.randrange(1, 60)))
         given = dice.choice((*guesses, noise, f"Bearer {noise}"))
