@@ -22,7 +22,7 @@ from tests.benchmarks.result import POSTGRESQL, SQLITE, Bench, Figure, Result, p
 from tests.bot.foes import Endpoint, endpoints
 from tests.chaos.fleet import CONTEXT, Member, environment, free_port
 from tests.chaos.letters import Callback
-from tests.chaos.storm import town_on_the_account
+from tests.chaos.storm import town_on
 
 MESSAGES, WARM, CLIENTS, PEOPLE = 10_000, 1_000, 64, 997
 FLOOR_RATE, FLOOR_MS = 1_500.0, 100.0
@@ -87,7 +87,7 @@ async def _served(
     """What the clients saw, and how many answered callbacks are not kept."""
     port = free_port()
     with bench.folder() as folder:
-        told = environment(url, bench.home, town_on_the_account(folder)) | settings
+        told = environment(url, bench.home, town_on(folder)) | settings
         told["LINSHENG_WECOM_BOT__MODE"] = "webhook"
         server = Member("serve", ["serve", "--no-worker", "--port", str(port)], told, folder)
         server.start()
