@@ -20,7 +20,7 @@ from models.pull import Pull
 from tests.benchmarks.knocking import Knocked, knock
 from tests.benchmarks.result import POSTGRESQL, SQLITE, Bench, Figure, Result, percentile
 from tests.bot.foes import Endpoint, endpoints
-from tests.chaos.fleet import CONTEXT, Member, environment, free_port
+from tests.chaos.fleet import CONTEXT, Member, environment, free_port, listening
 from tests.chaos.letters import Callback
 from tests.chaos.storm import town_on
 
@@ -93,7 +93,7 @@ async def _served(
         server.start()
         try:
             await server.until_ready()
-            await _listening(port)
+            await listening(port)
             await asyncio.to_thread(knock, port, callbacks[:WARM], CLIENTS)
             knocked = await asyncio.to_thread(knock, port, callbacks[WARM:], CLIENTS)
         finally:
@@ -114,24 +114,12 @@ def _kept(db: Database, endpoint: Endpoint) -> set[str]:
     return {str(n) for n in range(1, MESSAGES + WARM + 1)} if late else set()
 
 
-async def _listening(port: int) -> None:
-    for _ in range(500):
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            await asyncio.sleep(0.02)
-        else:
-            writer.close()
-            return
-    raise TimeoutError(f"nobody listens on port {port}")
-
-
 def _bare(callbacks: list[Callback]) -> Knocked:
     port = free_port()
     process = CONTEXT.Process(target=_serve_bare, args=(port,), daemon=True)
     process.start()
     try:
-        asyncio.run(_listening(port))
+        asyncio.run(listening(port))
         knock(port, callbacks[:WARM], CLIENTS)
         return knock(port, callbacks[WARM:], CLIENTS)
     finally:

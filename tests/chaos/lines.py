@@ -26,7 +26,7 @@ from models.message import Purpose
 from models.outbox import SENT, UNCERTAIN, Outbox, read
 from models.pull import Pull
 from models.townpack import read_pack
-from tests.chaos.fleet import Member, environment, free_port, trained_home
+from tests.chaos.fleet import Member, environment, free_port, listening, trained_home
 from tests.chaos.letters import Line, conversations
 from tests.chaos.storm import LEASE, Evidence, town_on
 from tests.chaos.verdict import Books
@@ -50,12 +50,13 @@ class Lines:
         self._url = url
         self._folder = folder
         self._draw = random.Random(seed)
+        self._port = free_port()
         self._kills = asyncio.Condition()
         self._db = Database(url, threads=2)
 
     async def run(self) -> Evidence:
         """The killing, then calm until nothing waits any more."""
-        p, port = self.platform, free_port()
+        p, port = self.platform, self._port
         await p.start()
         p.kf.callback = f"http://127.0.0.1:{port}/callback/{SERVICE}"
         p.bot.known |= {user for row in read_pack(DEMO).people for _, user in row.identities}  # all have written before
@@ -136,6 +137,7 @@ class Lines:
         for turn in range(KILLS):
             if turn % 2:  # else perhaps in the midst of its start
                 await member.until_ready()
+                await self.platform.until(lambda: self.platform.bot.connected, 30.0)
             await asyncio.sleep(self._draw.uniform(0.05, 0.8))
             member.kill()
             await self._db.run(_time_passes)
@@ -144,13 +146,12 @@ class Lines:
                 self.evidence.kills += 1
                 self._kills.notify_all()
         await member.until_ready()
+        await listening(self._port)
 
     async def _drain(self) -> bool:
         """True once nothing waits in either queue, nor on the platform."""
         kf = self.platform.kf
-        # Somebody writes again: what lost callbacks stood for comes with it. The door opens a moment after the start.
-        while (push := await kf.announce()) is None or not push.taken:
-            await asyncio.sleep(0.2)
+        await kf.announce()  # somebody writes again: what lost callbacks stood for comes with it
         left = [sa.select(sa.func.count()).select_from(t).where(col(t.finished_at).is_(None)) for t in (Inbox, Outbox)]
         pulled = sa.select(col(Pull.cursor)).where(col(Pull.name).startswith(SERVICE))
         for _ in range(round(DRAIN_SECONDS / 0.2)):

@@ -17,7 +17,7 @@ from bot.channels.holder import Holder
 from bot.channels.security import Refused
 from bot.channels.wecom_bot import mailbox
 from bot.channels.wecom_bot.letters import NAME, Letter, What, read
-from bot.channels.wecom_bot.replying import letter
+from bot.channels.wecom_bot.replying import letter, words
 from bot.channels.wecom_bot.socket import Connection, Pace, State
 from bot.channels.wecom_bot.turns import Turns
 from bot.channels.wecom_bot.upload import Kind, upload
@@ -30,6 +30,7 @@ from models.database import Database
 from models.message import Outgoing
 
 log = structlog.get_logger(__name__)
+BAD_FIELD = 40058
 BAD_TURN = frozenset({846605, 846608})  # this callback can no longer be answered; the chat can be written to
 LIMITS = (("minute", 30, timedelta(minutes=1)), ("hour", 1000, timedelta(hours=1)))  # 101463, per conversation
 TURNS = 5_000  # messages whose request id is remembered; an answer to an older one begins anew
@@ -223,8 +224,15 @@ class Live:
             else:
                 return mailbox.tag("reply", client_id)
         kind = {} if group is None else {"chat_type": 2 if group else 1}
-        told = {"chatid": out.chat} | kind | body
-        await self._connection.ask("aibot_send_msg", told)
+        told = {"chatid": out.chat} | kind
+        try:
+            await self._connection.ask("aibot_send_msg", told | body)
+        except ApiError as error:
+            if error.code != BAD_FIELD or body["msgtype"] != "template_card":
+                raise
+            # Such as a task id that is used: of a repeat that broke, too, and nobody knows whether it arrived.
+            log.warning("card.as_words", channel=NAME, why=str(error))
+            await self._connection.ask("aibot_send_msg", told | words(out, group=group is not False))
         return mailbox.tag("sent", client_id)
 
     async def _within_limits(self, chat: str) -> None:
