@@ -26,6 +26,7 @@ from bot.channels.wecom_bot.live import Live
 from bot.channels.wecom_bot.replying import Replying
 from bot.channels.wecom_bot.response import Responses, allowed
 from bot.channels.wecom_bot.socket import Pace
+from bot.channels.wecom_bot.spoken import Spoken
 from bot.channels.wecom_bot.webhook import Webhook
 from bot.ingest import Ingest
 from config.settings import WecomBotSettings
@@ -57,6 +58,7 @@ class WecomBot(Channel):
         self._db = db
         self._ingest = ingest
         self._clock = clock
+        self._spoken = Spoken(db, clock)
         key = settings.aes_key.get_secret_value() if settings.aes_key and settings.mode == "webhook" else ""
         self._fetching = Fetching(db, media, clock, hosts=settings.media_hosts, aes_key=key)
         self._kinds: OrderedDict[str, bool] = OrderedDict()
@@ -152,8 +154,7 @@ class WecomBot(Channel):
         await self._ingest.accept(incoming)
         self._remember(letter.chat, not letter.direct)
         self._fetching.begin(incoming)
-        # Who has just spoken can be spoken to: what could not leave for her is tried at once.
-        await self._db.run(lambda session: mailbox.hurry(session, self._clock(), letter.chat))
+        await self._spoken.in_chat(letter.chat)
 
     async def pressed(self, letter: Letter) -> dict[str, Any] | None:
         """Wait for what the handlers make of a press that is stored, and give the card's new face; None where it has
