@@ -20,7 +20,6 @@ from models.inbox import receive
 from models.message import Incoming
 
 log = structlog.get_logger(__name__)
-NUL = "\x00"
 
 
 @dataclass(frozen=True)
@@ -48,13 +47,6 @@ def _refuse(batch: Sequence[Held], error: Exception) -> None:
         if not done.done():
             done.set_exception(error)
             done.exception()  # seen here, even if nobody awaits it any more
-
-
-def _without_nul(message: Incoming) -> Incoming:
-    """PostgreSQL keeps no NUL; nobody who writes means one."""
-    told = {name: getattr(message, name).replace(NUL, "") for name in ("text", "sender_name", "label")}
-    lines = tuple(line.model_copy(update={"text": line.text.replace(NUL, "")}) for line in message.forwarded)
-    return message.model_copy(update={**told, "forwarded": lines})
 
 
 class Ingest:
@@ -88,7 +80,7 @@ class Ingest:
             metrics.refused.labels(message.channel, "busy").inc()
             raise Busy("too many messages are waiting to be stored")
         done = asyncio.get_running_loop().create_future()
-        self._held.append((_without_nul(message), done, once))
+        self._held.append((message, done, once))
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush())
         # The commit goes on when the caller is cancelled: the platform may hang up, the message is still kept.

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr
 
+from config.values import HttpAddress
+
 
 class ResidentReportSettings(BaseModel):
     """On when the corporation's id and the secret of an app are set; the app is listed under 可调用接口 of 居民上报.
@@ -16,7 +18,7 @@ class ResidentReportSettings(BaseModel):
 
     corp_id: str | None = None
     secret: SecretStr | None = None
-    api_base: str = "https://qyapi.weixin.qq.com"
+    api_base: HttpAddress = "https://qyapi.weixin.qq.com"
     grids: dict[str, str] = Field(default_factory=dict, description='JSON: {"grid_id": "QX-01"}')
     poll_seconds: float = Field(default=60.0, gt=0, le=3600, description="all processes together look so often")
     # Their clock and ours, and what changes while the pages are read. What is read twice is kept once.

@@ -4,11 +4,12 @@ Secrets come from the environment or from files in `LINSHENG_SECRETS_DIR` (a fil
 default: what is not set is switched off, and `linsheng doctor` says so.
 """
 
+import json
 import os
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
-from urllib.parse import urlsplit
+from typing import Literal, get_origin
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
@@ -25,6 +26,7 @@ from pydantic_settings import SettingsError as Unreadable
 from config import tables
 from config.resident_report import ResidentReportSettings
 from config.side_channels import ArchiveSettings, GroupRobotSettings, OneBotSettings
+from config.values import AesKey, HttpAddress, SocketAddress
 from config.wecom_app import WecomAppSettings
 from config.wecom_kf import WecomKfSettings
 
@@ -40,10 +42,10 @@ class OfficialAccountSettings(BaseModel):
     """WeChat Official Account (公众号). The channel is on when all four secrets are set."""
 
     token: SecretStr | None = None
-    aes_key: SecretStr | None = None
+    aes_key: AesKey | None = None
     app_id: str | None = None
     app_secret: SecretStr | None = None
-    api_base: str = "https://api.weixin.qq.com"
+    api_base: HttpAddress = "https://api.weixin.qq.com"
     rate: float = Field(default=20.0, gt=0, description="messages a second towards the platform")
     media_hosts: tuple[str, ...] = Field(default=(), description="from where videos come; unset: the platform's")
     template_id: str = Field(default="", description="the notice sent once the 48 hours are over (模板消息)")
@@ -60,13 +62,6 @@ class OfficialAccountSettings(BaseModel):
                 pattern.format(text="", number="", time="")
             except (LookupError, ValueError) as error:
                 raise ValueError(f"{name}: the blanks are {{text}}, {{number}} and {{time}}") from error
-        return value
-
-    @field_validator("aes_key")
-    @classmethod
-    def _length(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) != 43:
-            raise ValueError("an EncodingAESKey has 43 characters")
         return value
 
     @property
@@ -88,7 +83,7 @@ class WecomBotSettings(BaseModel):
     bot_id: str | None = None
     secret: SecretStr | None = None
     token: SecretStr | None = None
-    aes_key: SecretStr | None = None
+    aes_key: AesKey | None = None
     name: str = Field(default="", description="how people @ it; unset: whatever stands first in a group's message")
     connect: bool = Field(
         default=True, description="unset: where a worker runs; true: also where only pages are served"
@@ -98,17 +93,10 @@ class WecomBotSettings(BaseModel):
     photos_in_groups: bool = Field(
         default=False, description="show a worker's photo of the work done in groups, too; who sees it may be anybody"
     )
-    ws_url: str = "wss://openws.work.weixin.qq.com"
-    response_url: str = "https://qyapi.weixin.qq.com/cgi-bin/aibot/response"
+    ws_url: SocketAddress = "wss://openws.work.weixin.qq.com"
+    response_url: HttpAddress = "https://qyapi.weixin.qq.com/cgi-bin/aibot/response"
     media_hosts: tuple[str, ...] = ("*.myqcloud.com", "*.qpic.cn", "qyapi.weixin.qq.com")
     rate: float = Field(default=20.0, gt=0, description="messages a second towards the platform, all chats together")
-
-    @field_validator("aes_key")
-    @classmethod
-    def _length(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) != 43:
-            raise ValueError("an EncodingAESKey has 43 characters")
-        return value
 
     @property
     def missing(self) -> list[str]:
@@ -144,7 +132,7 @@ class IngestSettings(BaseModel):
 class RasaSettings(BaseModel):
     """The server that `make rasa-serve` starts, asked when LINSHENG_NLU=rasa; see nlu/rasa/README.md."""
 
-    url: str = "http://127.0.0.1:5005"
+    url: HttpAddress = "http://127.0.0.1:5005"
     token: SecretStr | None = Field(default=None, description="unset: the one in HOME/rasa/token, made by rasa-serve")
     # It reads a text in about 5 ms and in one thread: more connections only wait there instead of here, and one that is
     # silent for a second is loading another model, or gone.
@@ -155,13 +143,6 @@ class RasaSettings(BaseModel):
     batch_seconds: float = Field(default=5.0, gt=0, le=20)
     failures: int = Field(default=5, ge=1, description="in a row, until it is left in peace: one batch without it")
     pause_seconds: float = Field(default=30.0, gt=0, description="then one message tries; it starts in 15 to 20 s")
-
-    @field_validator("url")
-    @classmethod
-    def _http(cls, value: str) -> str:
-        if urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).hostname:
-            raise ValueError("must be an address like http://127.0.0.1:5005")
-        return value.rstrip("/")
 
 
 class Settings(BaseSettings):
@@ -176,7 +157,7 @@ class Settings(BaseSettings):
     town: Path | None = None
     demo: bool = Field(default=False, description="the web chat at /chat, where one may be anybody")
     timezone: str = "Asia/Shanghai"
-    public_url: str = "http://127.0.0.1:8080"
+    public_url: HttpAddress = "http://127.0.0.1:8080"
     secret_key: SecretStr | None = None
     log_level: str = "info"
     log_json: bool = True
@@ -260,6 +241,20 @@ def _file() -> Path:
     return Path(named) if named else Path(os.environ.get(f"{PREFIX}HOME", "var")) / "linsheng.yaml"
 
 
+def _no_json(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    """The variables that hold no JSON although their setting is a list or a mapping."""
+    for name, field in model.model_fields.items():
+        variable, kind = f"{prefix}{name.upper()}", field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from _no_json(kind, f"{variable}__")
+        elif get_origin(kind) in (tuple, dict, frozenset) and variable in os.environ:
+            try:
+                json.loads(os.environ[variable])
+            except ValueError:
+                example = '{"name": "value"}' if get_origin(kind) is dict else '["value"]'
+                yield f"{variable}: must be JSON, such as {example}"
+
+
 def load_settings(**values: object) -> Settings:
     """Read the settings; the tables of their data folder count from now on.
 
@@ -273,8 +268,8 @@ def load_settings(**values: object) -> Settings:
             for fault in error.errors(include_input=False)
         ]
         raise SettingsError("; ".join(wrong)) from error
-    except Unreadable as error:  # a value that must be JSON; it names the field and not the value
-        raise SettingsError(str(error)) from error
+    except Unreadable as error:  # a value that must be JSON; it names the part and not the value
+        raise SettingsError("; ".join(_no_json(Settings, PREFIX)) or str(error)) from error
     except (yaml.YAMLError, UnicodeDecodeError, TypeError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{_file()}:{mark.line + 1}" if mark else str(_file())

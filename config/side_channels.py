@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
+from config.values import HttpAddress
+
 ROBOT_KEY = re.compile(r"[A-Za-z0-9_-]{8,128}")
 Notice = Literal["urgent", "overdue", "reminder", "unreachable", "reopened"]
 
@@ -45,7 +47,7 @@ class GroupRobotSettings(BaseModel):
     keys: dict[str, SecretStr] = Field(default_factory=dict)
     alerts: frozenset[Notice] = frozenset({"urgent", "overdue"})
     style: Literal["markdown", "text"] = "markdown"
-    api_base: str = "https://qyapi.weixin.qq.com"
+    api_base: HttpAddress = "https://qyapi.weixin.qq.com"
     per_minute: int = Field(default=20, ge=1, le=20, description="of one robot; the platform refuses more")
     poll_seconds: float = Field(default=2.0, gt=0, le=60, description="how often the tickets' histories are looked at")
 

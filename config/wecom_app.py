@@ -1,6 +1,8 @@
 """Settings of the self-built WeCom app (企业微信自建应用), by which staff get task cards. LINSHENG_WECOM_APP__…"""
 
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import BaseModel, Field, SecretStr
+
+from config.values import AesKey, HttpAddress
 
 
 class WecomAppSettings(BaseModel):
@@ -11,8 +13,8 @@ class WecomAppSettings(BaseModel):
     agent_id: int | None = Field(default=None, ge=1)
     secret: SecretStr | None = None
     token: SecretStr | None = None
-    aes_key: SecretStr | None = None
-    api_base: str = "https://qyapi.weixin.qq.com"
+    aes_key: AesKey | None = None
+    api_base: HttpAddress = "https://qyapi.weixin.qq.com"
     rate: float = Field(default=20.0, gt=0, description="messages a second towards the platform, all members together")
     # 90235: what a member gets beyond that is dropped without a word, so we must count ourselves.
     per_minute: int = Field(default=30, ge=1, le=30, description="messages to one member")
@@ -21,13 +23,6 @@ class WecomAppSettings(BaseModel):
     rooms: bool = Field(default=False, description="a room (应用群聊) for each urgent matter; needs an app all may see")
     patrol: bool = Field(default=False, description="where a gridworker opens the app (上报地理位置) is her check-in")
     poll_seconds: float = Field(default=2.0, gt=0, le=60, description="how often shown cards are compared with tickets")
-
-    @field_validator("aes_key")
-    @classmethod
-    def _length(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) != 43:
-            raise ValueError("an EncodingAESKey has 43 characters")
-        return value
 
     @property
     def missing(self) -> list[str]:

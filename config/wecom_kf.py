@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, SecretStr, field_validator
 
+from config.values import AesKey, HttpAddress
+
 NEEDED = ("corp_id", "secret", "token", "aes_key", "accounts")
 
 
@@ -18,24 +20,17 @@ class WecomKfSettings(BaseModel):
     corp_id: str | None = None
     secret: SecretStr | None = None
     token: SecretStr | None = None
-    aes_key: SecretStr | None = None
+    aes_key: AesKey | None = None
     accounts: tuple[str, ...] = ()
     human: Literal["off", "queue", "servicer"] = "off"
     servicers: tuple[str, ...] = ()
-    api_base: str = "https://qyapi.weixin.qq.com"
+    api_base: HttpAddress = "https://qyapi.weixin.qq.com"
     rate: float = Field(default=20.0, gt=0, description="messages a second towards the platform")
     poll_seconds: float = Field(default=2.0, gt=0, le=60, description="between two looks whether a callback was told")
     # Callbacks may have been lost while no process was there. Without a callback's token the platform limits sync_msg.
     sweep_seconds: float = Field(default=600.0, ge=60, description="then it is asked without a callback too")
     # No page says with which code the platform answers a msgid that it has seen: a repeat, so the message is there.
     repeat_codes: frozenset[int] = frozenset({95011})
-
-    @field_validator("aes_key")
-    @classmethod
-    def _length(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and len(value.get_secret_value()) != 43:
-            raise ValueError("an EncodingAESKey has 43 characters")
-        return value
 
     @field_validator("accounts")
     @classmethod

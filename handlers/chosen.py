@@ -14,7 +14,16 @@ from models import outbox as outgoing
 from models.outbox import Outbox
 from models.ticket import OPEN, Ticket
 
-NUMBER = re.compile(r"(?:ls|单号?|工单)\s?0*(\d{1,9})|(?<!\d)0+(\d{1,6})(?!\d)", re.IGNORECASE)
+# Of 接单, 结单, 退单 what follows may be a house: 接单 7 is read by `_bare`, where she has that ticket in hand.
+NUMBER = re.compile(r"(?:ls|(?<![接结退派])单号?|工单)\s?0*(\d{1,9})|(?<!\d)0+(\d{1,6})(?!\d)", re.IGNORECASE)
+BARE = re.compile(
+    r"^\D{0,6}?(?:(\d{1,9})|(?:(?<=[\s单结派])|^)([一二三四五六七八九十])(?=号|单|$))\s*(?:号单?|单)?\D{0,6}$"
+)
+HANZI = {numeral: number for number, numeral in enumerate("一二三四五六七八九十", 1)}
+MEASURE = re.compile(
+    r"[\d一二三四五六七八九十]\s*"
+    r"(?:幢|栋|号?楼|单元|层|室|户|门|弄|院|号?库|件|个|天|点|分|秒|小时|月|日|年|次|人|块|元|米)"
+)
 AHEAD = 0.5
 FAINT = -4.5  # what a ticket has for which nothing speaks
 REACH = 300
@@ -26,12 +35,22 @@ def meant(ctx: Context) -> tuple[Ticket | None, bool]:
         found = ctx.session.get(Ticket, int(match[1] or match[2]))
         if found is not None:
             return found, True
+    mine = in_hand(ctx)
+    if bare := next((ticket for ticket in mine if ticket.id == _bare(ctx.message.text)), None):
+        return bare, True
     if ctx.message.quote and (quoted := _quoted(ctx)):
         return quoted, True
-    mine = in_hand(ctx)
     if len(mine) == 1:
         return mine[0], True
     return _fitting(ctx, mine or _within_reach(ctx))
+
+
+def _bare(text: str) -> int | None:
+    """The number in a few words that hold no other and count or address nothing."""
+    match = None if MEASURE.search(text) else BARE.search(text.strip())
+    if match is None:
+        return None
+    return int(match[1]) if match[1] else HANZI[match[2]]
 
 
 def _fitting(ctx: Context, tickets: Sequence[Ticket]) -> tuple[Ticket | None, bool]:

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+NUL = "\x00"
+
 
 class Kind(StrEnum):
     """What a message is made of."""
@@ -19,10 +21,26 @@ class Kind(StrEnum):
     CARD = "card"
 
 
+def _without_nul(value: object) -> object:
+    if isinstance(value, str):
+        return value.replace(NUL, "")
+    if isinstance(value, list | tuple):
+        return tuple(_without_nul(one) for one in value)
+    if isinstance(value, dict):
+        return {_without_nul(name): _without_nul(one) for name, one in value.items()}
+    return value
+
+
 class Letter(BaseModel):
-    """Base of both: frozen, and strict about fields nobody knows."""
+    """Base of both: frozen, strict about fields nobody knows, and without NUL: PostgreSQL keeps none, and nobody who
+    writes means one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _kept(cls, value: object) -> object:
+        return _without_nul(value)
 
 
 class Media(Letter):

@@ -15,7 +15,7 @@ from tests.benchmarks.result import SQLITE, Bench, Figure, Result, percentile
 from tests.chaos.fleet import Member, environment, free_port
 from tests.chaos.letters import REPORTS, Line, Postmark
 from tests.chaos.platform import FakePlatform
-from tests.chaos.storm import town_on_the_account
+from tests.chaos.storm import town_on
 
 RATE, SECONDS = 20, 15
 DRAIN = 30.0
@@ -57,7 +57,7 @@ async def _talk(bench: Bench, url: str) -> tuple[dict[str, float], dict[str, flo
     answered: dict[str, float] = {}
     await platform.start()
     with bench.folder() as folder:
-        settings = environment(url, bench.home, town_on_the_account(folder), platform.address)
+        settings = environment(url, bench.home, town_on(folder), platform.address)
         server = Member("serve", ["serve", "--port", str(port)], settings, folder)
         server.start()
         try:

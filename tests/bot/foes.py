@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bot.channels.security import Vault
-from tests.platform.harness import TestPlatform
+from bot.platform.server import Platform
 
 OTHER_TOKEN, OTHER_KEY = "anothertoken", "w" * 43
 XML_NAMES = (
@@ -30,7 +30,7 @@ SMALL = 30  # characters of noise
 @dataclass(frozen=True)
 class Endpoint:
     """One callback address. token, key, receiver: the right ones. xml: how letters are written. letter: a right one, of
-    a message with these words under this id."""
+    a message with these words under this id, by whoever is named third."""
 
     name: str
     path: str
@@ -38,7 +38,7 @@ class Endpoint:
     key: str
     receiver: str
     xml: bool
-    letter: Callable[[str, str], str]
+    letter: Callable[..., str]
 
     def sealed(
         self, letter: str, stamp: str, nonce: str, *, token: str = "", key: str = "", receiver: str | None = None
@@ -77,7 +77,7 @@ class Endpoint:
         }
 
 
-def endpoints(p: TestPlatform) -> list[Endpoint]:
+def endpoints(p: Platform) -> list[Endpoint]:
     """All of them, with this platform's accounts."""
     mp, app, kf, bot = p.mp, p.app, p.kf, p.bot
     at = f"<CreateTime>{int(p.clock().timestamp())}</CreateTime>"
@@ -85,20 +85,20 @@ def endpoints(p: TestPlatform) -> list[Endpoint]:
     def said(words: str, number: str) -> str:
         return f"{at}<MsgType>text</MsgType><Content><![CDATA[{words}]]></Content><MsgId>{number}</MsgId>"
 
-    def to_account(words: str, number: str) -> str:
-        return f"<xml><ToUserName>gh_1</ToUserName><FromUserName>o-1</FromUserName>{said(words, number)}</xml>"
+    def to_account(words: str, number: str, who: str = "o-1") -> str:
+        return f"<xml><ToUserName>gh_1</ToUserName><FromUserName>{who}</FromUserName>{said(words, number)}</xml>"
 
-    def to_app(words: str, number: str) -> str:
-        who = f"<ToUserName>{app.corp_id}</ToUserName><FromUserName>w01</FromUserName><AgentID>{app.agent_id}</AgentID>"
-        return f"<xml>{who}{said(words, number)}</xml>"
+    def to_app(words: str, number: str, who: str = "w01") -> str:
+        named = f"<ToUserName>{app.corp_id}</ToUserName><FromUserName>{who}</FromUserName>"
+        return f"<xml>{named}<AgentID>{app.agent_id}</AgentID>{said(words, number)}</xml>"
 
-    def to_service(_words: str, number: str) -> str:
+    def to_service(_words: str, number: str, _who: str = "") -> str:
         which = f"<Token>T{number}</Token><OpenKfId>{kf.open_kfid}</OpenKfId>"
         told = f"{at}<MsgType>event</MsgType><Event>kf_msg_or_event</Event>{which}"
         return f"<xml><ToUserName>{kf.corp_id}</ToUserName>{told}</xml>"
 
-    def to_bot(words: str, number: str) -> str:
-        told = {"msgid": number, "aibotid": bot.id, "chattype": "single", "from": {"userid": "u05"}}
+    def to_bot(words: str, number: str, who: str = "u05") -> str:
+        told = {"msgid": number, "aibotid": bot.id, "chattype": "single", "from": {"userid": who}}
         return json.dumps(told | {"msgtype": "text", "text": {"content": words}})
 
     return [

@@ -43,6 +43,19 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+async def listening(port: int, seconds: float = 15.0) -> None:
+    """Wait until somebody listens there: a process says that it has started before it opens its door."""
+    async with asyncio.timeout(seconds):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+            except OSError:
+                await asyncio.sleep(0.02)
+            else:
+                writer.close()
+                return
+
+
 def environment(url: str, home: Path, town: Path, api: str = "http://127.0.0.1:9") -> dict[str, str]:
     """Settings of a deployment with the Official Account. api: where the fake platform listens."""
     return {

@@ -59,8 +59,8 @@ class Evidence:
     exits: list[int | None] = field(default_factory=list)
 
 
-def town_on_the_account(folder: Path) -> Path:
-    """The demo town, with everybody reached through the Official Account."""
+def town_on(folder: Path, channel: str = "wechat_mp") -> Path:
+    """The demo town, with everybody reached through one channel."""
     copy = folder / "town"
     shutil.copytree(DEMO, copy)
     with (copy / "people.csv").open(encoding="utf-8-sig", newline="") as file:
@@ -68,7 +68,7 @@ def town_on_the_account(folder: Path) -> Path:
     with (copy / "people.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
-        writer.writerows(row | {"channel": "wechat_mp"} for row in rows)
+        writer.writerows(row | {"channel": channel} for row in rows)
     return copy
 
 
@@ -122,7 +122,7 @@ class Storm:
         return self.evidence
 
     def _deployment(self, api: str) -> list[Member]:
-        settings = environment(self._url, trained_home(), town_on_the_account(self._folder), api)
+        settings = environment(self._url, trained_home(), town_on(self._folder), api)
         settings |= {"LINSHENG_WORKER__LEASE_SECONDS": str(LEASE), "LINSHENG_WORKER__ATTEMPTS": "50"}
         settings |= {"LINSHENG_WORKER__BATCH": "4"}  # small batches: a kill hits one half done
         serve = ["serve", "--no-worker", "--port", str(self._port)]

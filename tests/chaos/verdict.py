@@ -49,11 +49,16 @@ class Books:
 
 def judge(evidence: Evidence, books: Books) -> list[str]:
     """Everything that is wrong; empty when every promise was kept."""
+    return [*handled(evidence, books), *_outbox(evidence, books)]
+
+
+def handled(evidence: Evidence, books: Books) -> list[str]:
+    """What is wrong with what came in and what became of it, whatever the channel."""
     found: list[str] = []
     if not evidence.drained:
         found.append("messages still wait although nothing fails any more")
     found += [f"a process ended with {code}" for code in evidence.exits if code != 0]
-    return [*found, *_inbox(evidence, books), *_order(books), *_tickets(evidence, books), *_outbox(evidence, books)]
+    return [*found, *_inbox(evidence, books), *_order(books), *_tickets(evidence, books)]
 
 
 def summary(evidence: Evidence, books: Books) -> dict[str, object]:

@@ -181,8 +181,37 @@ async def test_a_lost_callback_is_made_up_for(app: App) -> None:
     assert "token" not in asked
 
 
+async def test_a_clock_that_goes_on_between_two_looks_at_it(app: App) -> None:
+    """A clock that is moved by hand stood still where the real one had gone on, and nothing was ever pulled."""
+    app.channel.puller._clock = lambda: app.p.clock.forward(microseconds=1)
+    await app.p.kf.say(USER, "电梯停了")
+    assert await app.look() == 1
+
+
+async def test_what_was_said_while_no_process_was_there(
+    app: App, p: TestPlatform, db: Database, tmp_path: Path
+) -> None:  # fmt: skip
+    """Read to its end a moment ago, then gone, and the callback given up: the next process asks within two minutes."""
+    assert await app.look() == 0
+    p.kf.callback = ""
+    await p.kf.say(USER, "电梯停了")
+    async with serving(p, db, tmp_path / "other") as other:
+        assert await other.look() == 0
+        p.clock.forward(seconds=61)
+        assert await other.look() == 1
+        p.clock.forward(seconds=119)
+        assert await other.look() == 0
+        calls = len(p.calls)
+        p.clock.forward(seconds=119)  # by now as seldom as any other
+        assert await other.look() == 0
+        assert len(p.calls) == calls
+
+
 async def test_a_process_that_begins_looks_at_once(app: App, p: TestPlatform, db: Database, tmp_path: Path) -> None:
     assert await app.look() == 0
+    for _ in range(2):  # until it is no longer young
+        p.clock.forward(seconds=61)
+        await app.look()
     p.kf.callback = ""
     await p.kf.say(USER, "没人知道")
     p.clock.forward(seconds=61)

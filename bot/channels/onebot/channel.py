@@ -7,7 +7,6 @@ waits: while nobody is connected this process takes no rows of this channel.
 
 import asyncio
 import hmac
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,8 @@ from bot.channels.known import Known
 from bot.channels.media import NotFetched
 from bot.channels.onebot.events import GROUP, NAME, number, read, target
 from bot.channels.onebot.link import RECONNECT, Link
-from bot.channels.security import Refused, refusing
+from bot.channels.sealed import check_json
+from bot.channels.security import Refused
 from bot.ingest import Busy, Ingest
 from config.side_channels import OneBotSettings
 from models.base import Clock, utc_now
@@ -163,9 +163,8 @@ class OneBot(Channel):
 
     async def _frame(self, link: Link, data: str) -> None:
         try:
-            with refusing():
-                letter: dict[str, Any] = json.loads(data)
-                kind = letter.get("post_type")
+            letter = check_json(data)
+            kind = letter.get("post_type")
             if kind is None and "echo" in letter:
                 link.settle(letter)
             elif kind == "meta_event":

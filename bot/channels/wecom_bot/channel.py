@@ -27,6 +27,7 @@ from bot.channels.wecom_bot.live import Live
 from bot.channels.wecom_bot.replying import Replying
 from bot.channels.wecom_bot.response import Responses, allowed
 from bot.channels.wecom_bot.socket import Pace
+from bot.channels.wecom_bot.spoken import Spoken
 from bot.channels.wecom_bot.webhook import Webhook
 from bot.ingest import Ingest
 from bot.wakeup import Bell
@@ -61,6 +62,7 @@ class WecomBot(Channel):
         self._db = db
         self._ingest = ingest
         self._clock = clock
+        self._spoken = Spoken(db, clock)
         key = settings.aes_key.get_secret_value() if settings.aes_key and settings.mode == "webhook" else ""
         self._aes_key = key
         self._kinds: OrderedDict[str, bool] = OrderedDict()
@@ -151,8 +153,7 @@ class WecomBot(Channel):
             feedback.labels(letter.opinion).inc()
         if incoming is not None:
             self._remember(letter.chat, not letter.direct)
-            # Who has just spoken can be spoken to: what could not leave for her is tried at once.
-            await self._db.run(lambda session: mailbox.hurry(session, self._clock(), letter.chat))
+            await self._spoken.in_chat(letter.chat)
 
     async def _incoming(self, letter: Letter) -> Incoming | None:
         """What of a letter goes to the inbox."""

@@ -18,7 +18,7 @@ from bot.channels.replays import Under
 from bot.channels.security import Refused
 from bot.channels.wecom_bot import mailbox
 from bot.channels.wecom_bot.letters import NAME, Letter, What, read
-from bot.channels.wecom_bot.replying import letter
+from bot.channels.wecom_bot.replying import letter, words
 from bot.channels.wecom_bot.socket import Connection, Pace, State
 from bot.channels.wecom_bot.turns import Turns
 from bot.channels.wecom_bot.upload import Kind, upload
@@ -31,6 +31,7 @@ from models.database import Database
 from models.message import Outgoing
 
 log = structlog.get_logger(__name__)
+BAD_FIELD = 40058
 BAD_TURN = frozenset({846605, 846608})  # this callback can no longer be answered; the chat can be written to
 LIMITS = (("minute", 30, timedelta(minutes=1)), ("hour", 1000, timedelta(hours=1)))  # 101463, per conversation
 TURNS = 5_000  # messages whose request id is remembered; an answer to an older one begins anew
@@ -223,7 +224,14 @@ class Live:
                     raise
             else:
                 return mailbox.tag("reply", client_id)
-        await self._told(out.chat, body, group=group)
+        try:
+            await self._told(out.chat, body, group=group)
+        except ApiError as error:
+            if error.code != BAD_FIELD or body["msgtype"] != "template_card":
+                raise
+            # Such as a task id that is used: of a repeat that broke, too, and nobody knows whether it arrived.
+            log.warning("card.as_words", channel=NAME, why=str(error))
+            await self._told(out.chat, words(out, group=group is not False), group=group)
         return mailbox.tag("sent", client_id)
 
     async def _within_limits(self, chat: str) -> None:

@@ -133,14 +133,14 @@ def ways(session: Session, chat: str, now: datetime, but: Collection[str] = ()) 
     return found
 
 
-def hurry(session: Session, now: datetime, chat: str | None = None) -> int:
-    """A way is open (again): what waits for its next try is due now. chat: only of this conversation. How many."""
+def hurry(session: Session, now: datetime, chats: Collection[str] | None = None) -> int:
+    """A way is open (again): what waits for its next try is due now. chats: only of these conversations. How many."""
     statement = sa.update(Outbox).where(
         col(Outbox.channel) == NAME, col(Outbox.finished_at).is_(None), col(Outbox.lease).is_(None),
         col(Outbox.visible_at) > now,
     )  # fmt: skip
-    if chat is not None:
-        statement = statement.where(col(Outbox.conversation) == f"{NAME}:{chat}")
+    if chats is not None:
+        statement = statement.where(col(Outbox.conversation).in_([f"{NAME}:{chat}" for chat in chats]))
     return session.connection().execute(statement.values(visible_at=now)).rowcount
 
 

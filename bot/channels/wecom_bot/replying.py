@@ -36,6 +36,11 @@ def letter(out: Outgoing, client_id: str, *, group: bool) -> dict[str, Any]:
             log.warning("card.as_words", channel=NAME, why=str(error))
     if shown is not None:
         return {"msgtype": "template_card", "template_card": shown}
+    return words(out, group=group)
+
+
+def words(out: Outgoing, *, group: bool) -> dict[str, Any]:
+    """The message as `markdown`, a card's buttons as words to type. Raises SendFailed for one that is empty."""
     parts = render.markdown(out, render.BOT_BYTES, group=group)
     if not parts:
         raise SendFailed("the message is empty", final=True)

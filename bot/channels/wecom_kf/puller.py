@@ -35,7 +35,7 @@ LEASE = timedelta(minutes=2)  # longer than the slowest call with all its tries
 TOKEN_LIFE = timedelta(minutes=10)
 BAD_TOKEN = 95007
 LINGER = 0.002  # seconds in which callbacks are collected
-BEGINNING = 60.0  # seconds; what was read since is not read again because another process begins
+BEGINNING = 60.0  # seconds; a young process asks as often, for what was said while none was there
 EMPTY = 10  # pages in a row that bring nothing
 REST = 5.0  # seconds after a failure, where the platform names none
 TRIES = 3  # of a page with a message that cannot be stored; then that one is passed
@@ -56,7 +56,7 @@ class Puller:
         self._clock = clock
         self._wake = wake
         self._bell = asyncio.Event()
-        self._begun = False
+        self._began: datetime | None = None
         self._rest: dict[str, datetime] = {}
         self._tries: dict[str, int] = {}  # in a row, of an account's page
         self._hints: dict[str, str] = {}
@@ -100,11 +100,12 @@ class Puller:
     async def look(self) -> int:
         """Pull what is there. Returns how many messages were new; for tests and `_run`."""
         # Callbacks that came while nobody was there are lost: a process that begins does not wait for the next sweep.
-        span = self._settings.sweep_seconds if self._begun else BEGINNING
-        before = self._clock() - timedelta(seconds=span)
+        now = self._clock()
+        self._began = self._began or now
+        young = now - self._began < 2 * timedelta(seconds=BEGINNING)
+        before = now - timedelta(seconds=BEGINNING if young else self._settings.sweep_seconds)
         names = {name_of(account): account for account in self._settings.accounts}
         due = await self._db.run(partial(pull.due, names=list(names), before=before))
-        self._begun = True
         return sum([await self._account(names[name]) for name in due])
 
     async def _run(self) -> None:
@@ -122,7 +123,8 @@ class Puller:
 
     async def _account(self, account: str) -> int:
         """How many messages of this account were new. Whatever goes wrong with it is tried again after a rest."""
-        if self._clock() < self._rest.get(account, self._clock()):
+        rest = self._rest.get(account)
+        if rest is not None and self._clock() < rest:
             return 0
         pause = REST
         try:

@@ -1,0 +1,97 @@
+"""What is meant by a bare number: a worker's ticket, and one of the places that the bot had asked about."""
+
+import pytest
+
+from tests.scenario.chat import Scene
+
+
+def two_dark_stairs(chat: Scene) -> None:
+    """Two tickets of 网格员小顾's that her words cannot tell apart."""
+    chat.at("2026-03-02 08:30").group("柳岸花园南区").says("春芽", "6幢楼道灯不亮了")
+    chat.at("2026-03-02 08:40").says("风吹柳", "5幢楼道灯也坏了 一直闪")
+    assert len(chat.tickets()) == 2
+
+
+@pytest.mark.parametrize(
+    "words", ["接单 2", "接单2", "2 接单", "2接单", "接单：2", "接单#2", "接单2号", "接单 2 号单", "接单２"]
+)
+def test_a_worker_names_the_ticket_by_its_number(chat: Scene, words: str) -> None:
+    two_dark_stairs(chat)
+    worker = chat.wait("5 minutes").direct("网格员小顾")
+    worker.writes(words)
+
+    assert [ticket.status for ticket in chat.tickets()] == ["assigned", "accepted"]
+    assert worker.bot_said[-1].startswith("已接单：LS00002")
+
+
+@pytest.mark.parametrize("words", ["接单 7", "接单", "接单 1 2", "接单 2幢", "接单 2单元", "2小时后接单", "周二接单"])
+def test_a_number_that_is_none_of_hers_names_nothing(chat: Scene, words: str) -> None:
+    two_dark_stairs(chat)
+    worker = chat.wait("5 minutes").direct("网格员小顾")
+    worker.writes(words)
+
+    assert [ticket.status for ticket in chat.tickets()] == ["assigned", "assigned"]
+    assert worker.bot_said[-1] == "请带上单号，您手上的有：LS00001、LS00002"
+
+
+def asked_which(chat: Scene) -> None:
+    """A ticket at one of three committees; nobody the town knows, so that her home cannot say which one is meant."""
+    chat.at("2026-03-02 19:00").group("清溪街道工作群").says("新来的租客", "@邻声 居委会门口的路灯不亮了")
+    assert "柳岸社区居委会、桂花社区居委会、白石社区居委会" in chat.bot_said()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("第一个", "柳岸社区居委会"), ("1", "柳岸社区居委会"), ("一", "柳岸社区居委会"), ("第1个", "柳岸社区居委会"),
+        ("第二个吧", "桂花社区居委会"), ("选2", "桂花社区居委会"), ("２", "桂花社区居委会"),
+        ("@邻声 2", "桂花社区居委会"), ("第三处。", "白石社区居委会"), ("三", "白石社区居委会"),
+    ],
+)  # fmt: skip
+def test_one_of_the_places_is_picked_by_its_number(chat: Scene, words: str, place: str) -> None:
+    asked_which(chat)
+    chat.says("新来的租客", words)
+
+    (ticket,) = chat.tickets()
+    assert ticket.place == place
+    assert chat.bot_said()[-1] == f"好的，LS00001 的地点已记为 {place}。"
+
+
+def test_the_worker_reads_which_place_was_picked(chat: Scene) -> None:
+    asked_which(chat)
+    chat.says("新来的租客", "第三个")
+
+    assert chat.alerts()[-1].text.startswith("【")
+    assert any("白石社区居委会" in alert.text for alert in chat.alerts()[1:])
+
+
+def test_what_was_answered_is_not_asked_any_more(chat: Scene) -> None:
+    asked_which(chat)
+    chat.says("新来的租客", "第二个")
+    said = len(chat.bot_said())
+    chat.says("新来的租客", "第一个")
+
+    assert chat.ticket().place == "桂花社区居委会"
+    assert len(chat.bot_said()) == said
+
+
+@pytest.mark.parametrize("words", ["第四个", "4", "1234", "11", "第一次来", "三楼", "二"])
+def test_what_picks_none_of_two_places_says_nothing(chat: Scene, words: str) -> None:
+    """Of somebody else, or of nothing that was shown."""
+    asked_which(chat)
+    before = chat.ticket().place
+    chat.says("东区晴天" if words == "二" else "新来的租客", words)
+
+    assert chat.ticket().place == before
+    assert "地点已记为" not in chat.bot_said()[-1]
+
+
+def test_once_it_is_done_a_number_picks_no_place(chat: Scene) -> None:
+    """Then it is a rating, or nothing."""
+    asked_which(chat)
+    chat.presses(chat.ticket().worker, "done")
+    before = chat.ticket().place
+    chat.says("新来的租客", "3")
+
+    assert chat.ticket().place == before
+    assert "地点已记为" not in chat.bot_said()[-1]
