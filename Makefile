@@ -23,6 +23,7 @@ run: install ## The demo town with the web chat on http://127.0.0.1:8080/chat
 
 test: install ## All tests, on SQLite and PostgreSQL, a browser included
 	@sh .ci/browser
+	@$(BIN)/python -m tests.trained
 	$(BIN)/pytest -n 2 --dist loadgroup
 
 lint: install ## Style, types, layers

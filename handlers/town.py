@@ -178,7 +178,8 @@ class Town:
                 if place.kind in ("poi", "shop", "school", "market", "factory", "gate"):
                     name = normalize(place.name)
                     for noun in {name[-2:], name[-3:]}:
-                        common = noun in STOP and not (place.kind == "gate" and noun == "大门")
+                        own_gate = noun == "大门" and place.kind == "gate" and place.grid == grid
+                        common = noun in STOP and not own_gate
                         if len(name) > len(noun) and not common and noun.isalpha() and not noun[0].isascii():
                             found.setdefault(noun, []).append(place.code)
             self._nouns[grid] = found

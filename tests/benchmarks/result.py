@@ -11,8 +11,8 @@ from sqlalchemy.engine import make_url
 
 from models import schema
 from models.database import Database
-from tests.chaos.fleet import trained_home
 from tests.conftest import Postgres, own_server
+from tests.trained import trained_home
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared"

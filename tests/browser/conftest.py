@@ -3,7 +3,6 @@
 Without a browser the tests are skipped; with CI=true they fail instead.
 """
 
-import fcntl
 import json
 import os
 import shutil
@@ -11,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -21,9 +19,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from config.tables import leaves
-from nlu.embedded import EmbeddedEngine
 from tests.browser.phone import Phones
+from tests.trained import trained_home
 
 ROOT = Path(__file__).parent.parent.parent
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -37,12 +34,7 @@ STOP = 20.0
 
 def trained(home: Path) -> None:
     """Put the trained engine into a data folder; it is trained once a machine, and processes wait for one another."""
-    shared = Path(tempfile.gettempdir()) / f"linsheng-tests-{os.getuid()}"
-    shared.mkdir(mode=0o700, exist_ok=True)
-    with (shared / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        EmbeddedEngine.ready(shared, leaves())
-        shutil.copytree(shared / "nlu", home / "nlu")
+    shutil.copytree(trained_home() / "nlu", home / "nlu")
 
 
 def free_port() -> int:

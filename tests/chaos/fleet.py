@@ -5,35 +5,21 @@ can afford to kill twenty of them. What runs in them is the command line as it s
 """
 
 import asyncio
-import fcntl
 import multiprocessing
 import os
 import signal
 import socket
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from bot.cli import main
-from config.tables import leaves
-from nlu.embedded import EmbeddedEngine
 from tests.chaos.letters import APP, KEY, SECRET, TOKEN
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([__name__])
 STARTED = b"process.started"
-
-
-def trained_home() -> Path:
-    """A data folder with the trained engine in it, one for all tests of this user; processes wait for one another."""
-    home = Path(tempfile.gettempdir()) / f"linsheng-tests-{os.getuid()}"
-    home.mkdir(mode=0o700, exist_ok=True)
-    with (home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        EmbeddedEngine.ready(home, leaves())
-    return home
 
 
 def free_port() -> int:

@@ -26,11 +26,12 @@ from models.message import Purpose
 from models.outbox import SENT, UNCERTAIN, Outbox, read
 from models.pull import Pull
 from models.townpack import read_pack
-from tests.chaos.fleet import Member, environment, free_port, listening, trained_home
+from tests.chaos.fleet import Member, environment, free_port, listening
 from tests.chaos.letters import Line, conversations
 from tests.chaos.storm import LEASE, Evidence, town_on
 from tests.chaos.verdict import Books
 from tests.conftest import DEMO
+from tests.trained import trained_home
 
 BOT, SERVICE = "wecom_bot", "wecom_kf"
 CHANNELS = (BOT, SERVICE)

@@ -19,10 +19,11 @@ from models.base import utc_now
 from models.database import Database
 from models.inbox import Inbox
 from models.outbox import Outbox
-from tests.chaos.fleet import Member, environment, free_port, trained_home
+from tests.chaos.fleet import Member, environment, free_port
 from tests.chaos.letters import Callback, Line, Postmark, conversations
 from tests.chaos.platform import Delivery, FakePlatform
 from tests.conftest import DEMO
+from tests.trained import trained_home
 
 LEASE = 1.5  # seconds; a stalled worker outsleeps it
 PLATFORM_PATIENCE = 5.0  # seconds after which the platform gives a callback up and comes again

@@ -93,6 +93,9 @@ def test_a_named_place_beats_the_group(where: Ask, text: str, place: str) -> Non
         ("说错了 是2幢 不是1幢", "P-LA-B02"),
         ("1幢停水了 打错了 2幢", "P-LA-B02"),
         ("是6幢，不是5幢", "P-LA-B06"),
+        ("讲错了 5幢", "P-LA-B05"),
+        ("漏水的不是车库 是3幢", "P-LA-B03"),
+        ("弗是2幢，是3幢", "P-LA-B03"),
     ],
 )
 def test_a_correction(where: Ask, text: str, place: str) -> None:
@@ -132,6 +135,30 @@ def test_the_finer_place_inside_a_named_one(where: Ask) -> None:
 )
 def test_nicknames(where: Ask, text: str, group: str, place: str) -> None:
     assert where(text, group).place == place
+
+
+@pytest.mark.parametrize(
+    ("text", "group", "place"),
+    [
+        ("南门道闸坏了", NEW, "P-BS-GD"),  # no alias: its name is all there is
+        ("大门那里积水", WORKS, "P-JX-GD"),
+        ("垃及亭满出来了", SOUTH, "P-LA-RS"),  # keyboards write by sound
+    ],
+)
+def test_what_stands_there_once_needs_no_full_name(where: Ask, text: str, group: str, place: str) -> None:
+    found = where(text, group, "P-LA-B01" if group == SOUTH else None)
+    assert (found.place, found.options) == (place, ())
+
+
+def test_the_flat_behind_a_named_building_is_no_other_building(where: Ask) -> None:
+    for text in ("桂雨名苑3幢302打了隔断", "柳岸花园3幢2单元501漏水"):
+        assert where(text, None).place == ("P-GY-B03" if "桂雨" in text else "P-LA-B03")
+
+
+def test_words_that_put_another_place_right_say_so(where: Ask) -> None:
+    assert where("说错了 是2幢 不是1幢", SOUTH).corrects
+    assert where("是2幢 不是那边", SOUTH).corrects
+    assert not where("2幢停水", SOUTH).corrects
 
 
 def test_a_nickname_of_several_is_the_groups_own(where: Ask) -> None:

@@ -1,6 +1,5 @@
 """An alert's card that broke off twice: its task id and that of the repeat are used, and nobody knows of either."""
 
-
 from bot.channels.wecom_bot.letters import NAME
 from models.database import Database
 from models.message import Button, Card, Outgoing, Purpose

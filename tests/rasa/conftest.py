@@ -10,8 +10,8 @@ from bot.rasa_client import RasaClient
 from bot.rasa_engine import RasaEngine
 from config.tables import leaves
 from nlu.embedded import EmbeddedEngine
-from tests.chaos.fleet import trained_home
 from tests.rasa.server import NoRasa, Server
+from tests.trained import trained_home
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,7 @@
 """The demo town with the real engine in it, for tests that read as chats."""
 
-import fcntl
-import os
 import re
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +12,7 @@ from nlu.embedded import EmbeddedEngine
 from tests.conftest import HandClock
 from tests.scenario.chat import Scene
 from tests.scenario.phone import CHANNEL, Make, Phone
+from tests.trained import trained_home
 
 PHONE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)|(?<!\d)0\d{2,3}-?\d{7,8}(?!\d)")
 NUMBER = re.compile(r"LS\d+|110/119/120")
@@ -25,11 +22,7 @@ ROOM = re.compile(r"(?<![\d:])\d{3,4}(?![\d:])|\d+\s?(?:室|户)|\d+-\d+-\d+")
 @pytest.fixture(scope="session")
 def engine() -> EmbeddedEngine:
     """The embedded engine, trained once a machine for the data and code as they are; processes wait for one another."""
-    home = Path(tempfile.gettempdir()) / f"linsheng-tests-{os.getuid()}"
-    home.mkdir(mode=0o700, exist_ok=True)
-    with (home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        return EmbeddedEngine.ready(home, leaves())
+    return EmbeddedEngine.ready(trained_home(), leaves())
 
 
 @pytest.fixture
