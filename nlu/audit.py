@@ -26,7 +26,7 @@ _THINGS = """
     电瓶 快递 煤气罐 红绿灯 减速带 健身器材 秋千 广告 小广告
 """
 THINGS = frozenset(_THINGS.split())
-MARKS = frozenset({"urgent", "sensitive", "hard", "plain"})
+MARKS = frozenset({"urgent", "sensitive", "hard", "plain", "kind_only"})
 # Marks that only a matter can have: talk is not urgent.
 OF_MATTERS = ("urgent", "sensitive")
 EDGE = re.compile(r"^[\s,，。.、;；:：!！?？~～]|[\s,，。.、;；:：!！?？~～]$")

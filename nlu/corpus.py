@@ -32,7 +32,8 @@ class Example:
 
     town: where it was said; "" for a lone utterance. context: None where nothing is known of it. corrected: staff of a
     deployment said what it is; such messages have a weight of their own, and say nothing of how often they are said.
-    plain: said in so many words, as people write everywhere, though towns have little of it.
+    plain: said in so many words, as people write everywhere, though towns have little of it. kind_only: written for the
+    words of its kind; intent, urgency and privacy learn nothing from it.
     """
 
     text: str
@@ -48,6 +49,7 @@ class Example:
     source: str = ""
     corrected: bool = False
     plain: bool = False
+    kind_only: bool = False
 
 
 def annotated(line: str) -> tuple[str, tuple[tuple[int, int, str], ...]]:
@@ -87,7 +89,7 @@ def utterances(file: Path, leaves: frozenset[str]) -> Iterator[Example]:
             yield Example(
                 text=text, intent=intent, leaf=leaf, urgent=bool(marks.get("urgent")),
                 sensitive=bool(marks.get("sensitive")), hard=bool(marks.get("hard")), spans=spans, source=file.name,
-                plain=bool(marks.get("plain")),
+                plain=bool(marks.get("plain")), kind_only=bool(marks.get("kind_only")),
             )  # fmt: skip
 
 

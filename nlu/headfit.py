@@ -65,8 +65,8 @@ class Task:
 
 
 TASKS = (
-    Task("intent", 12.0, 0.3, True, lambda e: True, lambda e: e.intent),
-    Task("words", 12.0, 0.3, False, lambda e: True, lambda e: e.intent),
+    Task("intent", 12.0, 0.3, True, lambda e: not e.kind_only, lambda e: e.intent),
+    Task("words", 12.0, 0.3, False, lambda e: not e.kind_only, lambda e: e.intent),
     Task("leaf", 30.0, 0.6, False, lambda e: bool(e.leaf), lambda e: e.leaf),
     Task("urgent", 8.0, 0.6, False, judgefit.tells, lambda e: str(e.urgent)),
     Task("sensitive", 8.0, 0.6, False, judgefit.tells, lambda e: str(e.sensitive)),

@@ -39,7 +39,7 @@ def with_contexts(examples: Sequence[Example]) -> list[Example]:
                 to_the_bot.append(example.context)
     out = []
     for example in examples:
-        if example.context is not None:
+        if example.context is not None or example.kind_only:
             out.append(example)
             continue
         short = example.intent == "chatter" and not example.hard and len(example.text) <= SHORT
@@ -85,9 +85,12 @@ def _train(examples: Sequence[Example], leaves: Sequence[str], progress: Progres
         here = np.flatnonzero(fold == number).tolist()
         logits[here] = part.read([bags[i] for i in here])
     progress("weighing the answers", 0.86)
-    outside = Outside(logits, fold)
     columns = {head.name: head for head in whole.heads}
-    judged = judgefit.learn(examples, [context for _, context in bags], columns, outside, weights_of)
+    heard = [i for i, example in enumerate(examples) if not example.kind_only]
+    judged = judgefit.learn(
+        [examples[i] for i in heard], [bags[i][1] for i in heard], columns, Outside(logits[heard], fold[heard]),
+        weights_of,
+    )  # fmt: skip
     held = {head.name: _held(examples, head, logits) for head in whole.heads}
     heads = [replace(head, temperature=held[head.name].temperature) for head in whole.heads]
     progress("places by their form", 0.9)

@@ -1,5 +1,6 @@
 """The linear heads at run time against the library they were trained with."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,10 @@ from nlu.corpus import Example
 from nlu.embedded import EmbeddedEngine
 from nlu.gazetteer import NOWHERE
 from nlu.grams import grams
-from nlu.head import Floats, Head
+from nlu.head import Floats, Head, probabilities
 from nlu.heads import Heads
 from nlu.normalize import normalize
-from nlu.types import Context, Utterance
+from nlu.types import INTENTS, Context, Utterance
 
 Bag = tuple[list[str], list[str]]
 TASKS = {task.name: task for task in headfit.TASKS}
@@ -80,6 +81,26 @@ def test_probabilities_sum_to_one(trained: Heads, bags: list[Bag]) -> None:
         assert np.all((shares >= 0) & (shares <= 1))
         if len(head.labels) > 1:
             assert shares.sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_who_teaches_the_kind_alone_teaches_nothing_else(examples: list[Example]) -> None:
+    learned = [example for example in examples if not example.kind_only]
+    more = Example(
+        "蓝鲸跃出水面了 快派人来", "report", next(iter(leaves())), urgent=True, sensitive=True, kind_only=True
+    )
+    told = [[*learned, *[made] * 40] for made in (more, replace(more, kind_only=False))]
+    found = []
+    for row in told:
+        bags = [train.bag(example) for example in row]
+        heads = headfit.learn(row, bags, leaves())
+        (said,) = heads.read([bags[-1]])
+        shares = {head.name: probabilities(head, said) for head in heads.heads}
+        found.append(shares)
+    alone, fully = found
+    assert alone["leaf"].argmax() == fully["leaf"].argmax() == 0
+    assert alone["urgent"][0] < 0.5 < fully["urgent"][0]
+    assert alone["sensitive"][0] < 0.5 < fully["sensitive"][0]
+    assert alone["intent"][INTENTS.index("report")] < fully["intent"][INTENTS.index("report")]
 
 
 def test_the_largest_logits_stay_numbers(trained: Heads) -> None:
