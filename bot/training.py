@@ -4,6 +4,7 @@ one that is promoted later takes its place within a minute."""
 import asyncio
 import fcntl
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -52,7 +53,7 @@ async def engine(home: Path, db: Database, second: SecondReader | None = None) -
     home: the data folder. db: lends a thread for the loading. second: what it asks beside. Raises NotTrained.
     """
     if not await db.call(is_trained, home, leaves()):
-        log.info("engine.training", seconds="about 15, once")
+        log.info("engine.training", seconds="half a minute to two, once")
         await _train(home)
         log.info("engine.trained")
     return await db.call(lambda: EmbeddedEngine.ready(home, leaves(), second=second))
@@ -108,7 +109,9 @@ async def _train(home: Path) -> None:
         _, said = await child.communicate()
     finally:
         if child.returncode is None:
-            child.terminate()
+            # Its own session: the processes that it learns the folds in are ended with it. Else they would live on, and
+            # hold its pipe open.
+            os.killpg(child.pid, signal.SIGTERM)
             await child.wait()
     if child.returncode:
         lines = said.decode(errors="replace").strip().splitlines()

@@ -13,8 +13,8 @@ from itertools import pairwise
 from rapidfuzz import fuzz
 
 from config.places import group_of
-from handlers.town import Town
-from nlu import grammar
+from handlers.town import GATE, Town
+from nlu import features, grammar
 from nlu.grammar import Building
 from nlu.normalize import normalize
 from nlu.types import Span
@@ -33,7 +33,8 @@ _FACING = re.compile(r"(?:对着|冲着|朝着|正对|面对|挨着|靠近|离)(
 _BESIDE = re.compile(
     r"^(?:的|那|这|边|个)*(?:门口|旁边?|边上|楼下|后面|前面|对面|隔壁|附近|周围|外面|东边|西边|南边|北边)"
 )
-_NOT_THE_OTHER = re.compile(r"^[^，。]{0,3}?[ ，,]?(?:不是|弗是|唔系|毋是)")  # 是4号库 不是3号
+_DOOR = re.compile(r"(?:单元|楼道|楼|栋|幢|家|户)(?:的|那个|这个)?$")
+_NOT_THE_OTHER = re.compile(r"^[^，。]{0,3}?[ ，,]?(?:(?<![是要])不是|弗是|唔系|毋是)")  # 是4号库 不是3号
 _WITHIN = re.compile(r"^(?:的|那|这|边|个)*(?:里面?|上面?|顶|内|一楼|二楼|地下)")
 _WHOSE = re.compile(r"^(?:的人|那家|老板|打工|上班|上学|读书|住院|看病|的药|老师|保安)")
 _EVERYWHERE = re.compile(
@@ -159,6 +160,8 @@ def _nouns(town: Town, where: Where, text: str, clues: Sequence[_Clue]) -> Itera
     grid = where.chat_grid or _grid_of(town, where.home)
     for noun, codes in town.nouns_near(grid).items():
         start = text.find(noun)
+        if noun == GATE and _DOOR.search(text[:start]):
+            continue  # 单元大门 is a door
         if start < 0 or any(clue.start < start + len(noun) and start < clue.end for clue in clues):
             continue
         beside = [
@@ -172,7 +175,10 @@ def _nouns(town: Town, where: Where, text: str, clues: Sequence[_Clue]) -> Itera
 
 def _heard(town: Town, where: Where, text: str) -> Iterator[_Clue]:
     """A name near by in characters that only sound like it, as keyboards write them: 垃及房."""
+    numbered = grammar.buildings(text)
     for span in town.sounds_near(where.chat_grid or _grid_of(town, where.home)).find(text):
+        if features.NUMERAL.search(span.text) or any(b.start < span.end and span.start < b.end for b in numbered):
+            continue  # 十号楼 sounds like 四号楼
         ranked = _nearest(town, span.codes, where)
         yield _Clue(span.start, span.end, "sound", ranked, f"sounds like «{span.text}»")
 

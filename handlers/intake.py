@@ -28,6 +28,9 @@ intake = Router("intake")
 BELONGING = ("detail", "join", "correct", "relay")
 TAKE_BACK_MINUTES = 180
 SEVERAL, EVERY = 3, 10
+# How a further matter of a message says that it is where the one before is.
+THERE = re.compile(r"旁边|边上|门口|里面|里头|进去|那里|那边|那儿|那一段|那段")
+NEAR_BEGIN = 10  # characters
 POINTS = re.compile(r"处理|解决|反映|登记|安排|跟进|派人|(?:记|报|看|管|修|弄)(?:一下|一哈|下|个)")
 # Kinds that are about the community as a whole, or about a person: no question where exactly.
 NOWHERE_IN_PARTICULAR = ("suggestion", "dispute", "welfare", "security.fraud", "utility", "city.construction")
@@ -133,7 +136,12 @@ def _one(
     media = held_media(ctx) if first and report + belongs >= rules.belongs else []
     pin = next((m for m in media if m.lon is not None), None)
     placement = locate(ctx.town, ctx.where(matter if several else None, pin=pin))
-    if placement.weight <= CHAT and there is not None and there.weight > CHAT:
+    if (
+        placement.weight <= CHAT
+        and there is not None
+        and there.weight > CHAT
+        and THERE.search(matter.text[:NEAR_BEGIN])
+    ):
         placement = there  # 南门的路灯坏了 旁边地砖也翘了: one place for both
     if first and ctx.known.quoted_message:
         media = [*media, ctx.known.quoted_message]

@@ -29,6 +29,7 @@ from nlu.types import Matter
 # Messages in these roles are what a matter is made of; a status question or a rating only belongs to its history.
 MADE_OF = ("report", "detail", "join", "correct", "withdraw", "refuse", "relay")
 SILENT = "silent"
+BEFORE_PLACE = frozenset({"", "在", "就在", "就", "是", "就是", "是在", "位置", "地点", "位置在", "地点在"})
 HALF_SENTENCE = timedelta(minutes=3)
 SHORT = {Kind.IMAGE: "image", Kind.VOICE: "voice", Kind.VIDEO: "video", Kind.LOCATION: "location"}
 
@@ -242,8 +243,8 @@ def settle_place(ctx: Context, ticket: Ticket, role: str, found: Placement) -> b
         guessed, ticket.from_home = ticket.from_home, ticket.from_home and found.from_home
         return guessed and not ticket.from_home  # the register's guess, and now she has said it herself
     # Whoever says 不是2号库 是1号库 stands before it; and the register only guesses.
-    # She has told of it, so she knows where it is, be it far from her home.
-    fits = ctx.reported(ticket) or _plausible(town, ticket, found)
+    # Who told of it knows where it is, be it far from her home.
+    fits = _plausible(town, ticket, found) or (ctx.reported(ticket) and _says_where(ctx))
     better = ticket.from_home and found.place and not found.from_home and fits
     if role == "correct" or ticket.place in found.denied or found.corrects or better:
         ctx.place_ticket(ticket, found)
@@ -264,6 +265,12 @@ def settle_place(ctx: Context, ticket: Ticket, role: str, found: Placement) -> b
             ctx.place_ticket(ticket, wider)
             return True
     return False
+
+
+def _says_where(ctx: Context) -> bool:
+    """The words begin with the place: 就在菜市门口. Not: 我在菜市门口上班."""
+    spans = [span for span in ctx.understanding.spans if span.kind == "location" and span.codes]
+    return bool(spans) and ctx.message.text[: spans[0].start].strip(" ，,。") in BEFORE_PLACE
 
 
 def _plausible(town: Town, ticket: Ticket, found: Placement) -> bool:

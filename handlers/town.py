@@ -20,6 +20,8 @@ from nlu.gazetteer import STOP, Gazetteer
 from nlu.normalize import normalize
 from nlu.sounds import Sounds
 
+GATE = "大门"  # of an estate that has one; elsewhere any door
+
 NUMBERED = re.compile(r"^(?P<no>[a-z]?\d+|[a-z]|[一二三四五六七八九十百]+)(?:号楼|栋|幢|座|#|号|排|号院|号?楼)?$")
 
 # 福民路80-120号, 双号: a row that stands for the houses of one side of a road.
@@ -165,7 +167,11 @@ class Town:
         """The same names by their sound: 垃及房 for 垃圾房."""
         near = (self.community(grid) if grid else None) or ""
         if near not in self._sounds:
-            self._sounds[near] = Sounds((name, (code,)) for name, code in self.names_near(grid))
+            codes: dict[str, list[str]] = {}
+            for place in self.standing_in(self.around(near)) if near else ():
+                for name in filter(None, [place.name, *place.aliases.split("|")]):
+                    codes.setdefault(normalize(name), []).append(place.code)
+            self._sounds[near] = Sounds(codes.items())
         return self._sounds[near]
 
     def nouns_near(self, grid: str | None) -> dict[str, list[str]]:
@@ -178,7 +184,7 @@ class Town:
                 if place.kind in ("poi", "shop", "school", "market", "factory", "gate"):
                     name = normalize(place.name)
                     for noun in {name[-2:], name[-3:]}:
-                        own_gate = noun == "大门" and place.kind == "gate" and place.grid == grid
+                        own_gate = noun == GATE and place.kind == "gate" and place.grid == grid
                         common = noun in STOP and not own_gate
                         if len(name) > len(noun) and not common and noun.isalpha() and not noun[0].isascii():
                             found.setdefault(noun, []).append(place.code)

@@ -64,7 +64,7 @@ class EmbeddedEngine:
         cls, home: Path, leaves: Sequence[str], progress: Progress = lambda what, share: None,
         second: SecondReader | None = None,
     ) -> "EmbeddedEngine":  # fmt: skip
-        """The engine for the data and code as they are: loads the artefact, or trains it first (seconds)."""
+        """The engine for the data and code as they are: loads the artefact, or trains it first (a minute)."""
         folder = store.shipped(home, leaves)
         if not (folder / "heads.json").is_file():
             from nlu.train import train  # noqa: PLC0415 - a second of imports that a ready engine does not need

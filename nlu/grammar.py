@@ -12,10 +12,11 @@ _N = r"(?:\d{1,4}|[零〇一二两三四五六七八九十百廿幺]{1,5})"
 _L = r"(?<![a-z])[a-z](?![a-z])"
 
 BUILDING = re.compile(
-    rf"(?P<no>(?:(?<![a-z\d])[a-z]\d{{1,2}}|{_N}|{_L}))\s?(?:号楼|号?(?:栋|幢|座|院)|#楼?|(?<!一)排(?!队|名|水|烟|污|骨|练|便|气|除|放|查|量|风|插)|号(?!线|码|召|称|楼道|电|学|前|那天|早|晚|上午|下午|中午|开始|到|之|桩|机|泵|柱|杆|摊|桌|灯|阀|闸)|栋楼)"
+    rf"(?P<no>(?:(?<![a-z\d])[a-z]\d{{1,2}}|{_N}|{_L}))\s?(?:号楼|号?(?:栋|幢|座|院)|#楼?|(?<!一)排(?!队|名|水|烟|污|骨|练|便|气|除|放|查|量|风|插)|号(?!线|码|召|称|楼道|电|学|前|那天|早|晚|上午|下午|中午|开始|到|之|桩|机|泵|柱|杆|摊|桌|灯(?!火)|阀|闸)|栋楼)"
 )
 # So many of them, and none in particular: 两栋, 停了三排.
-_COUNTED = re.compile(r"[停摆堆站坐放晒挂列占排着了](?:满|成|出|有|了|着|又)*$")
+_COUNTED = re.compile(r"[停摆堆站坐放晒挂列占](?:满|成|出|有|了|着)+$")
+_SIDE = re.compile(r"[东西南北]?[头侧边]|门口|路口|把头|[^ ，。]{0,3}排")
 UNIT = re.compile(rf"(?P<no>{_N}|[甲乙丙丁])\s?(?:单元|门洞|门(?!口|外|禁|卫|诊|店|市|票)|梯(?!子)|号门)")
 FLOOR = re.compile(rf"(?:负|地下)?(?P<no>{_N})\s?(?:楼|层)(?!道|梯|下|上|顶|房|主|盘|长)")
 ROOM = re.compile(r"(?P<no>\d{3,4})\s?(?:室|房|户)?(?![\d元块点个人米年月天斤分钟秒平岁多w万号路块])")
@@ -38,7 +39,7 @@ CORRECTION = re.compile(
     r"(?:不对|错了|说错|讲错|打错|看错|写错|记错|记串|说岔|说反|听岔|搞错|弄错|歹势|更正|应该是|噢不|哦不|是我看花)"
 )
 # It is not there, it is here: what is said second counts. 不是路口 是天桥底下
-INSTEAD = re.compile(r"(?:不是|不在|并非|弗是|唔系|毋是|哪有)[^，。]{1,8}?[ ，,。]?(?:是|在|系)(?!不)")
+INSTEAD = re.compile(r"(?:(?<![是要])不是|并非|弗是|唔系|毋是)[^，。 ]{1,8}[ ，,。]?(?:是|在|系)(?!不)")
 # Words that point away from the home although it is mentioned.
 NOT_HOME = re.compile(r"(?:隔壁|对面|旁边|后面|前面|楼?那)(?:那)?(?:栋|幢|号楼|小区|单元|楼(?!上|下))")
 RANGE = re.compile(
@@ -46,6 +47,7 @@ RANGE = re.compile(
 )
 
 
+LONGEST = 2_000  # characters of a text that are looked at
 # Without one of these no building is named: most messages are done.
 _NUMBERED = re.compile(r"[栋幢座院#排号\-杠—]")
 
@@ -65,6 +67,7 @@ class Building:
 def buildings(text: str) -> list[Building]:
     """Buildings that a normalised text names, left to right: 3幢2单元, 十二栋, 12#, A座, 3-2-501."""
     found: list[Building] = []
+    text = text[:LONGEST]
     if not _NUMBERED.search(text):
         return found
     taken: list[tuple[int, int]] = []
@@ -100,7 +103,8 @@ def buildings(text: str) -> list[Building]:
 
 def _counts(match: re.Match[str], text: str) -> bool:
     """两栋 is how many; the second one is 二栋."""
-    if match.group().endswith("排") and _COUNTED.search(text[: match.start()]):
+    in_rows = match.group().endswith("排") and _COUNTED.search(text[: match.start()])
+    if in_rows and not _SIDE.match(text, match.end()):
         return True
     return match["no"] == "两" and not any(mark in match.group() for mark in "号#")
 

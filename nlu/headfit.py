@@ -22,7 +22,7 @@ CONTEXT_WEIGHT = 6.0
 PLAIN = 0.6  # the least that a plain utterance weighs
 CORRECTED = 2.0  # the weight of a message that staff put right, against a town's message
 MANY = 5_000  # examples from which on another process is worth its start
-PROCESSES = 4
+PROCESSES = 2  # of half a gigabyte each
 Bag = tuple[list[str], list[str]]  # features of the words, and of the context
 
 
@@ -119,7 +119,7 @@ def learn_each(
     examples: Sequence[Example], bags: Sequence[Bag], leaves: Sequence[str], parts: Sequence[Sequence[int]]
 ) -> Iterator[Learned]:
     """`learn` from some of the examples, for each of the parts, in their order; where there are many examples in
-    processes of their own, as many as there are processors. parts: numbers of examples."""
+    processes of their own, PROCESSES at the most. parts: numbers of examples."""
     count = min(len(parts), cpu_count(), PROCESSES) if len(examples) >= MANY else 1
     bare = [replace(example, names=NOWHERE) for example in examples]  # a gazetteer does not travel
     jobs = (delayed(_alone)([bare[i] for i in part], [bags[i] for i in part], leaves) for part in parts)

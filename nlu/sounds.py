@@ -29,7 +29,7 @@ READINGS = {
 # the training towns, each town's names in every other town's talk.
 STOP = frozenset({
     "元门口", "场门口", "小门口", "才市场", "何老师", "老师节", "快递员", "动车碰", "电动车碰", "在巷子", "桂花姐",
-    "家有粘", "去讲的", "从五点", "层信箱", "到码头", "工医院",
+    "家有粘", "去讲的", "从五点", "层信箱", "到码头", "工医院", "垃圾放", "电瓶车碰", "卫生是", "卫生事", "打门口",
 })  # fmt: skip
 _MERGED = ((re.compile(r"^([zcs])h"), r"\1"), (re.compile(r"^l"), "n"), (re.compile(r"([aei])ng$"), r"\1n"))
 

@@ -1,4 +1,4 @@
-"""Trains the heads. Seconds on one core; the artefact is kept under the hash of data and code."""
+"""Trains the heads. A minute on two cores; the artefact is kept under the hash of data and code."""
 
 import random
 from collections.abc import Sequence

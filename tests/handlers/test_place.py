@@ -150,6 +150,21 @@ def test_what_stands_there_once_needs_no_full_name(where: Ask, text: str, group:
     assert (found.place, found.options) == (place, ())
 
 
+@pytest.mark.parametrize(
+    ("text", "group"),
+    [
+        ("单元大门锁坏了 关不上", WORKS),
+        ("3单元大门门禁坏了", WORKS),
+        ("有人天天把垃圾放楼道里", SOUTH),
+        ("楼道卫生是谁负责的", SOUTH),
+        ("十一号楼停水了", WORKS),
+    ],
+)
+def test_everyday_words_are_no_place(where: Ask, text: str, group: str) -> None:
+    found = where(text, group).place
+    assert found is None or found == "P-LA-B11", text
+
+
 def test_the_flat_behind_a_named_building_is_no_other_building(where: Ask) -> None:
     for text in ("桂雨名苑3幢302打了隔断", "柳岸花园3幢2单元501漏水"):
         assert where(text, None).place == ("P-GY-B03" if "桂雨" in text else "P-LA-B03")

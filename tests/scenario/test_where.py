@@ -1,5 +1,7 @@
 """Where a matter is, once more than one message or more than one matter is about it."""
 
+import pytest
+
 from tests.scenario.chat import Scene
 
 SOUTH = "柳岸花园南区"
@@ -28,3 +30,36 @@ def test_a_neighbour_who_says_that_it_is_elsewhere_is_believed(chat: Scene) -> N
     chat.wait("2 minutes").group(SOUTH).says("风吹柳", "是3幢 不是2幢 我刚从那过 楼道灯全黑的")
 
     assert [ticket.row.place for ticket in chat.tickets()] == ["P-LA-B03"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["我在5幢 是不是停水了 一滴都没有", "是不是水管爆了 我在5幢 也没水"],
+)
+def test_whether_it_is_so_is_no_correction(chat: Scene, text: str) -> None:
+    chat.at("2026-03-02 15:30").group(SOUTH).says("春芽", "@邻声 2幢停水了")
+    chat.wait("2 minutes").group(SOUTH).says("风吹柳", text)
+
+    assert "P-LA-B05" not in [ticket.row.place for ticket in chat.tickets() if ticket.reporters[0] == "春芽"]
+
+
+def test_where_she_is_meanwhile_is_not_where_it_is(chat: Scene) -> None:
+    chat.at("2026-03-02 15:30").group(SOUTH).says("春芽", "@邻声 电梯坏了")
+    before = chat.ticket().row.place
+    chat.wait("1 minute").group(SOUTH).says("春芽", "我在粮站宿舍3幢上班 回来再看")
+    chat.wait("1 minute").group(SOUTH).says("春芽", "物业不在 电话是空号 我去南门找保安")
+
+    assert chat.ticket().row.place == before
+
+
+@pytest.mark.parametrize(
+    ("text", "category", "place"),
+    [
+        ("@邻声 南门的路灯坏了 还有整个小区都停水了", "utility.water", "P-LA-GS"),
+        ("@邻声 垃圾亭臭死了 还有电梯又坏了", "facility.elevator", "P-LA-RS"),
+    ],
+)
+def test_another_matter_of_the_same_message_may_be_elsewhere(chat: Scene, text: str, category: str, place: str) -> None:
+    chat.at("2026-03-02 19:30").group(SOUTH).says("春芽", text)
+
+    assert place not in [ticket.row.place for ticket in chat.tickets() if ticket.category == category]
