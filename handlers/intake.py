@@ -136,12 +136,8 @@ def _one(
     media = held_media(ctx) if first and report + belongs >= rules.belongs else []
     pin = next((m for m in media if m.lon is not None), None)
     placement = locate(ctx.town, ctx.where(matter if several else None, pin=pin))
-    if (
-        placement.weight <= CHAT
-        and there is not None
-        and there.weight > CHAT
-        and THERE.search(matter.text[:NEAR_BEGIN])
-    ):
+    pointed = THERE.search(matter.text[:NEAR_BEGIN])
+    if there is not None and pointed and placement.weight <= CHAT < there.weight:
         placement = there  # 南门的路灯坏了 旁边地砖也翘了: one place for both
     if first and ctx.known.quoted_message:
         media = [*media, ctx.known.quoted_message]

@@ -107,7 +107,7 @@ async def test_sigterm_while_it_trains(tmp_path: Path, command: tuple[str, ...])
                 pass
         async with asyncio.timeout(90):
             while not any(learns_a_fold(pid) for pid in children(tmp_path)):
-                await asyncio.sleep(0.1)  # into the training itself
+                await asyncio.sleep(0.1)  # noqa: ASYNC110 - into the training itself; nobody tells us of it
         started = time.monotonic()
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(15):
