@@ -106,8 +106,8 @@ async def test_sigterm_while_it_trains(tmp_path: Path, command: tuple[str, ...])
             while b"engine.training" not in await process.stderr.readline():
                 pass
         async with asyncio.timeout(90):
-            while not any(learns_a_fold(pid) for pid in children(tmp_path)):
-                await asyncio.sleep(0.1)  # noqa: ASYNC110 - into the training itself; nobody tells us of it
+            while not any(learns_a_fold(pid) for pid in children(tmp_path)):  # noqa: ASYNC110 - nobody tells us of it
+                await asyncio.sleep(0.1)  # into the training itself
         started = time.monotonic()
         process.send_signal(signal.SIGTERM)
         async with asyncio.timeout(15):
