@@ -212,7 +212,7 @@ class Sender:
             hers = owner(session, row.channel, out.chat)
             person = out.to_person or (hers.person if hers is not None else None)
             town = self._known.town(session)
-            return elsewhere(session, town, out, person, but=row.channel, only=pushing) if person else None
+            return elsewhere(session, town, out, person, only=pushing) if person else None
 
         found = await self._db.run(find)
         if found is None:
