@@ -217,11 +217,11 @@ class Sender:
         found = await self._db.run(find)
         if found is None:
             return None
-        log.info("message.elsewhere", outbox=row.id, channel=row.channel, by=found.channel)
 
         def write(session: Session) -> None:
-            sending.sent(session, row, now=self._clock(), platform_id="")
-            hand_on(session, row.dedup_key, found, self._clock())
+            if sending.leave_to_another(session, row, now=self._clock()):
+                hand_on(session, row.dedup_key, found, self._clock())
+                log.info("message.elsewhere", outbox=row.id, channel=row.channel, by=found.channel)
 
         return Result(row, SENT, write)
 

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from bot.channels.base import Capabilities, NotNow, SendFailed
+from bot.channels.wecom_bot import mailbox
 from bot.sender import Sender
 from handlers.desk import Desk
 from handlers.town import load
@@ -96,6 +97,24 @@ async def test_otherwise_it_waits(
     clock.forward(minutes=11)
     await here.sender.step()
     assert [row.outcome for row in here.rows()] == [SENT]
+
+
+async def test_what_a_poll_took_meanwhile_is_not_said_again(town_db: Database, clock: HandClock) -> None:
+    """She speaks between the bot's last look and its word that nothing can be said there."""
+    here = Here(town_db, clock, "wecom_app")
+
+    async def shown(_: Outgoing) -> None:
+        town_db.tx(lambda session: mailbox.take(session, "k0", "stream:hers"))
+
+    here.channel.meanwhile = shown
+    assert await here.say(Outgoing(channel=MUTE, chat="GuYi", text="LS00001 已评价。")) == []
+    assert [(row.channel, row.outcome, row.platform_id) for row in here.rows()] == [(MUTE, SENT, "stream:hers")]
+
+
+async def test_no_poll_takes_what_was_handed_on(town_db: Database, clock: HandClock) -> None:
+    here = Here(town_db, clock, "wecom_app")
+    assert len(await here.say(Outgoing(channel=MUTE, chat="GuYi", text="LS00001 已评价。"))) == 1
+    assert town_db.tx(lambda session: mailbox.take(session, "k0", "stream:hers")) == ""
 
 
 async def test_it_never_goes_back_to_a_channel_where_it_has_been(town_db: Database, clock: HandClock) -> None:
