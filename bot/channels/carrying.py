@@ -28,4 +28,4 @@ def elsewhere(
 
 def hand_on(session: Session, client_id: str, out: Outgoing, now: datetime, *, at: datetime | None = None) -> None:
     """Put the message into the outbox under a key of its own. client_id: of the message that it was. at: not before."""
-    outbox.put(session, [(f"{client_id}>carried", out)], now, at=at)
+    outbox.put(session, [(f"{client_id}{outbox.CARRIED}", out)], now, at=at)
