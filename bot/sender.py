@@ -212,16 +212,16 @@ class Sender:
             hers = owner(session, row.channel, out.chat)
             person = out.to_person or (hers.person if hers is not None else None)
             town = self._known.town(session)
-            return elsewhere(session, town, out, person, but=row.channel, only=pushing) if person else None
+            return elsewhere(session, town, out, person, only=pushing) if person else None
 
         found = await self._db.run(find)
         if found is None:
             return None
-        log.info("message.elsewhere", outbox=row.id, channel=row.channel, by=found.channel)
 
         def write(session: Session) -> None:
-            sending.sent(session, row, now=self._clock(), platform_id="")
-            hand_on(session, row.dedup_key, found, self._clock())
+            if sending.leave_to_another(session, row, now=self._clock()):
+                hand_on(session, row.dedup_key, found, self._clock())
+                log.info("message.elsewhere", outbox=row.id, channel=row.channel, by=found.channel)
 
         return Result(row, SENT, write)
 

@@ -39,6 +39,7 @@ LATER = timedelta(days=1)  # what was under way has arrived by then, and no plat
 WORDY = ("unsatisfied", "note", "resolved", "dismissed")  # events whose notes are the words of who did it
 SOME = 500
 ANSWERS = 12  # the most that one message causes
+CARRIED = 4  # the most often that one is handed on: never back to a channel where it was, nor to one that only hands on
 
 
 def told_by(session: Session, addresses: Collection[Address]) -> list[Ticket]:
@@ -196,8 +197,11 @@ def _empty(session: Session, row: Outbox) -> None:
 
 
 def unsaid(session: Session, keys: Sequence[str], held: Collection[int] = ()) -> None:
-    """What others were told because of these messages of hers: staff, in a relay of her words. keys: of the inbox."""
-    for some in _chunks([f"{key}>{number}" for key in keys for number in range(ANSWERS)]):
+    """What others were told because of these messages of hers: staff, in a relay of her words, on whatever channel it
+    reached them. keys: of the inbox."""
+    # A copy is looked for by its own key: the row that it was made of may be empty by now, and have lost the key.
+    ends = [f">{number}{outbox.CARRIED * times}" for number in range(ANSWERS) for times in range(CARRIED + 1)]
+    for some in _chunks([f"{key}{end}" for key in keys for end in ends]):
         rows = sa.select(Outbox).where(col(Outbox.dedup_key).in_(some), col(Outbox.finished_at).is_not(None))
         for row in session.scalars(rows):
             if row.ticket not in held:

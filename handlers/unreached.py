@@ -49,11 +49,10 @@ def _tried(desk: Desk, ticket: Ticket) -> set[str]:
 
 
 def _on_another_channel(desk: Desk, out: Outgoing, person: str) -> None:
-    """The same to her other address, if she has one; it is not relied upon."""
+    """The same to another address of hers, if there is one that it has not been to; it is not relied upon."""
     for one in desk.town.addresses(person):
-        if one.channel != out.channel:
-            chat = desk.town.direct_chat(one.channel, person, one.user)
-            desk.put(out.model_copy(update={"channel": one.channel, "chat": chat}))
+        if one.channel not in (out.channel, *out.been):
+            desk.put(out.by(one.channel, desk.town.direct_chat(one.channel, person, one.user)))
             return
 
 

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -153,6 +154,7 @@ class Purpose(StrEnum):
 class Outgoing(Letter):
     """One message of the bot. trigger: id of the incoming message that caused it; why: of an alert, for the record.
     picture: a file below media/, shown after the words where the channel can; whatever becomes of it, the words count.
+    been: the channels by which it was to reach this person before; it never goes back to one of them.
     """
 
     channel: str
@@ -166,6 +168,11 @@ class Outgoing(Letter):
     to_person: str | None = None
     why: str = ""
     repeat: bool = False
+    been: tuple[str, ...] = ()
+
+    def by(self, channel: str, chat: str) -> Self:
+        """The same for another address of the same person."""
+        return self.model_copy(update={"channel": channel, "chat": chat, "been": (*self.been, self.channel)})
 
     @property
     def conversation(self) -> str:

@@ -14,6 +14,8 @@ from models.queue import QueueRow, queue_indexes
 # How a row can end. `uncertain`: the request left and no answer came; a reply is then not repeated.
 SENT, DEAD, UNCERTAIN = "sent", "dead", "uncertain"
 
+CARRIED = ">carried"  # ends the key of a message that was handed on to another channel, once for each time
+
 
 class Outbox(QueueRow, table=True):
     """One outgoing message. `payload` is an `Outgoing` as JSON; `dedup_key` is the stable client id given to the

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from models import queue
 from models.outbox import DEAD, SENT, Outbox
@@ -30,6 +30,14 @@ def sent(session: Session, row: Outbox, *, now: datetime, platform_id: str) -> N
     """It arrived. platform_id: what the platform calls it, or "". Raises LeaseLost."""
     queue.finish(session, Outbox, row, now=now, outcome=SENT)
     _set(session, row, platform_id=platform_id[:128])
+
+
+def leave_to_another(session: Session, row: Outbox, *, now: datetime) -> bool:
+    """Another row says it; this one is done. False when one of its own channel's ways has taken it meanwhile: it is
+    said then, keeps that way's mark, and nobody is to say it again. Raises LeaseLost."""
+    queue.finish(session, Outbox, row, now=now, outcome=SENT)  # holds the row: no way can take it any more
+    mark: str = session.scalars(sa.select(col(Outbox.platform_id)).where(col(Outbox.id) == row.id)).one()
+    return not mark
 
 
 def again(session: Session, row: Outbox, *, at: datetime, error: str, perhaps: bool) -> None:

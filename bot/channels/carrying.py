@@ -10,20 +10,22 @@ from models import outbox
 from models.message import Outgoing
 from models.whois import addresses
 
+MUTE = frozenset({"archive", "resident_report"})  # nobody can be told anything there: they themselves only hand on
+
 
 def elsewhere(
-    session: Session, town: Town, out: Outgoing, person: str, *, but: str, only: Collection[str] | None = None
+    session: Session, town: Town, out: Outgoing, person: str, *, only: Collection[str] | None = None
 ) -> Outgoing | None:
-    """The message for somebody's direct chat on another channel than `but`, the first that was linked; None where none
-    reaches her. only: channels that may carry it."""
+    """The message for somebody's direct chat on another channel, the first linked of those where it has not been yet;
+    None where none reaches her. only: channels that may carry it."""
+    never = {*MUTE, *out.been, out.channel}
     for channel, user in addresses(session, person):
-        if channel != but and (only is None or channel in only):
-            chat = town.direct_chat(channel, person, user)
-            change = {"channel": channel, "chat": chat, "to_person": person, "trigger": None}
-            return out.model_copy(update=change)
+        if channel not in never and (only is None or channel in only):
+            carried = out.by(channel, town.direct_chat(channel, person, user))
+            return carried.model_copy(update={"to_person": person, "trigger": None})
     return None
 
 
 def hand_on(session: Session, client_id: str, out: Outgoing, now: datetime, *, at: datetime | None = None) -> None:
     """Put the message into the outbox under a key of its own. client_id: of the message that it was. at: not before."""
-    outbox.put(session, [(f"{client_id}>carried", out)], now, at=at)
+    outbox.put(session, [(f"{client_id}{outbox.CARRIED}", out)], now, at=at)

@@ -4,11 +4,16 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 from sqlmodel import Session, col
 
 from bot.channels.archive import NAME, Archive
 from bot.channels.base import SendFailed
+from bot.channels.resident_report import NAME as REPORT
+from bot.channels.resident_report import ResidentReport
+from bot.ingest import Ingest
 from bot.sender import Sender
+from config.resident_report import ResidentReportSettings
 from config.side_channels import ArchiveSettings
 from models import outbox
 from models.database import Database
@@ -16,8 +21,10 @@ from models.mark import TOWN, bump
 from models.message import Outgoing
 from models.outbox import DEAD, SENT, Outbox
 from models.person import Identity, Person
+from models.ticket import Supporter
 from tests.bot.archived import ZONE, name_room, out
 from tests.conftest import HandClock
+from tests.models.letters import open_ticket
 
 
 def town_room(db: Database) -> None:
@@ -97,3 +104,31 @@ async def test_rows_are_done_once_they_are_handed_on(town_db: Database, clock: H
         (NAME, SENT, "k1"),
         ("web", "", "k1>carried"),
     ]
+
+
+async def test_a_message_is_not_sent_round_between_channels_that_only_hand_on(
+    town_db: Database, clock: HandClock
+) -> None:
+    def link(session: Session) -> None:
+        session.add(Person(code="R-1", name=""))
+        session.flush()
+        for name, user in ((NAME, "wm-1"), (REPORT, "oU"), ("wechat_mp", "o-1")):
+            session.add(Identity(person="R-1", channel=name, user=user))
+        # She told it here, which is no place to hear of it.
+        ticket = open_ticket(session, clock(), channel=NAME, chat="wm-1", reporter="wm-1")
+        hers = Supporter(
+            ticket=ticket.id or 0, channel=NAME, chat="wm-1", sender="wm-1", person="R-1", since=clock()
+        )  # fmt: skip
+        session.add(hers)
+        bump(session, TOWN)
+        outbox.put(session, [("k1", out("已办结", chat="wm-1", ticket=ticket.id))], clock())
+
+    town_db.tx(link)
+    settings = ResidentReportSettings(corp_id="ww1", secret=SecretStr("s"))
+    report = ResidentReport(settings, Ingest(town_db), town_db, clock)
+    sender = Sender(town_db, {NAME: channel(town_db, clock), REPORT: report}, clock)
+    for _ in range(8):
+        await sender.step()
+    assert [(one.chat, one.text) for one in waiting(town_db, "wechat_mp")] == [("o-1", "已办结")]
+    rows = town_db.tx(lambda session: session.scalars(sa.select(Outbox)).all())
+    assert len(rows) == 2  # straight to where she can read it

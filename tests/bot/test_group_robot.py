@@ -274,6 +274,27 @@ async def test_only_groups_of_the_grid_or_above_that_have_a_robot(
     ]  # fmt: skip
 
 
+async def test_a_grids_group_hears_of_it_once_the_place_is_known(
+    p: TestPlatform, town_db: Database, clock: HandClock
+) -> None:
+    name_group(town_db, "here", "QX-01-01-01")
+    name_group(town_db, "above", "QX")
+    channel = GroupRobot(settings(p, keys=dict.fromkeys(("here", "above"), p.robot.key)), town_db, clock, zone=ZONE)
+    await channel.start()
+    number = a_ticket(town_db, clock, "opened", urgent=True, grid=None)
+    await channel.look()
+    assert [chat for chat, _ in told(town_db)] == ["above"]
+
+    def placed(session: Session) -> None:
+        session.get_one(Ticket, number).grid = "QX-01-01-01"
+
+    town_db.tx(placed)
+    await channel.look()
+    assert await channel.look() == 0
+    await channel.stop()
+    assert [chat for chat, _ in told(town_db)] == ["above", "here"]
+
+
 async def test_of_a_sensitive_matter_only_its_number(duty: GroupRobot, town_db: Database, clock: HandClock) -> None:
     name_group(town_db, "duty", None)
     a_ticket(town_db, clock, "opened", urgent=True, sensitive=True, place="P-LA-B06")

@@ -1,18 +1,28 @@
 """A channel that may only answer: what is for one person leaves by another of her channels that can push now."""
 
-import pytest
-from sqlmodel import Session
+from zoneinfo import ZoneInfo
 
-from bot.channels.base import Capabilities, NotNow
+import pytest
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from bot.channels.base import Capabilities, NotNow, SendFailed
+from bot.channels.wecom_bot import mailbox
 from bot.sender import Sender
+from handlers.desk import Desk
+from handlers.town import load
+from handlers.unreached import UNREACHABLE, not_reached
+from handlers.workdays import WorkCalendar
 from models import outbox
 from models.database import Database
 from models.mark import TOWN, bump
 from models.message import Card, Outgoing, Purpose
-from models.outbox import SENT
+from models.outbox import DEAD, SENT
 from models.person import Identity
+from models.ticket import Status, TicketEvent
 from tests.bot.test_sender import Bench, Recorder
 from tests.conftest import HandClock
+from tests.models.letters import open_ticket
 
 MUTE = "wecom_bot"
 
@@ -87,3 +97,54 @@ async def test_otherwise_it_waits(
     clock.forward(minutes=11)
     await here.sender.step()
     assert [row.outcome for row in here.rows()] == [SENT]
+
+
+async def test_what_a_poll_took_meanwhile_is_not_said_again(town_db: Database, clock: HandClock) -> None:
+    """She speaks between the bot's last look and its word that nothing can be said there."""
+    here = Here(town_db, clock, "wecom_app")
+
+    async def shown(_: Outgoing) -> None:
+        town_db.tx(lambda session: mailbox.take(session, "k0", "stream:hers"))
+
+    here.channel.meanwhile = shown
+    assert await here.say(Outgoing(channel=MUTE, chat="GuYi", text="LS00001 已评价。")) == []
+    assert [(row.channel, row.outcome, row.platform_id) for row in here.rows()] == [(MUTE, SENT, "stream:hers")]
+
+
+async def test_no_poll_takes_what_was_handed_on(town_db: Database, clock: HandClock) -> None:
+    here = Here(town_db, clock, "wecom_app")
+    assert len(await here.say(Outgoing(channel=MUTE, chat="GuYi", text="LS00001 已评价。"))) == 1
+    assert town_db.tx(lambda session: mailbox.take(session, "k0", "stream:hers")) == ""
+
+
+async def test_it_never_goes_back_to_a_channel_where_it_has_been(town_db: Database, clock: HandClock) -> None:
+    """The app does not know her, and the bot may not write to her: neither hands her alert to the other for ever."""
+    here = Here(town_db, clock, "wecom_app")
+    told = {"status": Status.ASSIGNED, "grid": "QX-01-01-01", "worker": "W01"}
+
+    def settle(session: Session) -> int:
+        session.connection().execute(sa.delete(Identity).where(col(Identity.channel) == "web"))
+        bump(session, TOWN)
+        return open_ticket(session, clock(), **told).id or 0
+
+    ticket = town_db.tx(settle)
+
+    async def lost(out: Outgoing) -> None:
+        def work(session: Session) -> None:
+            key = f"unreached:{len(here.app.heard)}"
+            desk = Desk(session, load(session), clock(), WorkCalendar.configured(ZoneInfo("Asia/Shanghai")), key)
+            not_reached(desk, out)
+            outbox.put(session, desk.take(), clock())
+
+        town_db.tx(work)
+        raise SendFailed("the platform has no such member", final=True)
+
+    here.app.meanwhile = lost
+    here.channel.troubles = [NotNow("nobody has spoken", after=600) for _ in range(20)]
+    here.put(alert(channel="wecom_app", ticket=ticket))
+    for _ in range(20):
+        await here.sender.step()
+    hers = [row for row in here.rows() if row.channel in (MUTE, "wecom_app")]
+    assert [(row.channel, row.outcome) for row in hers] == [("wecom_app", DEAD), (MUTE, "")]
+    lines = sa.select(sa.func.count()).where(col(TicketEvent.what) == UNREACHABLE)
+    assert town_db.tx(lambda session: session.scalar(lines)) == 1

@@ -52,4 +52,4 @@ class Answers:
     def _to(self, session: Session, town: Town, person: str, out: Outgoing) -> Outgoing | None:
         """On the carrier, if one is set."""
         only = {self._settings.carrier} if self._settings.carrier else None
-        return elsewhere(session, town, out, person, but=NAME, only=only)
+        return elsewhere(session, town, out, person, only=only)

@@ -3,11 +3,11 @@
 Names, phones, flats and residents' words are never told; of a sensitive matter only that there is one.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 
 from sqlmodel import Session
 
-from bot.channels.histories import Histories
+from bot.channels.histories import Histories, Told
 from bot.channels.known import Known
 from config.side_channels import Notice
 from handlers.desk import Desk
@@ -54,21 +54,22 @@ class Notices:
         """Look once. Returns how many messages were new."""
         return await self._histories.look()
 
-    def _told(self, session: Session, event: TicketEvent, ticket: Ticket) -> Iterator[tuple[str, Outgoing]]:
+    def _told(self, session: Session, event: TicketEvent, ticket: Ticket) -> Told:
         notice = LINES[event.what]
         if not ticket.is_open or (event.what == "opened" and not ticket.urgent):
-            return
+            return Told()
         town = self._known.town(session)
-        groups = [chat for chat in town.chats.values() if self._hears(town, chat, ticket)]
-        if not groups:
-            return
         which = "" if notice in ONCE else f":{event.id}"
-        text = self._words(session, town, notice, ticket)
-        for chat in groups:
-            yield (
+        groups = [chat for chat in town.chats.values() if self._hears(town, chat, ticket)]
+        text = self._words(session, town, notice, ticket) if groups else ""
+        messages = [
+            (
                 f"{NAME}:{notice}:{ticket.id}{which}>{chat.code}",
                 Outgoing(channel=NAME, chat=chat.code, text=text, purpose=Purpose.ALERT, ticket=ticket.id, why=notice),
             )
+            for chat in groups
+        ]
+        return Told(messages, again=ticket.grid is None)
 
     def _hears(self, town: Town, chat: Chat, ticket: Ticket) -> bool:
         """A robot's group of the ticket's grid, or of one above it; one without a grid hears everything."""

@@ -149,7 +149,7 @@ class ResidentReport(Channel):
         person = out.to_person or session.scalars(hers.limit(1)).first() or (mine.person if mine is not None else None)
         if person is None or self._hears_anyway(session, out, person):
             return None
-        return elsewhere(session, self._known.town(session), out, person, but=NAME)
+        return elsewhere(session, self._known.town(session), out, person)
 
     @staticmethod
     def _hears_anyway(session: Session, out: Outgoing, person: str) -> bool:

@@ -5,14 +5,13 @@ residents' words are never told. Platform pages 90244 to 90248: 2 to 2,000 membe
 """
 
 import hashlib
-from collections.abc import Iterator
 
 from sqlmodel import Session
 
 from bot.channels import render
 from bot.channels.api import ApiClient, ApiError
 from bot.channels.base import SendFailed
-from bot.channels.histories import Histories
+from bot.channels.histories import Histories, Told
 from bot.channels.known import Known
 from bot.channels.wecom_app.letters import NAME
 from handlers import dispatch
@@ -52,17 +51,18 @@ class Rooms:
         """Look once. Returns how many lines were new."""
         return await self._histories.look()
 
-    def _told(self, session: Session, event: TicketEvent, ticket: Ticket) -> Iterator[tuple[str, Outgoing]]:
-        if not ticket.urgent or ticket.sensitive or len(self._members(session, ticket)) < 2:
-            return
+    def _told(self, session: Session, event: TicketEvent, ticket: Ticket) -> Told:
+        if not ticket.urgent or ticket.sensitive:
+            return Told()
+        if len(self._members(session, ticket)) < 2:
+            return Told(again=ticket.is_open)
         name = LINES[event.what]
         which = "" if name == "room_urgent" else f":{event.id}"  # a matter is urgent once, however often it is said
-        text = say(name, **self._facts(session, ticket))
-        yield (
-            f"{NAME}:{name}:{ticket.id}{which}",
-            Outgoing(channel=NAME, chat=f"{PREFIX}{ticket.id}", text=text, purpose=Purpose.ALERT, ticket=ticket.id,
-                     why="urgent"),
+        out = Outgoing(
+            channel=NAME, chat=f"{PREFIX}{ticket.id}", text=say(name, **self._facts(session, ticket)),
+            purpose=Purpose.ALERT, ticket=ticket.id, why="urgent",
         )  # fmt: skip
+        return Told([(f"{NAME}:{name}:{ticket.id}{which}", out)])
 
     def _facts(self, session: Session, ticket: Ticket) -> dict[str, object]:
         desk = Desk(session, self._known.town(session), self._clock(), self._calendar, "")

@@ -50,9 +50,11 @@ def tag(way: str, message: str) -> str:
 
 
 def take(session: Session, key: str, mark: str) -> str:
-    """Take the row `key` for a way; returns the mark it has now, which is another one if somebody was faster."""
+    """Take the row `key` for a way; returns the mark it has now, which is another one if somebody was faster, and ""
+    if it was handed on to another channel."""
     one = col(Outbox.dedup_key) == key
-    session.connection().execute(sa.update(Outbox).where(one, col(Outbox.platform_id) == "").values(platform_id=mark))
+    free = (col(Outbox.platform_id) == "", col(Outbox.finished_at).is_(None))
+    session.connection().execute(sa.update(Outbox).where(one, *free).values(platform_id=mark))
     return session.scalars(sa.select(col(Outbox.platform_id)).where(one)).first() or ""
 
 

@@ -1,12 +1,10 @@
 """Tickets' histories read on from where one was: nothing missed, nothing made twice, no long table gone through."""
 
-from collections.abc import Iterator
-
 import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from bot.channels.histories import FRESH, OVERLAP, Histories
+from bot.channels.histories import FRESH, OVERLAP, Histories, Told
 from handlers.workflow import record
 from models.database import Database
 from models.message import Outgoing
@@ -21,12 +19,16 @@ class Reader:
 
     def __init__(self, db: Database, clock: HandClock) -> None:
         self.made: list[int] = []
+        self.again = False
         self._histories = Histories(db, ["urgent"], self._told, clock)
         self.look = self._histories.look
 
-    def _told(self, _session: Session, event: TicketEvent, ticket: Ticket) -> Iterator[tuple[str, Outgoing]]:
+    def _told(self, _session: Session, event: TicketEvent, ticket: Ticket) -> Told:
+        if self.again:
+            return Told(again=True)
         self.made.append(event.id or 0)
-        yield f"h:{event.id}", Outgoing(channel="group_robot", chat="duty", text="【紧急】", ticket=ticket.id)
+        out = Outgoing(channel="group_robot", chat="duty", text="【紧急】", ticket=ticket.id)
+        return Told([(f"h:{event.id}", out)])
 
 
 class Here:
@@ -85,6 +87,30 @@ async def test_one_that_commits_late_is_not_missed(here: Here, db: Database, clo
     here.late(slow)
     assert await reader.look() == 1
     assert reader.made[-1] == slow
+
+
+async def test_one_for_whom_nobody_is_known_yet_waits_however_much_happens(
+    here: Here, db: Database, clock: HandClock
+) -> None:
+    reader = Reader(db, clock)
+    reader.again = True
+    first = here.happens()
+    assert await reader.look() == 0
+    here.happens("noted", count=OVERLAP + 1)
+    assert await reader.look() == 0
+    reader.again = False
+    assert [await reader.look(), await reader.look()] == [1, 0]
+    assert reader.made == first
+
+
+async def test_it_waits_for_a_day(here: Here, db: Database, clock: HandClock) -> None:
+    reader = Reader(db, clock)
+    reader.again = True
+    here.happens()
+    assert await reader.look() == 0
+    clock.forward(hours=25)
+    reader.again = False
+    assert await reader.look() == 0
 
 
 async def test_what_was_rolled_back_is_looked_at_again(
