@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pydantic import ValidationError
 from sqlmodel import Session, col
 from structlog.testing import capture_logs
 
@@ -223,4 +224,7 @@ def test_our_own_words_posted_by_the_leader_are_not_heard(
 def test_settings() -> None:
     assert ArchiveSettings().enabled is False
     assert ArchiveSettings.model_validate({"answers": "notice"}).missing == ["corp_id", "secret", "owners"]
+    assert ArchiveSettings.model_validate({"api_base": "https://wx.example.cn/"}).api_base == "https://wx.example.cn"
+    with pytest.raises(ValidationError, match="must be an address"):
+        ArchiveSettings.model_validate({"api_base": "qyapi.weixin.qq.com"})
     assert datetime.fromtimestamp(MS / 1000, UTC) == START
