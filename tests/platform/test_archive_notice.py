@@ -38,7 +38,8 @@ class Here:
             "on": True, "answers": "notice", "corp_id": p.app.corp_id, "secret": p.notices.secret, "api_base": p.base,
             "owners": {self.room: self.owner},
         }  # fmt: skip
-        self.channel = Archive(ArchiveSettings.model_validate(told), db, p.clock, zone=ZONE)
+        self.settings = ArchiveSettings.model_validate(told)
+        self.channel = Archive(self.settings, db, p.clock, zone=ZONE)
         self.ticket = db.tx(self._settle)
         self._numbers = itertools.count()
 
@@ -167,6 +168,16 @@ async def test_a_refusal_goes_to_the_leader(here: Here) -> None:
     await here.evening()
     assert here.passed_on() == ["LS00001 已接单。", "LS00001 已办结。"]
     assert here.open() == 0
+
+
+@pytest.mark.parametrize("change", [{"answers": "leader"}, {"secret": None}, {"owners": {}}])
+async def test_what_waits_outlives_a_change_of_the_settings(here: Here, change: dict[str, Any]) -> None:
+    await here.say("LS00001 已接单。")
+    await here.channel.stop()
+    here.channel = Archive(here.settings.model_copy(update=change), here.db, here.clock, zone=ZONE)
+    await here.channel.start()
+    await here.evening()
+    assert (here.passed_on(), here.tasks, here.open()) == (["LS00001 已接单。"], [], 0)
 
 
 async def test_no_answer_is_not_asked_again(here: Here) -> None:
