@@ -192,9 +192,28 @@ async def test_a_platform_that_is_busy_is_asked_later(here: Here) -> None:
     here.p.faults.fail(PATH, code=45009)
     await here.evening()
     assert (here.tasks, here.passed_on(), here.open()) == ([], [], 1)
-    here.clock.forward(minutes=2)
+    here.clock.forward(minutes=5)
     await here.send()
     assert (len(here.tasks), here.passed_on(), here.open()) == (1, [], 0)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"path": "/cgi-bin/gettoken", "code": 40001},  # a wrong or expired secret
+        {"path": PATH, "code": 60020},  # our address is not on the account's list
+        {"path": PATH, "status": 403},
+    ],
+)
+async def test_what_fails_for_long_goes_to_the_leader(here: Here, fault: dict[str, Any]) -> None:
+    await here.say("LS00001 已接单。")
+    await here.say("LS00001 已办结。")
+    here.p.faults.fail(**fault, times=1_000)
+    await here.evening()
+    assert (here.passed_on(), here.open()) == ([], 2)
+    here.clock.forward(minutes=5)
+    await here.send()
+    assert (here.tasks, here.passed_on(), here.open()) == ([], ["LS00001 已接单。", "LS00001 已办结。"], 0)
 
 
 async def test_a_crash_after_the_call_asks_nobody_twice(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,6 +35,7 @@ PREFIX = "notice:"  # of a chat in the outbox, and of what the platform took
 ASKED = "asked"
 BYTES = 4_000
 MANY = 200  # rows looked at for one notice
+PATIENCE = timedelta(minutes=5)  # with a call that fails: what waited all day may wait for one more try
 DAY = timedelta(days=1)
 
 
@@ -75,6 +76,11 @@ class Notices:
         today = datetime.combine(local.date(), self._settings.notice_at, self._zone)
         return (today if local < today else today + DAY).astimezone(UTC)
 
+    def _overdue(self) -> bool:
+        """Whether the moment of the last notice is past for so long that whoever waits for it hears otherwise."""
+        now = self._clock()
+        return now - (self.due(now) - DAY) >= PATIENCE
+
     async def send(self, out: Outgoing, client_id: str) -> str:
         """With all that waits for the same group. Returns what the row is marked with.
 
@@ -97,11 +103,12 @@ class Notices:
             log.warning("archive.notice_uncertain", reason=str(error))
             raise NotPosted from None
         except SendFailed as error:
-            if isinstance(error, ApiError) and error.after is None:
+            refused = isinstance(error, ApiError) and error.after is None
+            if refused or self._overdue():
                 log.error("archive.notice_refused", reason=str(error))
                 raise NotPosted from None
             await self._db.run(lambda session: self._given_back(session, room, task))
-            raise
+            raise SendFailed(str(error), after=PATIENCE.total_seconds()) from None
         if room in (answer.get("fail_list") or []):
             log.warning("archive.notice_not_for_group", messages=len(task.keys))
             raise NotPosted
