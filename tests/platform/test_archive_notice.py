@@ -20,6 +20,7 @@ from models.database import Database
 from models.mark import TOWN, bump
 from models.message import Outgoing, Purpose
 from models.outbox import SENT, Outbox
+from models.ticket import Ticket
 from tests.conftest import START
 from tests.models.letters import open_ticket
 from tests.platform.harness import TestPlatform
@@ -131,6 +132,22 @@ async def test_an_urgent_matter_does_not_wait(here: Here) -> None:
     here.ticket = here.db.tx(lambda session: open_ticket(session, START, urgent=True).id or 0)
     await here.say("LS00002 已派人。")
     assert here.passed_on() == ["LS00002 已派人。"]
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_matter_that_has_become_sensitive_stands_in_no_notice(here: Here, first: bool) -> None:
+    other = here.db.tx(lambda session: open_ticket(session, START).id)
+    numbers = [here.ticket, other] if first else [other, here.ticket]
+    for number in numbers:
+        await here.say(f"LS{number:05} 已接单。", ticket=number)
+
+    def hide(session: Session) -> None:
+        session.get_one(Ticket, here.ticket).sensitive = True
+
+    here.db.tx(hide)
+    await here.evening()
+    assert [task["text"]["content"].splitlines()[1:] for task in here.tasks] == [[f"· LS{other:05} 已接单。"]]
+    assert (here.passed_on(), here.open()) == ([f"LS{here.ticket:05} 已接单。"], 0)
 
 
 async def test_what_does_not_fit_goes_to_the_leader(here: Here) -> None:

@@ -65,10 +65,10 @@ class Notices:
 
     def takes(self, session: Session, out: Outgoing) -> bool:
         """Whether it is news that may wait until the evening: of a ticket, not urgent, and no question."""
-        if out.chat not in self._settings.owners or out.ticket is None or out.purpose != Purpose.REPLY:
+        if out.chat not in self._settings.owners or out.purpose != Purpose.REPLY or "？" in out.text:
             return False
-        ticket = session.get(Ticket, out.ticket)
-        return ticket is not None and not ticket.urgent and not ticket.sensitive and "？" not in out.text
+        ticket = _for_everybody(session, out)
+        return ticket is not None and not ticket.urgent
 
     def due(self, now: datetime) -> datetime:
         """The next moment at which a notice is made."""
@@ -118,7 +118,10 @@ class Notices:
         return mark
 
     def _taken(self, session: Session, room: str, out: Outgoing, client_id: str) -> _Task | None:
-        """The rows that wait, as far as they fit, marked; None when today's notices are used up."""
+        """The rows that wait, as far as they fit, marked; None when today's notices are used up, or when this one is
+        for no notice any more."""
+        if _for_everybody(session, out) is None:
+            return None
         now = self._clock()
         grant = self._spend(session, room, now)
         if not grant:
@@ -132,9 +135,12 @@ class Notices:
         keys: list[str] = []
         for row in session.scalars(waiting.order_by(col(Outbox.id)).limit(MANY)).all():
             try:
-                shown = render.text(outbox.read(row), most=1, group=True)
+                line = outbox.read(row)
             except ValidationError:
                 continue  # the sender buries it
+            if _for_everybody(session, line) is None:
+                continue  # its own turn comes
+            shown = render.text(line, most=1, group=True)
             if len(_digest([*lines, *shown]).encode()) > BYTES:
                 break
             lines += shown
@@ -153,6 +159,12 @@ class Notices:
         """The call certainly changed nothing."""
         quota.refund(session, _key(room), task.grant)
         _set(session, task.keys, "")
+
+
+def _for_everybody(session: Session, out: Outgoing) -> Ticket | None:
+    """Its ticket, unless it is sensitive by now: staff may have marked it while the line waited."""
+    ticket = session.get(Ticket, out.ticket) if out.ticket is not None else None
+    return ticket if ticket is not None and not ticket.sensitive else None
 
 
 def _key(room: str) -> str:
