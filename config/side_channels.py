@@ -95,7 +95,7 @@ class ArchiveSettings(BaseModel):
     # For notices: an app of the corporation that may use 客户联系, and who owns each group and so confirms its tasks.
     corp_id: str | None = None
     secret: SecretStr | None = None
-    api_base: str = "https://qyapi.weixin.qq.com"
+    api_base: HttpAddress = "https://qyapi.weixin.qq.com"
     owners: dict[str, str] = Field(default_factory=dict, description='JSON: {"roomid": "userid of its owner"}')
     notice_at: time = Field(default=time(18), description="local time at which a day's notice is made")
     # 92135: one a group and day, unless the corporation's administrator has set it otherwise.

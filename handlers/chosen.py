@@ -21,8 +21,8 @@ BARE = re.compile(
 )
 HANZI = {numeral: number for number, numeral in enumerate("一二三四五六七八九十", 1)}
 MEASURE = re.compile(
-    r"[\d一二三四五六七八九十]\s*"
-    r"(?:幢|栋|号?楼|单元|层|室|户|门|弄|院|号?库|件|个|天|点|分|秒|小时|月|日|年|次|人|块|元|米)"
+    r"[\d一二三四五六七八九十]\s*号?"
+    r"(?:幢|栋|楼|单元|层|室|户|门|弄|院|库|网格|件|个|天|点|分|秒|小时|月|日|年|次|人|块|元|米)"
 )
 AHEAD = 0.5
 FAINT = -4.5  # what a ticket has for which nothing speaks
@@ -35,11 +35,11 @@ def meant(ctx: Context) -> tuple[Ticket | None, bool]:
         found = ctx.session.get(Ticket, int(match[1] or match[2]))
         if found is not None:
             return found, True
+    if ctx.message.quote and (quoted := _quoted(ctx)):
+        return quoted, True
     mine = in_hand(ctx)
     if bare := next((ticket for ticket in mine if ticket.id == _bare(ctx.message.text)), None):
         return bare, True
-    if ctx.message.quote and (quoted := _quoted(ctx)):
-        return quoted, True
     if len(mine) == 1:
         return mine[0], True
     return _fitting(ctx, mine or _within_reach(ctx))

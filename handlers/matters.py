@@ -125,7 +125,7 @@ def keep(ctx: Context, ticket: Ticket, m: Incoming, role: str) -> bool:
             Attachment(
                 ticket=ticket.id or 0, message=m.id, kind=SHORT.get(m.kind, "file"),
                 lon=m.lon, lat=m.lat, label=m.label,
-                name=media.name if media else "", path=media.path if media else "", url=media.url if media else "",
+                name=media.name if media else "", path=media.path if media else "",
                 platform_id=media.platform_id if media else "", added_at=ctx.now,
             )
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""第一个: the answer to the bot's question which of the places it is, by its number instead of its name."""
+"""第一个, 2: the answer to the bot's question which of the places it is, by a number instead of its name."""
 
 import re
 
@@ -8,11 +8,11 @@ from handlers.place import NAMED, Placement
 from handlers.questions import plain
 from handlers.router import Router
 from models.ticket import OPEN, Ticket
-from nlu.normalize import normalize
+from nlu.normalize import normalize, number
 
 picked = Router("picked")
-NUMBERS = {"1": 0, "一": 0, "①": 0, "2": 1, "二": 1, "②": 1, "3": 2, "三": 2, "③": 2}
-PICK = re.compile(rf"^(?:应该|就)?是?选?第?([{''.join(NUMBERS)}])(?:个|处|项)?(?:吧|的|啊|哦)?[。.!！~ ]*$")
+TURNS = {"1": 0, "一": 0, "①": 0, "2": 1, "二": 1, "②": 1, "3": 2, "三": 2, "③": 2}
+PICK = re.compile(r"^(?:应该|就)?是?选?(第)?([0-9]{1,3}|[一二三①②③])(个|处|项)?(?:吧|的|啊|哦)?[。.!！~ ]*$")
 
 
 @picked.on(lambda ctx: _chosen(ctx) is not None)
@@ -31,8 +31,16 @@ def by_its_number(ctx: Context) -> str | None:
 
 
 def _chosen(ctx: Context) -> str | None:
-    """The place that her words pick out of those she was asked about."""
+    """The place that her words pick out of those she was asked about: by its turn, or by its own number. The places
+    are shown without their turns, so a mere 2 is 2幢 where that is one of them; 第2个 never is."""
     shown = ctx.known.question.options if ctx.known.question else []
     match = PICK.search(normalize(plain(ctx)))
-    number = NUMBERS[match[1]] if match else len(shown)
-    return shown[number] if number < len(shown) and shown[number] in ctx.town.places else None
+    if match is None:
+        return None
+    ordinal, said, measure = match.groups()
+    if not ordinal and not measure:
+        called = set(shown) & set(ctx.town.by_number.get(number(said), ()))
+        if len(called) == 1:
+            return called.pop()
+    turn = TURNS.get(said, len(shown))
+    return shown[turn] if turn < len(shown) and shown[turn] in ctx.town.places else None

@@ -1,12 +1,13 @@
 """The files of the message archive: nothing is read twice or lost, and a folder is watched."""
 
 import threading
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pydantic import ValidationError
 from sqlmodel import Session, col
 from structlog.testing import capture_logs
 
@@ -18,6 +19,8 @@ from models import outbox
 from models.database import Database
 from models.mark import Mark
 from models.message import Outgoing
+from models.outbox import SENT, Outbox
+from models.queue import claim, finish
 from tests.bot.archived import MS, ROOM, ZONE, kept, line, lines, name_room, record, texts
 from tests.conftest import START, HandClock
 from tests.onebot.fake import so
@@ -220,7 +223,29 @@ def test_our_own_words_posted_by_the_leader_are_not_heard(
     assert texts(db) == ["收到"]
 
 
+@pytest.mark.parametrize(("days", "heard"), [(6.9, 0), (7.1, 1)])
+def test_our_own_words_come_late_and_masked(
+    reader: Reader, db: Database, file: Path, clock: HandClock, days: float, heard: int
+) -> None:
+    """Put on Monday, in a notice of Tuesday, and posted by the group's owner when she finds the time."""
+    said = Outgoing(channel=NAME, chat=ROOM, text="LS00001 已接单，电话 13800001111，@all 12幢302室")
+    news = said.model_copy(update={"chat": f"notice:{ROOM}"})
+    for key, out in (("k1", said), ("k1>carried", news)):
+        db.tx(lambda session, key=key, out=out: outbox.put(session, [(key, out)], clock()))  # type: ignore[misc]
+        if out is news:
+            clock.forward(hours=34)
+        (row,) = db.tx(lambda session: claim(session, Outbox, now=clock(), lease=timedelta(minutes=1), limit=9))
+        db.tx(lambda session, row=row: finish(session, Outbox, row, now=clock(), outcome=SENT))  # type: ignore[misc]
+    clock.forward(days=days)
+    posted = "邻里事务今日进展：\n· LS00001 已接单，电话 138****1111，＠all 12幢***室\n· LS00002 已办结"
+    file.write_bytes(line(record(1, posted, msgtime=int(clock().timestamp() * 1000))))
+    assert reader.path(file).new == heard
+
+
 def test_settings() -> None:
     assert ArchiveSettings().enabled is False
     assert ArchiveSettings.model_validate({"answers": "notice"}).missing == ["corp_id", "secret", "owners"]
+    assert ArchiveSettings.model_validate({"api_base": "https://wx.example.cn/"}).api_base == "https://wx.example.cn"
+    with pytest.raises(ValidationError, match="must be an address"):
+        ArchiveSettings.model_validate({"api_base": "qyapi.weixin.qq.com"})
     assert datetime.fromtimestamp(MS / 1000, UTC) == START

@@ -20,6 +20,7 @@ from models.database import Database
 from models.mark import TOWN, bump
 from models.message import Outgoing, Purpose
 from models.outbox import SENT, Outbox
+from models.ticket import Ticket
 from tests.conftest import START
 from tests.models.letters import open_ticket
 from tests.platform.harness import TestPlatform
@@ -38,7 +39,8 @@ class Here:
             "on": True, "answers": "notice", "corp_id": p.app.corp_id, "secret": p.notices.secret, "api_base": p.base,
             "owners": {self.room: self.owner},
         }  # fmt: skip
-        self.channel = Archive(ArchiveSettings.model_validate(told), db, p.clock, zone=ZONE)
+        self.settings = ArchiveSettings.model_validate(told)
+        self.channel = Archive(self.settings, db, p.clock, zone=ZONE)
         self.ticket = db.tx(self._settle)
         self._numbers = itertools.count()
 
@@ -132,6 +134,22 @@ async def test_an_urgent_matter_does_not_wait(here: Here) -> None:
     assert here.passed_on() == ["LS00002 已派人。"]
 
 
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_matter_that_has_become_sensitive_stands_in_no_notice(here: Here, first: bool) -> None:
+    other = here.db.tx(lambda session: open_ticket(session, START).id)
+    numbers = [here.ticket, other] if first else [other, here.ticket]
+    for number in numbers:
+        await here.say(f"LS{number:05} 已接单。", ticket=number)
+
+    def hide(session: Session) -> None:
+        session.get_one(Ticket, here.ticket).sensitive = True
+
+    here.db.tx(hide)
+    await here.evening()
+    assert [task["text"]["content"].splitlines()[1:] for task in here.tasks] == [[f"· LS{other:05} 已接单。"]]
+    assert (here.passed_on(), here.open()) == ([f"LS{here.ticket:05} 已接单。"], 0)
+
+
 async def test_what_does_not_fit_goes_to_the_leader(here: Here) -> None:
     long = [f"LS00001 {number}" + "水" * 600 for number in range(3)]
     for text in long:
@@ -169,6 +187,16 @@ async def test_a_refusal_goes_to_the_leader(here: Here) -> None:
     assert here.open() == 0
 
 
+@pytest.mark.parametrize("change", [{"answers": "leader"}, {"secret": None}, {"owners": {}}])
+async def test_what_waits_outlives_a_change_of_the_settings(here: Here, change: dict[str, Any]) -> None:
+    await here.say("LS00001 已接单。")
+    await here.channel.stop()
+    here.channel = Archive(here.settings.model_copy(update=change), here.db, here.clock, zone=ZONE)
+    await here.channel.start()
+    await here.evening()
+    assert (here.passed_on(), here.tasks, here.open()) == (["LS00001 已接单。"], [], 0)
+
+
 async def test_no_answer_is_not_asked_again(here: Here) -> None:
     await here.say("LS00001 已接单。")
     here.p.faults.fail(PATH, status=504)  # a gateway that waited in vain
@@ -181,9 +209,28 @@ async def test_a_platform_that_is_busy_is_asked_later(here: Here) -> None:
     here.p.faults.fail(PATH, code=45009)
     await here.evening()
     assert (here.tasks, here.passed_on(), here.open()) == ([], [], 1)
-    here.clock.forward(minutes=2)
+    here.clock.forward(minutes=5)
     await here.send()
     assert (len(here.tasks), here.passed_on(), here.open()) == (1, [], 0)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"path": "/cgi-bin/gettoken", "code": 40001},  # a wrong or expired secret
+        {"path": PATH, "code": 60020},  # our address is not on the account's list
+        {"path": PATH, "status": 403},
+    ],
+)
+async def test_what_fails_for_long_goes_to_the_leader(here: Here, fault: dict[str, Any]) -> None:
+    await here.say("LS00001 已接单。")
+    await here.say("LS00001 已办结。")
+    here.p.faults.fail(**fault, times=1_000)
+    await here.evening()
+    assert (here.passed_on(), here.open()) == ([], 2)
+    here.clock.forward(minutes=5)
+    await here.send()
+    assert (here.tasks, here.passed_on(), here.open()) == ([], ["LS00001 已接单。", "LS00001 已办结。"], 0)
 
 
 async def test_a_crash_after_the_call_asks_nobody_twice(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,9 @@ def test_a_worker_names_the_ticket_by_its_number(chat: Scene, words: str) -> Non
     assert worker.bot_said[-1].startswith("已接单：LS00002")
 
 
-@pytest.mark.parametrize("words", ["接单 7", "接单", "接单 1 2", "接单 2幢", "接单 2单元", "2小时后接单", "周二接单"])
+@pytest.mark.parametrize(
+    "words", ["接单 7", "接单", "接单 1 2", "接单 2幢", "接单 2单元", "2小时后接单", "周二接单", "到场，2号门进不去"]
+)
 def test_a_number_that_is_none_of_hers_names_nothing(chat: Scene, words: str) -> None:
     two_dark_stairs(chat)
     worker = chat.wait("5 minutes").direct("网格员小顾")
@@ -32,6 +34,26 @@ def test_a_number_that_is_none_of_hers_names_nothing(chat: Scene, words: str) ->
 
     assert [ticket.status for ticket in chat.tickets()] == ["assigned", "assigned"]
     assert worker.bot_said[-1] == "请带上单号，您手上的有：LS00001、LS00002"
+
+
+@pytest.mark.parametrize("words", ["转给2号网格员", "转派2号网格"])
+def test_a_grid_is_no_ticket(chat: Scene, words: str) -> None:
+    two_dark_stairs(chat)
+    before = [ticket.worker for ticket in chat.tickets()]
+    worker = chat.wait("5 minutes").direct("网格员小顾")
+    worker.writes(words)
+
+    assert [ticket.worker for ticket in chat.tickets()] == before
+    assert worker.bot_said[-1] == "请带上单号，您手上的有：LS00001、LS00002"
+
+
+@pytest.mark.parametrize("words", ["接单 2", "到场，2号门进不去", "接单，2号网格那边"])
+def test_what_she_quotes_is_meant_whatever_number_stands_beside_it(chat: Scene, words: str) -> None:
+    two_dark_stairs(chat)
+    worker = chat.wait("5 minutes").direct("网格员小顾")
+    worker.writes(words, quote=chat.alerts("网格员小顾")[0])
+
+    assert [ticket.status == "assigned" for ticket in chat.tickets()] == [False, True]
 
 
 def asked_which(chat: Scene) -> None:
@@ -55,6 +77,26 @@ def test_one_of_the_places_is_picked_by_its_number(chat: Scene, words: str, plac
     (ticket,) = chat.tickets()
     assert ticket.place == place
     assert chat.bot_said()[-1] == f"好的，LS00001 的地点已记为 {place}。"
+
+
+def asked_which_building(chat: Scene) -> None:
+    """Two buildings, and no number before either name."""
+    chat.at("2026-03-02 19:00").group("柳岸花园南区").says("新来的租客", "@邻声 3幢或者2幢楼道灯坏了")
+    assert "柳岸花园2幢、柳岸花园3幢" in chat.bot_said()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("2", "柳岸花园2幢"), ("3", "柳岸花园3幢"), ("三", "柳岸花园3幢"), ("应该是3吧", "柳岸花园3幢"),
+        ("1", "柳岸花园2幢"), ("第2个", "柳岸花园3幢"), ("第二", "柳岸花园3幢"), ("2处", "柳岸花园3幢"),
+    ],
+)  # fmt: skip
+def test_a_buildings_own_number_comes_before_its_turn(chat: Scene, words: str, place: str) -> None:
+    asked_which_building(chat)
+    chat.says("新来的租客", words)
+
+    assert chat.ticket().place == place
 
 
 def test_the_worker_reads_which_place_was_picked(chat: Scene) -> None:

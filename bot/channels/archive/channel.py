@@ -6,6 +6,7 @@ once however often it is tried: a direct message to the group's leader, or a lin
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -116,14 +117,14 @@ class Archive(Channel):
 
     async def send(self, out: Outgoing, client_id: str) -> str:
         """As a message of another channel, or as a line of a notice. Raises SendFailed."""
-        if self._notices is not None and out.chat.startswith(PREFIX):
-            try:
+        if not out.chat.startswith(PREFIX):
+            await self._db.run(lambda session: self._hand_on(session, out, client_id))
+            return ""
+        if self._notices is not None:  # None: the settings were other ones when this line was put
+            with suppress(NotPosted):
                 return await self._notices.send(out, client_id)
-            except NotPosted:
-                out = out.model_copy(update={"chat": out.chat.removeprefix(PREFIX)})
-                await self._db.run(lambda session: self._carry(session, out, client_id))
-                return ""
-        await self._db.run(lambda session: self._hand_on(session, out, client_id))
+        line = out.model_copy(update={"chat": out.chat.removeprefix(PREFIX)})
+        await self._db.run(lambda session: self._carry(session, line, client_id))
         return ""
 
     def _hand_on(self, session: Session, out: Outgoing, client_id: str) -> None:

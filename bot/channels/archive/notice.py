@@ -35,6 +35,7 @@ PREFIX = "notice:"  # of a chat in the outbox, and of what the platform took
 ASKED = "asked"
 BYTES = 4_000
 MANY = 200  # rows looked at for one notice
+PATIENCE = timedelta(minutes=5)  # with a call that fails: what waited all day may wait for one more try
 DAY = timedelta(days=1)
 
 
@@ -64,16 +65,21 @@ class Notices:
 
     def takes(self, session: Session, out: Outgoing) -> bool:
         """Whether it is news that may wait until the evening: of a ticket, not urgent, and no question."""
-        if out.chat not in self._settings.owners or out.ticket is None or out.purpose != Purpose.REPLY:
+        if out.chat not in self._settings.owners or out.purpose != Purpose.REPLY or "？" in out.text:
             return False
-        ticket = session.get(Ticket, out.ticket)
-        return ticket is not None and not ticket.urgent and not ticket.sensitive and "？" not in out.text
+        ticket = _for_everybody(session, out)
+        return ticket is not None and not ticket.urgent
 
     def due(self, now: datetime) -> datetime:
         """The next moment at which a notice is made."""
         local = now.astimezone(self._zone)
         today = datetime.combine(local.date(), self._settings.notice_at, self._zone)
         return (today if local < today else today + DAY).astimezone(UTC)
+
+    def _overdue(self) -> bool:
+        """Whether the moment of the last notice is past for so long that whoever waits for it hears otherwise."""
+        now = self._clock()
+        return now - (self.due(now) - DAY) >= PATIENCE
 
     async def send(self, out: Outgoing, client_id: str) -> str:
         """With all that waits for the same group. Returns what the row is marked with.
@@ -97,11 +103,12 @@ class Notices:
             log.warning("archive.notice_uncertain", reason=str(error))
             raise NotPosted from None
         except SendFailed as error:
-            if isinstance(error, ApiError) and error.after is None:
+            refused = isinstance(error, ApiError) and error.after is None
+            if refused or self._overdue():
                 log.error("archive.notice_refused", reason=str(error))
                 raise NotPosted from None
             await self._db.run(lambda session: self._given_back(session, room, task))
-            raise
+            raise SendFailed(str(error), after=PATIENCE.total_seconds()) from None
         if room in (answer.get("fail_list") or []):
             log.warning("archive.notice_not_for_group", messages=len(task.keys))
             raise NotPosted
@@ -111,7 +118,10 @@ class Notices:
         return mark
 
     def _taken(self, session: Session, room: str, out: Outgoing, client_id: str) -> _Task | None:
-        """The rows that wait, as far as they fit, marked; None when today's notices are used up."""
+        """The rows that wait, as far as they fit, marked; None when today's notices are used up, or when this one is
+        for no notice any more."""
+        if _for_everybody(session, out) is None:
+            return None
         now = self._clock()
         grant = self._spend(session, room, now)
         if not grant:
@@ -125,9 +135,12 @@ class Notices:
         keys: list[str] = []
         for row in session.scalars(waiting.order_by(col(Outbox.id)).limit(MANY)).all():
             try:
-                shown = render.text(outbox.read(row), most=1, group=True)
+                line = outbox.read(row)
             except ValidationError:
                 continue  # the sender buries it
+            if _for_everybody(session, line) is None:
+                continue  # its own turn comes
+            shown = render.text(line, most=1, group=True)
             if len(_digest([*lines, *shown]).encode()) > BYTES:
                 break
             lines += shown
@@ -146,6 +159,12 @@ class Notices:
         """The call certainly changed nothing."""
         quota.refund(session, _key(room), task.grant)
         _set(session, task.keys, "")
+
+
+def _for_everybody(session: Session, out: Outgoing) -> Ticket | None:
+    """Its ticket, unless it is sensitive by now: staff may have marked it while the line waited."""
+    ticket = session.get(Ticket, out.ticket) if out.ticket is not None else None
+    return ticket if ticket is not None and not ticket.sensitive else None
 
 
 def _key(room: str) -> str:
