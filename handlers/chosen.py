@@ -19,6 +19,7 @@ NUMBER = re.compile(r"(?:ls|(?<![接结退派])单号?|工单)\s?0*(\d{1,9})|(?<
 BARE = re.compile(
     r"^\D{0,6}?(?:(\d{1,9})|(?:(?<=[\s单结派])|^)([一二三四五六七八九十])(?=号|单|$))\s*(?:号单?|单)?\D{0,6}$"
 )
+COMMAND = re.compile(r"[接结退派]单\s?\d")
 HANZI = {numeral: number for number, numeral in enumerate("一二三四五六七八九十", 1)}
 MEASURE = re.compile(
     r"[\d一二三四五六七八九十]\s*号?"
@@ -37,9 +38,12 @@ def meant(ctx: Context) -> tuple[Ticket | None, bool]:
             return found, True
     if ctx.message.quote and (quoted := _quoted(ctx)):
         return quoted, True
-    mine = in_hand(ctx)
-    if bare := next((ticket for ticket in mine if ticket.id == _bare(ctx.message.text)), None):
+    mine, number = in_hand(ctx), _bare(ctx.message.text)
+    if bare := next((ticket for ticket in mine if ticket.id == number), None):
         return bare, True
+    # As the alert has it, “接单 7”: whoever else writes that means 7, and is told whose it is.
+    if number and COMMAND.search(ctx.message.text) and (theirs := ctx.session.get(Ticket, number)):
+        return theirs, True
     if len(mine) == 1:
         return mine[0], True
     return _fitting(ctx, mine or _within_reach(ctx))

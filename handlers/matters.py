@@ -1,5 +1,6 @@
 """Opening a ticket, and adding a message to one: what all handlers of residents' words share."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -29,7 +30,10 @@ from nlu.types import Matter
 # Messages in these roles are what a matter is made of; a status question or a rating only belongs to its history.
 MADE_OF = ("report", "detail", "join", "correct", "withdraw", "refuse", "relay")
 SILENT = "silent"
-BEFORE_PLACE = frozenset({"", "在", "就在", "就", "是", "就是", "是在", "位置", "地点", "位置在", "地点在"})
+BEFORE = re.compile(r"[\s，,。]*(?:位置|地点)?(?:就)?(?:是)?(?:在)?")
+BEHIND = re.compile(
+    r"那[儿里边块头]|这[儿里边块头]|门口|旁边|边上|跟前|附近|对[面门]|[前后里外]面|[里后前]头|楼下|拐角|[\s，,。]|$"
+)
 HALF_SENTENCE = timedelta(minutes=3)
 SHORT = {Kind.IMAGE: "image", Kind.VOICE: "voice", Kind.VIDEO: "video", Kind.LOCATION: "location"}
 
@@ -268,9 +272,10 @@ def settle_place(ctx: Context, ticket: Ticket, role: str, found: Placement) -> b
 
 
 def _says_where(ctx: Context) -> bool:
-    """The words begin with the place: 就在菜市门口. Not: 我在菜市门口上班."""
+    """The words begin with the place and stop there: 就在菜市门口. Not: 我在菜市门口上班, 物业不在."""
     spans = [span for span in ctx.understanding.spans if span.kind == "location" and span.codes]
-    return bool(spans) and ctx.message.text[: spans[0].start].strip(" ，,。") in BEFORE_PLACE
+    text = ctx.message.text
+    return bool(spans) and bool(BEFORE.fullmatch(text[: spans[0].start]) and BEHIND.match(text[spans[0].end :]))
 
 
 def _plausible(town: Town, ticket: Ticket, found: Placement) -> bool:

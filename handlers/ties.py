@@ -143,6 +143,8 @@ def _place(
     town, rules = ctx.town, ctx.decisions
     if placement.weight <= CHAT or not (placement.place or placement.grid):
         return {"no place": 1.0, "no place, alike": alike}
+    if ticket.place and ticket.place in placement.denied:
+        return {"place denied": 1.0}
     shared, apart = max(fresh, alike), 1.0 - 0.5 * belongs
     if placement.place and ticket.place:
         if placement.place == ticket.place:

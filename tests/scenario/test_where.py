@@ -47,9 +47,15 @@ def test_where_she_is_meanwhile_is_not_where_it_is(chat: Scene) -> None:
     chat.at("2026-03-02 15:30").group(SOUTH).says("春芽", "@邻声 电梯坏了")
     before = chat.ticket().row.place
     chat.wait("1 minute").group(SOUTH).says("春芽", "我在粮站宿舍3幢上班 回来再看")
-    chat.wait("1 minute").group(SOUTH).says("春芽", "物业不在 电话是空号 我去南门找保安")
 
     assert chat.ticket().row.place == before
+
+
+def test_who_is_not_there_is_no_place_that_it_is_not(chat: Scene) -> None:
+    chat.at("2026-03-02 15:30").group(SOUTH).says("春芽", "@邻声 2幢电梯坏了")
+    chat.wait("1 minute").group(SOUTH).says("春芽", "物业不在 电话是空号 我去南门找保安")
+
+    assert chat.ticket().row.place == "P-LA-B02"
 
 
 @pytest.mark.parametrize(
