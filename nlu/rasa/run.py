@@ -67,7 +67,7 @@ def serving(work: Path, host: str, port: int) -> list[str]:
     if not model.is_file():
         sys.exit(f"there is no {model}: `make rasa` trains it")
     return [
-        "run", "--enable-api", "--interface", host, "--port", str(port), "--auth-token", token_of(work),
+        "run", "--enable-api", "--interface", host, "--port", str(port), f"--auth-token={token_of(work)}",
         "--model", str(model), "--endpoints", os.devnull, "--credentials", str(HERE / "credentials.yml"),
     ]  # fmt: skip
 

@@ -30,22 +30,34 @@ from tests.platform.wecom_bot import (
 async def test_the_first_answer_belongs_to_the_message(sqlite_db: Database) -> None:
     async with platform() as p, connected(p, sqlite_db) as bot:
         said = await p.say(None, "a", "灯坏了")
-        await soon(lambda: said.id in live(bot)._turns)
+        await soon(lambda: (said.chat, said.id) in live(bot)._turns)
         await bot.send(put(sqlite_db, p, "a", "已登记", "k1", trigger=said.id), "k1")
         await bot.send(put(sqlite_db, p, "a", "还有一句", "k2", trigger=said.id), "k2")
         assert [bubble.kind for bubble in p.seen("a")] == ["stream", "markdown"]
         assert p.seen("a")[0].finished
 
 
+async def test_what_a_worker_is_told_of_it_does_not_answer_the_resident(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
+        await p.say(None, "w", "在的")
+        said = await p.say(None, "a", "灯坏了")
+        await soon(lambda: (said.chat, said.id) in live(bot)._turns)
+        alert = put(sqlite_db, p, "w", "【补充】3幢王阿姨家", "k1", trigger=said.id, purpose=Purpose.ALERT)
+        await bot.send(alert, "k1")
+        await bot.send(put(sqlite_db, p, "a", "已登记", "k2", trigger=said.id), "k2")
+        assert [bubble.text for bubble in p.seen("a")] == ["已登记"]
+        assert [bubble.text for bubble in p.seen("w")] == ["【补充】3幢王阿姨家"]
+
+
 async def test_a_message_of_the_old_connection_is_answered_by_a_new_one(sqlite_db: Database) -> None:
     async with platform() as p, connected(p, sqlite_db) as bot:
         said = await p.say(None, "a", "灯坏了")
-        await soon(lambda: said.id in live(bot)._turns)
-        req_id = live(bot)._turns[said.id]
+        await soon(lambda: (said.chat, said.id) in live(bot)._turns)
+        req_id = live(bot)._turns[said.chat, said.id]
         await p.bot.cut()
         await soon(lambda: p.bot.wire.subscribed == 2 and bot.ready)
         await soon(lambda: not live(bot)._turns)
-        live(bot)._turns[said.id] = req_id  # even if it were remembered: 846605, and it goes all the same
+        live(bot)._turns[said.chat, said.id] = req_id  # even if it were remembered: 846605, and it goes all the same
         await bot.send(put(sqlite_db, p, "a", "已登记", trigger=said.id), "k1")
         assert [(bubble.kind, bubble.text) for bubble in p.seen("a")] == [("markdown", "已登记")]
 
@@ -53,7 +65,7 @@ async def test_a_message_of_the_old_connection_is_answered_by_a_new_one(sqlite_d
 async def test_a_repeated_alert_is_a_message_of_its_own(sqlite_db: Database) -> None:
     async with platform() as p, connected(p, sqlite_db) as bot:
         said = await p.say(None, "a", "灯坏了")
-        await soon(lambda: said.id in live(bot)._turns)
+        await soon(lambda: (said.chat, said.id) in live(bot)._turns)
         out = put(sqlite_db, p, "a", "【重复提醒】", trigger=said.id, repeat=True, purpose=Purpose.ALERT)
         await bot.send(out, "k1")
         assert p.seen("a")[0].kind == "markdown"
@@ -143,8 +155,8 @@ async def test_a_platform_that_says_no_keeps_its_code(sqlite_db: Database) -> No
 async def test_frames_of_one_request_leave_one_after_another(sqlite_db: Database) -> None:
     async with platform() as p, connected(p, sqlite_db) as bot:
         said = await p.say(None, "a", "灯坏了")
-        await soon(lambda: said.id in live(bot)._turns)
-        req_id = live(bot)._turns[said.id]
+        await soon(lambda: (said.chat, said.id) in live(bot)._turns)
+        req_id = live(bot)._turns[said.chat, said.id]
         contents = [f"第{number}步" for number in range(5)]
         await asyncio.gather(*(
             line(bot).ask("aibot_respond_msg", {

@@ -38,6 +38,7 @@ TURNS = 5_000  # messages whose request id is remembered; an answer to an older 
 AGAIN = (0.2, 1.0, 5.0)  # seconds between tries to store what was heard: the platform does not say it twice
 TRIES = 3
 DOWN = "not connected"
+Said = tuple[str, str]  # a chat and the id of a message in it
 
 
 class Ears(Protocol):
@@ -65,7 +66,7 @@ class Live:
         self._connection = Connection(settings.ws_url, self._bot_id, secret, self._hear, pace)
         self._holder = Holder(db, f"{NAME}:{self._bot_id}")
         self._order = Turns()
-        self._turns: OrderedDict[str, str] = OrderedDict()  # message id: request id, of this connection
+        self._turns: OrderedDict[Said, str] = OrderedDict()  # what was said: its request id, of this connection
         self._task: asyncio.Task[None] | None = None
         self._holding = False
 
@@ -186,7 +187,7 @@ class Live:
     async def _stored(self, heard: Letter, req_id: str) -> None:
         """Store it, however long the database takes to come back: nobody will say it again."""
         if heard.what == What.MESSAGE:  # before it is stored: the answer may be there in a moment
-            self._turns[heard.id] = req_id
+            self._turns[heard.chat, heard.id] = req_id
             if len(self._turns) > TURNS:
                 self._turns.popitem(last=False)
         tries = 0
@@ -211,7 +212,9 @@ class Live:
             raise SendFailed(DOWN, after=5)
         body = letter(out, client_id, group=group is not False)
         await self._within_limits(out.chat)
-        req_id = self._turns.pop(out.trigger or "", None) if body["msgtype"] == "markdown" else None
+        # Only in the chat where that was said: what a worker is told of a resident's words has the same trigger.
+        said = (out.chat, out.trigger or "")
+        req_id = self._turns.pop(said, None) if body["msgtype"] == "markdown" else None
         if req_id is not None and not out.repeat:
             content = body["markdown"]["content"]
             answer = stream(req_id, content, finish=True)
