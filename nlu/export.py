@@ -62,12 +62,14 @@ def settled(examples: Iterable[Example]) -> list[Example]:
     """One example for each text that Rasa may learn, of the intent it has most often; chatter where two are as often.
 
     Rasa sees no context, and 好的 cannot be talk and a detail at once. An annotated one stands for its equals. Reports
-    of an unknown kind are left out.
+    of an unknown kind are left out, and what teaches its kind alone: for Rasa the kind is the intent, and not all places
+    are marked there.
     """
     said: defaultdict[str, list[Example]] = defaultdict(list)
     for example in examples:
         text = as_rasa_reads(example.text)
-        if fits(text) and not (example.intent == "report" and not example.leaf):
+        unknown = example.intent == "report" and not example.leaf
+        if fits(text) and not unknown and not example.kind_only:
             said[text.strip()].append(example)
     return [_commonest(alike) for alike in said.values()]
 
