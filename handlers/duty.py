@@ -36,6 +36,7 @@ QUESTION = re.compile(r"[?？吗么]$|[?？]|了没|到了没|发我|查一下|�
 NOT_YET = re.compile(
     r"(?:没|未|不|别|无法|难|快|明天|后天|下午|晚上|下周|等|才|准备|打算|争取|尽快|马上就?)[^\s,，。;；!！]{0,5}$"
 )
+SOUNDS = re.compile(r"[嗯啊哦噢喔哎诶欸唉喂嗨哈呵嘿呃额哟呀哇嘛\W]*")  # and no word
 IDLE = 0.65  # of what workers write about their work nothing in the training data sounds so idle
 FOUND = 0.6
 # Of report and chatter alone, since nearly all that workers write to the bot is work. At 0.003 97% of the shortest
@@ -107,6 +108,8 @@ def _find(ctx: Context) -> Matter | None:
     Of 你好 the kinds are asked in vain, and one of them may seem plain all the same: so the words must not be such as
     people only chat in.
     """
+    if SOUNDS.fullmatch(ctx.message.text):
+        return None
     u, matter = ctx.understanding, ctx.understanding.matters[0]
     report, chatter = u.p("report"), u.p("chatter")
     idle = report < TOLD * (report + chatter) and not ctx.is_urgent(matter)
