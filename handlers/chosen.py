@@ -14,7 +14,7 @@ from models import outbox as outgoing
 from models.outbox import Outbox
 from models.ticket import OPEN, Ticket
 
-# Of 接单, 结单, 退单 what follows may be a house: 接单 7 is read by `_bare`, where she has that ticket in hand.
+# Of 接单, 结单, 退单 what follows may be a house: 接单 7 is read by `_bare`, as the number of a ticket.
 NUMBER = re.compile(r"(?:ls|(?<![接结退派])单号?|工单)\s?0*(\d{1,9})|(?<!\d)0+(\d{1,6})(?!\d)", re.IGNORECASE)
 BARE = re.compile(
     r"^\D{0,6}?(?:(\d{1,9})|(?:(?<=[\s单结派])|^)([一二三四五六七八九十])(?=号|单|$))\s*(?:号单?|单)?\D{0,6}$"

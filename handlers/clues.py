@@ -241,8 +241,9 @@ def _around(text: str, clue: _Clue, marks: Sequence[int]) -> list[str]:
         signs.append("of a list")
     if grammar.NOT_THERE.search(before):
         signs.append("taken back")
-    if _AT.search(before) and _NOT_THE_OTHER.match(after):
-        signs.append("corrected")
+    instead = grammar.INSTEAD.search(text)
+    if (_AT.search(before) and _NOT_THE_OTHER.match(after)) or (instead and clue.start >= instead.end()):
+        signs += ["corrected", "instead"]
     elif marks:
         signs.append("corrected" if clue.start >= marks[0] else "before correction")
     return signs

@@ -30,7 +30,7 @@ class Placement:
     spot: unit and floor in words (never a room). weight: what stands behind it, NAMED down to NOTHING. options: places
     to ask about when `unsure`, at most three. evidence: the clues, in words for the staff. from_home: nobody said it,
     the register did. wide: it holds several places that were named, or all of an estate. denied: places of which it was
-    said that they are not it. corrects: her words put another place right.
+    said that they are not it. corrects: her words say so, and that it is here instead.
     """
 
     grid: str | None
@@ -96,7 +96,7 @@ def chosen(found: Sequence[Candidate]) -> Placement:
         wide=best.wide,
         from_home=best.source in ("home", "register"),
         denied=frozenset(c.place for c in found if c.place and "taken back" in c.signs),
-        corrects="corrected" in best.signs,
+        corrects="instead" in best.signs,
     )
 
 

@@ -173,7 +173,9 @@ def test_the_flat_behind_a_named_building_is_no_other_building(where: Ask) -> No
 def test_words_that_put_another_place_right_say_so(where: Ask) -> None:
     assert where("说错了 是2幢 不是1幢", SOUTH).corrects
     assert where("是2幢 不是那边", SOUTH).corrects
+    assert where("漏水的不是车库 是3幢", SOUTH).corrects
     assert not where("2幢停水", SOUTH).corrects
+    assert not where("搞错了吧 我们5幢没停", SOUTH).corrects
 
 
 def test_a_nickname_of_several_is_the_groups_own(where: Ask) -> None:

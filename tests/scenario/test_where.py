@@ -43,6 +43,13 @@ def test_whether_it_is_so_is_no_correction(chat: Scene, text: str) -> None:
     assert "P-LA-B05" not in [ticket.row.place for ticket in chat.tickets() if ticket.reporters[0] == "春芽"]
 
 
+def test_a_neighbours_doubt_moves_nothing(chat: Scene) -> None:
+    chat.at("2026-03-02 15:30").group(SOUTH).says("春芽", "@邻声 2幢停水了")
+    chat.wait("2 minutes").group(SOUTH).says("风吹柳", "搞错了吧 我们5幢没停")
+
+    assert chat.tickets()[0].row.place == "P-LA-B02"
+
+
 def test_where_she_is_meanwhile_is_not_where_it_is(chat: Scene) -> None:
     chat.at("2026-03-02 15:30").group(SOUTH).says("春芽", "@邻声 电梯坏了")
     before = chat.ticket().row.place
