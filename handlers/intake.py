@@ -26,7 +26,9 @@ from nlu.types import Matter
 
 intake = Router("intake")
 BELONGING = ("detail", "join", "correct", "relay")
+PICTURES = (Kind.IMAGE, Kind.VIDEO)
 TAKE_BACK_MINUTES = 180
+LATEST = 20  # rows
 SEVERAL, EVERY = 3, 10
 # How a further matter of a message says that it is where the one before is.
 THERE = re.compile(r"旁边|边上|门口|里面|里头|进去|那里|那边|那儿|那一段|那段")
@@ -68,6 +70,8 @@ def without_words(ctx: Context) -> str:
     m = ctx.message
     placement = locate(ctx.town, ctx.where())
     ticket = _latest_own(ctx, minutes=ctx.decisions.photo_minutes)
+    if ticket is not None and m.kind in PICTURES:
+        ticket = _in_turn(ctx, ticket)
     quoted = next((linked for linked in rank(ctx, None, placement) if linked.named), None)
     if m.quote and quoted:
         ticket = quoted.ticket
@@ -308,10 +312,28 @@ def _role(ctx: Context, likeliest: str, *, own: bool) -> str:
     return "join" if likeliest in ("join", "report") else "detail"
 
 
+def _in_turn(ctx: Context, ticket: Ticket) -> Ticket:
+    """Of which matter a picture without words is, when what its sender said before told of several: the first picture
+    shows the first of them, the next one the next."""
+    rows = _own_rows(ctx, minutes=ctx.decisions.photo_minutes)
+    told = next((row.message for row in rows if row.kind not in PICTURES), None)
+    matters = sorted((row for row in rows if row.message == told), key=lambda row: row.id or 0)
+    if told is None or ticket.id not in {row.ticket for row in matters}:
+        return ticket
+    shown = len({row.message for row in rows[: rows.index(matters[-1])]})
+    return ctx.session.get_one(Ticket, matters[min(shown, len(matters) - 1)].ticket)
+
+
 def _latest_own(ctx: Context, *, minutes: float) -> Ticket | None:
     """The ticket to which the sender said something here within the last `minutes`."""
+    row = next(iter(_own_rows(ctx, minutes=minutes)), None)
+    return ctx.session.get(Ticket, row.ticket) if row else None
+
+
+def _own_rows(ctx: Context, *, minutes: float) -> Sequence[TicketMessage]:
+    """What the sender said here within the last `minutes` that belongs to tickets, the latest first."""
     m = ctx.message
-    row = ctx.session.scalars(
+    return ctx.session.scalars(
         sa.select(TicketMessage)
         .where(
             col(TicketMessage.channel) == m.channel,
@@ -320,6 +342,5 @@ def _latest_own(ctx: Context, *, minutes: float) -> Ticket | None:
         )
         .where(col(TicketMessage.sent_at) >= m.sent_at - timedelta(minutes=minutes))
         .order_by(sa.desc(col(TicketMessage.sent_at)), sa.desc(col(TicketMessage.id)))
-        .limit(1)
-    ).first()
-    return ctx.session.get(Ticket, row.ticket) if row else None
+        .limit(LATEST)
+    ).all()

@@ -156,6 +156,24 @@ def test_two_matters_in_one_message(chat: Scene) -> None:
     assert "LS00002" in answer
 
 
+def test_pictures_after_two_matters_show_them_in_turn(chat: Scene) -> None:
+    group = chat.at("2026-03-02 08:30").group("柳岸花园南区")
+    group.says("小满要早睡", "3幢楼道灯不亮了，另外南门口垃圾堆了好几天没人收")
+    for photo in ("lamp.jpg", "rubbish.jpg", "more.jpg"):
+        group.says("小满要早睡", photo=photo)
+
+    assert [ticket.photos for ticket in chat.tickets()] == [["lamp.jpg"], ["rubbish.jpg", "more.jpg"]]
+
+
+def test_a_picture_after_words_about_one_of_two_matters_shows_that_one(chat: Scene) -> None:
+    group = chat.at("2026-03-02 08:30").group("柳岸花园南区")
+    group.says("小满要早睡", "3幢楼道灯不亮了，另外南门口垃圾堆了好几天没人收")
+    group.says("小满要早睡", "垃圾桶边上都下不去脚了")
+    group.says("小满要早睡", photo="rubbish.jpg")
+
+    assert [ticket.photos for ticket in chat.tickets()] == [[], ["rubbish.jpg"]]
+
+
 def test_who_speaks_to_the_bot_is_answered_each_time(chat: Scene) -> None:
     group = chat.at("2026-03-02 08:30").group("柳岸花园南区")
     group.says("风吹柳", "5幢楼下下水道堵了 污水冒出来了 臭死了")
