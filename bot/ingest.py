@@ -31,6 +31,7 @@ class Once:
     since: datetime
 
 
+Beside = Callable[[Session, Sequence[Incoming], datetime], object]
 Held = tuple[Incoming, asyncio.Future[None], Once | None]  # a message, and who waits for it
 
 
@@ -67,8 +68,13 @@ class Ingest:
         self._waiting = waiting
         self._clock = clock
         self._wake = wake
+        self._beside: dict[str, Beside] = {}
         self._held: list[Held] = []
         self._flusher: asyncio.Task[None] | None = None
+
+    def beside(self, channel: str, work: Beside) -> None:
+        """Do `work` in each transaction that stores messages of `channel`: they, and the moment, are given to it."""
+        self._beside[channel] = work
 
     async def accept(self, message: Incoming, once: Once | None = None) -> None:
         """Returns once the message is committed (now or earlier: a duplicate is a success). once: committed with it.
@@ -124,7 +130,11 @@ class Ingest:
         right = [once is None or pairs[once.pair] == once.message for _, _, once in batch]
         messages = [message for (message, _, _), good in zip(batch, right, strict=True) if good]
         fetching.put(session, messages, now)
-        return right, receive(session, messages, now)
+        new = receive(session, messages, now)
+        for channel, work in self._beside.items():
+            if its := [message for message in messages if message.channel == channel]:
+                work(session, its, now)
+        return right, new
 
     async def _alone(self, one: Held) -> None:
         try:

@@ -97,6 +97,13 @@ class WecomBotSettings(BaseModel):
     response_url: HttpAddress = "https://qyapi.weixin.qq.com/cgi-bin/aibot/response"
     media_hosts: tuple[str, ...] = ("*.myqcloud.com", "*.qpic.cn", "qyapi.weixin.qq.com")
     rate: float = Field(default=20.0, gt=0, description="messages a second towards the platform, all chats together")
+    per_minute: int = Field(
+        default=30, ge=1, description="messages into one chat; written down for long connections only"
+    )
+    per_hour: int = Field(default=1_000, ge=1)
+    finish_unanswered: bool = Field(
+        default=True, description="long connection: a word ends a message that needs no answer; 3 of a user may be open"
+    )
 
     @property
     def missing(self) -> list[str]:

@@ -45,6 +45,11 @@ class Turn:
     used: bool = False
     session: int = 0  # the long connection that it was sent on
 
+    @property
+    def answered(self) -> bool:
+        """All that was begun is finished, or it had its one answer."""
+        return self.used or (bool(self.streams) and all(stream.finished for stream in self.streams.values()))
+
 
 class AiBot:
     """One bot. token, aes_key: of the webhook mode. id, secret: of the long connection."""
@@ -79,13 +84,15 @@ class AiBot:
         self._minute.take(chat, self.clock())
         self._hour.take(chat, self.clock())
 
+    def begin(self, turn: Turn) -> None:
+        """A message is in flight from now on."""
+        if turn not in self._answering:
+            self._answering.append(turn)
+
     def in_flight(self, user: str) -> int:
-        """How many of her messages are just being answered: a stream was begun, and neither finished nor given up."""
+        """How many of her messages are just being answered: neither finished nor given up."""
         begun = self.clock() - STREAM_LIFE
-        self._answering = [
-            turn for turn in self._answering
-            if turn.at > begun and not all(stream.finished for stream in turn.streams.values())
-        ]  # fmt: skip
+        self._answering = [turn for turn in self._answering if turn.at > begun and not turn.answered]
         return sum(turn.user == user for turn in self._answering)
 
     # --- what the app answers ---------------------------------------------------------------------------------------
@@ -101,7 +108,9 @@ class AiBot:
                 self.show_card(turn.chat, body["template_card"])
             return bubble
         need(kind in ("template_card", "markdown", "text", "file", "image", "voice", "video"), 40008, str(kind))
-        return self.post(turn.chat, body)
+        bubble = self.post(turn.chat, body)
+        turn.used = True
+        return bubble
 
     def welcome(self, turn: Turn, body: Body) -> Bubble:
         """The first words of the day, once and within five seconds. Raises PlatformError."""
@@ -172,7 +181,7 @@ class AiBot:
             self.take_rate(turn.chat)  # assumed to count once: a stream of 31 frames would be impossible otherwise
             bubble = turn.streams[name] = self._bubble(turn.chat, "stream", "", {})
             bubble.key = feedback
-            self._answering.append(turn)
+            self.begin(turn)
             self.world.show(bubble)
         bubble.text, bubble.body = content, {"msgtype": "stream", "stream": stream}
         bubble.finished = bool(stream.get("finish"))

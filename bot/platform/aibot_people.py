@@ -2,7 +2,8 @@
 
 Groups deliver only what @s the bot (text, mixed, quotes); pictures, voices, files and videos reach it only in a direct
 chat. A user has at most three messages in flight with one bot; what her client says to a fourth is not documented, here
-it does not take it. Source: 企业微信 100719, 101027.
+it does not take it. Over a long connection, where no page speaks of it, one is in flight until its stream is finished.
+Source: 企业微信 100719, 101027.
 """
 
 from bot.platform.aibot import CHANNEL, IN_FLIGHT, AiBot, Turn
@@ -152,6 +153,8 @@ class BotPeople(AiBot):
     async def _deliver(self, body: Body, turn: Turn) -> Push | None:
         if self.connected:
             event = body.get("msgtype") == "event"
+            if not event:
+                self.begin(turn)
             await self.wire.callback("aibot_event_callback" if event else "aibot_msg_callback", body, turn)
             return None
         if self.callback:

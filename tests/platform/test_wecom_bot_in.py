@@ -30,11 +30,11 @@ async def test_words_pictures_and_voices_arrive(sqlite_db: Database) -> None:
 
 async def test_messages_of_a_chat_keep_their_order(sqlite_db: Database) -> None:
     async with platform() as p, connected(p, sqlite_db):
-        group = p.group("g", "a")
+        group = p.group("g", *"abcd")
         quoted = await p.say(group, "a", "@邻声 楼下水管爆了 在3幢")
         for number in range(8):
             # Quotes take a look into the database first: nothing may overtake them.
-            await p.say(group, "a", f"@邻声 {number}", quote=quoted if number % 3 == 0 else None)
+            await p.say(group, "abcd"[number % 4], f"@邻声 {number}", quote=quoted if number % 3 == 0 else None)
         await soon(lambda: len(heard(sqlite_db)) == 9)
     assert [message.text for message in heard(sqlite_db)][1:] == [str(number) for number in range(8)]
 

@@ -39,8 +39,8 @@ async def test_several_answers_are_one_text_and_a_lost_poll_is_answered_again(sc
     p = scene.p
     said = await p.say(None, "a", "灯坏了 还有垃圾")
     scene.answer(said, "第一件", "第二件")
-    content = scene.db.tx(lambda session: mailbox.poll(session, "a", said.id))
-    again = scene.db.tx(lambda session: mailbox.poll(session, "a", said.id))
+    content = scene.db.tx(lambda session: mailbox.poll(session, "a", said.id, p.clock()))
+    again = scene.db.tx(lambda session: mailbox.poll(session, "a", said.id, p.clock()))
     assert content == again
     await p.bot.poll()
     assert scene.shown("a") == ["第一件\n\n第二件"]
@@ -77,6 +77,38 @@ async def test_the_same_message_again_has_the_same_stream(scene: Scene) -> None:
     assert len(heard(scene.db)) == 1
     first, second = scene.p.pushes[-2:] if len(scene.p.pushes) > 2 else (scene.p.pushes[-1], again)
     assert set(json.loads(first.body)) == set(json.loads(second.body))
+
+
+async def test_a_poll_after_the_end_changes_nothing(db: Database) -> None:
+    """Such as one that somebody has recorded: it shows again what was shown, and what comes later has its own way."""
+    async with platform() as p, hooked(p, db):
+        for user, answer in (("a", "已登记"), ("b", "收到。")):
+            said = await p.say(None, user, "灯坏了")
+            if user == "a":
+                put(db, p, user, answer, "k1", trigger=said.id)
+            handled(db, p)
+            await p.bot.poll()
+            poll = p.pushes[-1]
+            put(db, p, user, "网格员已接单", f"later-{user}")
+            again = await p.again(poll)
+            with_new_nonce = p.bot.head(user, user, "stream") | {"stream": {"id": stream_id(said.id)}}
+            once_more = await p.bot.push(with_new_nonce, user=user)
+            assert once_more is not None
+            assert (again.status, once_more.status) == (200, 200)
+            assert row(db, f"later-{user}").platform_id == ""
+            at = p.clock()
+            shown = db.tx(lambda s, c=user, m=said.id, at=at: mailbox.poll(s, c, m, at))  # type: ignore[misc]
+            assert [out.text for out in shown.messages] == ([answer] if user == "a" else [])
+
+
+async def test_a_poll_of_an_old_message_takes_nothing(db: Database) -> None:
+    async with platform() as p, hooked(p, db):
+        said = await p.say(None, "a", "灯坏了")
+        handled(db, p)
+        p.clock.forward(minutes=6, seconds=1)
+        put(db, p, "a", "网格员已接单")
+        assert db.tx(lambda session: mailbox.poll(session, "a", said.id, p.clock())).messages == ()
+        assert row(db).platform_id == ""
 
 
 async def test_a_stream_of_nobody_is_refused(scene: Scene) -> None:
@@ -118,7 +150,7 @@ async def test_of_two_ways_one_takes_a_row(db: Database) -> None:
             put(db, p, "a", f"{number}", f"k{number}")
 
         by_url = [db.run(partial(mailbox.take, key=f"k{number}", mark="url:x")) for number in reversed(range(12))]
-        polled = asyncio.ensure_future(db.run(lambda session: mailbox.poll(session, "a", said.id)))
+        polled = asyncio.ensure_future(db.run(lambda session: mailbox.poll(session, "a", said.id, p.clock())))
         marks, content = await asyncio.gather(*by_url), await polled
         assert marks.count("url:x") + len(content.messages) == 12
 

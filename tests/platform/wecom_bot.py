@@ -25,7 +25,9 @@ from tests.platform.harness import TestPlatform, listening
 
 CARD = Card(title="LS00007 照明", words="灯坏了", buttons=(Button(text="接单", action="accept:7"),))
 # A loaded machine answers late: only who waits in vain has little patience.
-PATIENT = Pace(ping=20.0, silence=60.0, ack=10.0, connect=10.0, first=0.02, most=0.1, refused=0.05, steady=60.0)
+PATIENT = Pace(
+    ping=20.0, silence=60.0, ack=10.0, connect=10.0, first=0.02, most=0.1, refused=0.05, steady=60.0, settle=0.05
+)
 HASTY = replace(PATIENT, ack=0.3)
 QUICK = replace(PATIENT, ping=0.2, silence=1.0)
 

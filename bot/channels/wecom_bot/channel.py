@@ -24,10 +24,10 @@ from bot.channels.wecom_bot.face import face
 from bot.channels.wecom_bot.figures import feedback
 from bot.channels.wecom_bot.letters import NAME, Letter, What, quoting
 from bot.channels.wecom_bot.live import Live
+from bot.channels.wecom_bot.rates import Rates
 from bot.channels.wecom_bot.replying import Replying
 from bot.channels.wecom_bot.response import Responses, allowed
 from bot.channels.wecom_bot.socket import Pace
-from bot.channels.wecom_bot.spoken import Spoken
 from bot.channels.wecom_bot.webhook import Webhook
 from bot.ingest import Ingest
 from bot.wakeup import Bell
@@ -62,7 +62,7 @@ class WecomBot(Channel):
         self._db = db
         self._ingest = ingest
         self._clock = clock
-        self._spoken = Spoken(db, clock)
+        ingest.beside(NAME, mailbox.spoken)
         key = settings.aes_key.get_secret_value() if settings.aes_key and settings.mode == "webhook" else ""
         self._aes_key = key
         self._kinds: OrderedDict[str, bool] = OrderedDict()
@@ -70,15 +70,16 @@ class WecomBot(Channel):
         self._responses = Responses(settings.response_url)
         self._replays = Replays(NAME, db)
         self._presses = Presses(NAME, db, decided)
+        self._rates = Rates(settings, db, clock)
         self.live: Live | None = None
         self._webhook: Webhook | None = None
         if settings.mode == "connection":
-            self.live = Live(settings, db, self, clock, pace)
+            self.live = Live(settings, db, self, self._rates, clock, pace)
         elif settings.token is not None:
             seal = Seal(settings.token.get_secret_value(), key, "")
-            self._replying = Replying(db, self._responses, clock)
+            self._replying = Replying(db, self._responses, self._rates, clock)
             self._webhook = Webhook(
-                db, seal, self, clock, bot_id=settings.bot_id or "", name=settings.name,
+                db, seal, self, self._rates, clock, bot_id=settings.bot_id or "", name=settings.name,
                 body_bytes=body_bytes, feedback=settings.feedback,
             )  # fmt: skip
 
@@ -153,7 +154,6 @@ class WecomBot(Channel):
             feedback.labels(letter.opinion).inc()
         if incoming is not None:
             self._remember(letter.chat, not letter.direct)
-            await self._spoken.in_chat(letter.chat)
 
     async def _incoming(self, letter: Letter) -> Incoming | None:
         """What of a letter goes to the inbox."""

@@ -1,9 +1,7 @@
 """The long-connection mode: one process of the deployment holds the connection, hears by it and sends by it."""
 
 import asyncio
-import hashlib
 from collections import OrderedDict
-from datetime import timedelta
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -18,14 +16,15 @@ from bot.channels.replays import Under
 from bot.channels.security import Refused
 from bot.channels.wecom_bot import mailbox
 from bot.channels.wecom_bot.letters import NAME, Letter, What, read
+from bot.channels.wecom_bot.mailbox import Said
+from bot.channels.wecom_bot.rates import Rates
 from bot.channels.wecom_bot.replying import letter, words
 from bot.channels.wecom_bot.socket import Connection, Pace, State
 from bot.channels.wecom_bot.turns import Turns
 from bot.channels.wecom_bot.upload import Kind, upload
-from bot.channels.wecom_bot.webhook import stream, welcome
+from bot.channels.wecom_bot.webhook import shown, stream, welcome
 from bot.ingest import Busy
 from config.settings import WecomBotSettings
-from models import quota
 from models.base import Clock
 from models.database import Database
 from models.message import Outgoing
@@ -33,12 +32,10 @@ from models.message import Outgoing
 log = structlog.get_logger(__name__)
 BAD_FIELD = 40058
 BAD_TURN = frozenset({846605, 846608})  # this callback can no longer be answered; the chat can be written to
-LIMITS = (("minute", 30, timedelta(minutes=1)), ("hour", 1000, timedelta(hours=1)))  # 101463, per conversation
 TURNS = 5_000  # messages whose request id is remembered; an answer to an older one begins anew
 AGAIN = (0.2, 1.0, 5.0)  # seconds between tries to store what was heard: the platform does not say it twice
 TRIES = 3
 DOWN = "not connected"
-Said = tuple[str, str]  # a chat and the id of a message in it
 
 
 class Ears(Protocol):
@@ -55,19 +52,21 @@ class Live:
     """The connection, who holds it, and what goes over it."""
 
     def __init__(
-        self, settings: WecomBotSettings, db: Database, ears: Ears, clock: Clock, pace: Pace | None = None
+        self, settings: WecomBotSettings, db: Database, ears: Ears, rates: Rates, clock: Clock, pace: Pace | None = None
     ) -> None:  # fmt: skip
         self._settings = settings
         self._db = db
         self._ears = ears
+        self._rates = rates
         self._clock = clock
+        self._pace = pace or Pace()
         self._bot_id = settings.bot_id or ""
         secret = settings.secret.get_secret_value() if settings.secret else ""
-        self._connection = Connection(settings.ws_url, self._bot_id, secret, self._hear, pace)
+        self._connection = Connection(settings.ws_url, self._bot_id, secret, self._hear, self._pace)
         self._holder = Holder(db, f"{NAME}:{self._bot_id}")
         self._order = Turns()
         self._turns: OrderedDict[Said, str] = OrderedDict()  # what was said: its request id, of this connection
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._holding = False
 
     @property
@@ -85,7 +84,9 @@ class Live:
     def start(self) -> None:
         """Begin to connect; nothing is waited for."""
         if self._settings.connect:
-            self._task = asyncio.create_task(self._run(), name=f"{NAME}-connection")
+            self._tasks.append(asyncio.create_task(self._run(), name=f"{NAME}-connection"))
+            if self._settings.finish_unanswered:
+                self._tasks.append(asyncio.create_task(self._finish(), name=f"{NAME}-unanswered"))
 
     async def prove(self) -> bool:
         """True when the platform takes the bot's id and secret; False when another process of the deployment has the
@@ -100,10 +101,11 @@ class Live:
 
     async def stop(self) -> None:
         """Store what was heard, hang up, and let another process have the connection."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-            self._task = None
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+            self._tasks.clear()
         await self._connection.drain()
         if self._holding:
             self._holding = False
@@ -179,6 +181,7 @@ class Live:
     async def _answer(self, heard: Letter, req_id: str) -> None:
         """What the platform waits five seconds for. A message can be answered later, by whoever decides about it."""
         if heard.what == What.ENTER:
+            await self._rates.take(heard.chat)
             await self._connection.ask("aibot_respond_welcome_msg", welcome(), req_id)
         elif heard.what == What.CLICK and (shown := await self._ears.pressed(heard)) is not None:
             answer = {"response_type": "update_template_card", "template_card": shown}
@@ -197,6 +200,7 @@ class Live:
             except Exception as error:
                 log.error("callback.not_kept", channel=NAME, message=heard.id, error=type(error).__name__)
                 if tries >= TRIES and not isinstance(error, (Busy, sa.exc.OperationalError)):
+                    self._turns.pop((heard.chat, heard.id), None)
                     raise  # the letter itself cannot be stored: it must not hold up its chat for ever
                 await asyncio.sleep(AGAIN[min(tries, len(AGAIN) - 1)])
                 tries += 1
@@ -211,22 +215,8 @@ class Live:
         if not self.up:
             raise SendFailed(DOWN, after=5)
         body = letter(out, client_id, group=group is not False)
-        await self._within_limits(out.chat)
-        # Only in the chat where that was said: what a worker is told of a resident's words has the same trigger.
-        said = (out.chat, out.trigger or "")
-        req_id = self._turns.pop(said, None) if body["msgtype"] == "markdown" else None
-        if req_id is not None and not out.repeat:
-            content = body["markdown"]["content"]
-            answer = stream(req_id, content, finish=True)
-            if self._settings.feedback:
-                answer["stream"]["feedback"] = {"id": mailbox.tag("answer", out.trigger or "")}
-            try:
-                await self._connection.ask("aibot_respond_msg", answer, req_id)
-            except ApiError as error:
-                if error.code not in BAD_TURN:
-                    raise
-            else:
-                return mailbox.tag("reply", client_id)
+        if body["msgtype"] == "markdown" and not out.repeat and await self._answered(out, body["markdown"]["content"]):
+            return mailbox.tag("reply", client_id)
         try:
             await self._told(out.chat, body, group=group)
         except ApiError as error:
@@ -237,29 +227,62 @@ class Live:
             await self._told(out.chat, words(out, group=group is not False), group=group)
         return mailbox.tag("sent", client_id)
 
-    async def _within_limits(self, chat: str) -> None:
-        """Raises SendFailed with the seconds to wait when the conversation's minute or hour is full."""
-        now = self._clock()
-        whose = hashlib.sha256(chat.encode()).hexdigest()[:32]  # a direct chat is a person
+    async def _answered(self, out: Outgoing, words: str) -> bool:
+        """Finish the stream of the message that caused it. False where there is none, or it can be no more."""
+        # Only in the chat where that was said: what a worker is told of a resident's words has the same trigger.
+        said = (out.chat, out.trigger or "")
+        if said not in self._turns:
+            return False
+        await self._rates.take(out.chat)
+        return await self._end(said, words)
 
-        def take(session: Session) -> float:
-            for name, limit, per in LIMITS:
-                key = f"{NAME}:{name}:{whose}"
-                if not quota.take(session, key, limit=limit, per=per, now=now):
-                    free = quota.free_at(session, key, limit=limit, per=per, now=now)
-                    return max(1.0, (free - now).total_seconds())
-            return 0.0
+    async def _end(self, said: Said, words: str) -> bool:
+        """The one frame that answers a message. False when it can no longer be answered."""
+        req_id = self._turns.pop(said, None)
+        if req_id is None:
+            return False
+        answer = stream(req_id, words, finish=True)
+        if self._settings.feedback:
+            answer["stream"]["feedback"] = {"id": mailbox.tag("answer", said[1])}
+        try:
+            await self._connection.ask("aibot_respond_msg", answer, req_id)
+        except ApiError as error:
+            if error.code in BAD_TURN:
+                return False
+            self._turns[said] = req_id  # not taken, and still open
+            raise
+        return True
 
-        if (wait := await self._db.run(take)) > 0:
-            raise SendFailed("the conversation's rate is used up", after=wait)
+    async def _finish(self) -> None:
+        """A word for each message that was handled and has no answer: of one user the platform takes three at a time
+        (100719), and whether that counts here, too, is not written down."""
+        while True:
+            await asyncio.sleep(self._pace.settle)
+            if not (self.up and self._turns):
+                continue
+            try:
+                for said in await self._db.run(lambda session: mailbox.unanswered(session, list(self._turns))):
+                    await self._finish_one(said)
+            except sa.exc.SQLAlchemyError as error:
+                log.warning("callback.not_finished", channel=NAME, error=type(error).__name__)
+
+    async def _finish_one(self, said: Said) -> None:
+        try:
+            await self._rates.take(said[0])
+            await self._end(said, shown(mailbox.Content(finished=True), direct=True))
+        except (SendFailed, Uncertain) as error:
+            log.warning("callback.not_finished", channel=NAME, why=str(error))
+            if isinstance(error, ApiError) and error.after is None:
+                self._turns.pop(said, None)  # it would be said in vain for ever
 
     async def show(self, chat: str, name: str, data: bytes, *, group: bool | None) -> None:
         """A picture as a message of its own. Raises SendFailed or Uncertain."""
         media_id = await self.upload("image", name, data)
-        await self._within_limits(chat)
         await self._told(chat, {"msgtype": "image", "image": {"media_id": media_id}}, group=group)
 
     async def _told(self, chat: str, body: dict[str, Any], *, group: bool | None) -> None:
+        """A message that answers nothing."""
+        await self._rates.take(chat)
         kind = {} if group is None else {"chat_type": 2 if group else 1}
         await self._connection.ask("aibot_send_msg", {"chatid": chat} | kind | body)
 

@@ -14,18 +14,20 @@ from pydantic import ValidationError
 from sqlmodel import Session, col
 
 from bot.channels.wecom_bot.letters import NAME
-from models import inbox, outbox
+from models import inbox, outbox, replay
 from models.chat import Chat, ChatKind
 from models.inbox import Inbox
 from models.message import Incoming, Outgoing
 from models.outbox import DEAD, Outbox
 from models.person import Identity
+from models.replay import Replay
 
 WINDOW = timedelta(minutes=6)  # 101031: so long a stream is polled after the user's message
 LIFE = timedelta(minutes=59)  # of a response_url; the platform says an hour
 RECENT = 20  # messages looked at for a way to answer
 ENOUGH = 6  # letters of a quote that need not be the whole of a message
 MANY = 40  # rows that one poll takes
+Said = tuple[str, str]  # a chat and the platform's id of a message in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,11 @@ class Content:
 
 def tag(way: str, message: str) -> str:
     """The mark of a way on the rows it took: `stream:…`, `url:…`, `reply:…`. message: the platform's id."""
-    return f"{way}:{hashlib.sha256(message.encode()).hexdigest()[:32]}"
+    return f"{way}:{_hash(message)}"
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def take(session: Session, key: str, mark: str) -> str:
@@ -69,11 +75,11 @@ def mark_of(session: Session, key: str) -> str:
     return session.scalars(sa.select(col(Outbox.platform_id)).where(col(Outbox.dedup_key) == key)).first() or ""
 
 
-def poll(session: Session, chat: str, message: str) -> Content:
+def poll(session: Session, chat: str, message: str, now: datetime) -> Content:
     """What a stream shows: once the message is handled, all words that wait for this conversation, in their order.
 
-    Cards are left for a response_url, which can show them. Asked again it says the same: the answer to a poll may be
-    lost.
+    Cards are left for a response_url, which can show them. It ends then: asked again, which the platform does when the
+    answer to a poll is lost, and anybody with an old poll may, it says the same and takes no more.
     """
     row = inbox.find(session, NAME, chat, message)
     if row is None:
@@ -81,15 +87,45 @@ def poll(session: Session, chat: str, message: str) -> Content:
     if row.finished_at is None:
         return Content(finished=False)
     mark = tag("stream", message)
-    conversation = col(Outbox.conversation) == row.conversation
-    free = sa.select(Outbox).where(conversation, col(Outbox.finished_at).is_(None), col(Outbox.platform_id) == "")
-    for waiting in session.scalars(free.order_by(col(Outbox.id)).limit(MANY)).all():
-        out = _read(waiting)
-        if out is not None and out.card is None:
-            take(session, waiting.dedup_key, mark)
-    taken = sa.select(Outbox).where(conversation, col(Outbox.platform_id) == mark).order_by(col(Outbox.id))
-    rows = session.scalars(taken.execution_options(populate_existing=True)).all()
+    if now - row.received_at <= WINDOW and _ends(session, row, now):
+        for key, _ in waiting(session, row.conversation):
+            take(session, key, mark)
+    taken = sa.select(Outbox).where(col(Outbox.conversation) == row.conversation, col(Outbox.platform_id) == mark)
+    rows = session.scalars(taken.order_by(col(Outbox.id)).execution_options(populate_existing=True)).all()
     return Content(True, tuple(out for out in map(_read, rows) if out is not None))
+
+
+def _ends(session: Session, row: Inbox, now: datetime) -> bool:
+    """True for the poll that ends the stream, for one of any number at the same time."""
+    pair = _pair(row)
+    return not replay.remember(session, {pair: pair}, since=row.received_at - WINDOW, now=now)
+
+
+def _pair(row: Inbox) -> str:
+    """An ended stream is remembered beside the nonces, which are kept longer than any stream is polled."""
+    return _hash(f"{row.conversation} stream {row.message}")
+
+
+def waiting(session: Session, conversation: str) -> list[tuple[str, Outgoing]]:
+    """Key and message of the words that wait for a conversation and that no way has taken, in their order."""
+    free = sa.select(Outbox).where(
+        col(Outbox.conversation) == conversation, col(Outbox.finished_at).is_(None), col(Outbox.platform_id) == ""
+    )
+    rows = session.scalars(free.order_by(col(Outbox.id)).limit(MANY)).all()
+    return [(row.dedup_key, out) for row in rows if (out := _read(row)) is not None and out.card is None]
+
+
+def unanswered(session: Session, said: Collection[Said]) -> list[Said]:
+    """Those messages that were handled and that no words wait to answer. said: by chat and the platform's id."""
+    keys = {f"{NAME}:{chat}:{message}": (chat, message) for chat, message in said}
+    done = sa.select(col(Inbox.dedup_key)).where(col(Inbox.dedup_key).in_(keys), col(Inbox.finished_at).is_not(None))
+    handled = [keys[key] for key in session.scalars(done)]
+    coming = {
+        (chat, out.trigger)
+        for chat in {chat for chat, _ in handled}
+        for _, out in waiting(session, f"{NAME}:{chat}")
+    }  # fmt: skip
+    return [one for one in handled if one not in coming]
 
 
 def _read(row: Outbox) -> Outgoing | None:
@@ -100,13 +136,11 @@ def _read(row: Outbox) -> Outgoing | None:
 
 
 def stream_open(session: Session, chat: str, message: str | None, now: datetime) -> bool:
-    """Whether the platform still asks for the stream of this message: lately heard, and its polls took nothing yet."""
+    """Whether the platform still asks for the stream of this message: lately heard, and no poll has ended it."""
     row = inbox.find(session, NAME, chat, message) if message else None
     if row is None or row.received_at < now - WINDOW or row.kind == "card":
         return False
-    mark = tag("stream", row.message)
-    one = sa.select(Outbox.id).where(col(Outbox.conversation) == row.conversation, col(Outbox.platform_id) == mark)  # type: ignore[call-overload]
-    return session.scalars(one.limit(1)).first() is None
+    return session.get(Replay, _pair(row), populate_existing=True) is None
 
 
 def ways(session: Session, chat: str, now: datetime, but: Collection[str] = ()) -> list[Way]:
@@ -133,6 +167,11 @@ def ways(session: Session, chat: str, now: datetime, but: Collection[str] = ()) 
         if url:
             found.append(Way(row.message, url))
     return found
+
+
+def spoken(session: Session, messages: Collection[Incoming], now: datetime) -> None:
+    """Who has just spoken can be spoken to: what could not leave for her is tried at once."""
+    hurry(session, now, {message.chat for message in messages})
 
 
 def hurry(session: Session, now: datetime, chats: Collection[str] | None = None) -> int:

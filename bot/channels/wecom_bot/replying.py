@@ -14,6 +14,7 @@ from bot.channels.pressed import card_key
 from bot.channels.wecom_bot import mailbox
 from bot.channels.wecom_bot.letters import NAME
 from bot.channels.wecom_bot.mailbox import Way, tag
+from bot.channels.wecom_bot.rates import Rates
 from bot.channels.wecom_bot.response import Responses
 from models.base import Clock
 from models.database import Database
@@ -51,11 +52,13 @@ class Replying:
     """Finds a way for each message."""
 
     def __init__(
-        self, db: Database, responses: Responses, clock: Clock, *, polled: float = POLLED, look: float = LOOK
+        self, db: Database, responses: Responses, rates: Rates, clock: Clock, *, polled: float = POLLED,
+        look: float = LOOK,
     ) -> None:  # fmt: skip
         """polled: seconds that the polls have. look: seconds between two looks whether one came."""
         self._db = db
         self._responses = responses
+        self._rates = rates
         self._clock = clock
         self._polled = polled
         self._look = look
@@ -71,6 +74,7 @@ class Replying:
         ways.sort(key=lambda way: way.message != out.trigger)  # the message's own address first
         body = letter(out, client_id, group=group)
         for way in ways:
+            await self._rates.take(out.chat)
             mark = tag("url", way.message)
             holds = await self._db.run(partial(mailbox.take, key=client_id, mark=mark))
             if holds != mark:

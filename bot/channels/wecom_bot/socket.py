@@ -52,7 +52,7 @@ class Pace:
     """Seconds, all of them. ping: between two (the platform asks for 30). silence: nothing heard for so long means that
     nobody is there. ack: for an answer to a request. first, most: pause before coming back, doubled each time, with
     jitter. refused: the least pause after the platform did not take the subscription, which it counts. steady: up for
-    so long, the pauses begin anew."""
+    so long, the pauses begin anew. settle: between two looks for messages that were handled and have no answer."""
 
     ping: float = 30.0
     silence: float = 75.0
@@ -62,6 +62,7 @@ class Pace:
     most: float = 60.0
     refused: float = 30.0
     steady: float = 60.0
+    settle: float = 1.0
 
 
 class Kicked(Exception):

@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from bot.channels import render
+from bot.channels.base import SendFailed
 from bot.channels.door import greeting, refuse
 from bot.channels.replays import Under
 from bot.channels.sealed import Seal
@@ -19,6 +20,7 @@ from bot.channels.security import Refused, read_body, refusing
 from bot.channels.wecom_bot import mailbox
 from bot.channels.wecom_bot.letters import NAME, Letter, What, read
 from bot.channels.wecom_bot.mailbox import Content
+from bot.channels.wecom_bot.rates import Rates
 from bot.channels.wecom_bot.turns import Turns
 from bot.ingest import Busy
 from handlers.texts import say
@@ -46,7 +48,7 @@ class Webhook:
     """The callback address."""
 
     def __init__(
-        self, db: Database, seal: Seal, ears: Ears, clock: Clock, *, bot_id: str, name: str = "",
+        self, db: Database, seal: Seal, ears: Ears, rates: Rates, clock: Clock, *, bot_id: str, name: str = "",
         body_bytes: int = 64 * 1024, feedback: bool = False,
     ) -> None:  # fmt: skip
         """bot_id: letters of another bot are refused. name: how people @ it. feedback: people may say under an answer
@@ -54,6 +56,7 @@ class Webhook:
         self._db = db
         self._seal = seal
         self._ears = ears
+        self._rates = rates
         self._clock = clock
         self._bot_id = bot_id
         self._name = name
@@ -83,7 +86,9 @@ class Webhook:
             body = self._seal.open_json(await read_body(request, self._body_bytes), request.query, now)
             letter = read(body, bot_id=self._bot_id, now=now, name=self._name)
             nonce = request.query["nonce"]
-            if letter.what != What.POLL:  # asked again and again, it changes nothing
+            # A poll's nonce is not kept: the same poll under the same nonce may be the platform trying again, and
+            # whoever replays one learns and changes nothing after the first (`mailbox.poll`).
+            if letter.what != What.POLL:
                 async with self._order.of(letter.chat):
                     await self._ears.keep(
                         letter, Under(request.query["timestamp"], nonce, f"{letter.what}:{letter.id}", now)
@@ -119,11 +124,18 @@ class Webhook:
 
     async def _enter(self, letter: Letter) -> Payload | None:
         log.info("callback.entered", channel=NAME)
-        return welcome() if letter.direct else None
+        if not letter.direct:
+            return None
+        try:
+            await self._rates.take(letter.chat)
+        except SendFailed as full:
+            log.warning("callback.not_answered", channel=NAME, what=letter.what.value, why=str(full))
+            return None
+        return welcome()
 
     async def _poll(self, letter: Letter) -> Payload:
         message = message_of(letter.stream)
-        content = await self._db.run(lambda session: mailbox.poll(session, letter.chat, message))
+        content = await self._db.run(lambda session: mailbox.poll(session, letter.chat, message, self._clock()))
         return stream(letter.stream, shown(content, direct=letter.direct), finish=content.finished)
 
 

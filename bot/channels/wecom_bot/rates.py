@@ -1,0 +1,64 @@
+"""What the platform takes for one conversation in a minute and an hour, whichever way it leaves: 101463, 30 and 1,000.
+
+Counted is every frame that makes a message, before it leaves, also one that is then refused. The new face of a card and
+a stream that goes on make none.
+"""
+
+import hashlib
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlmodel import Session, col
+
+from bot.channels.base import SendFailed
+from bot.channels.wecom_bot.letters import NAME
+from config.settings import WecomBotSettings
+from models import quota
+from models.base import Clock
+from models.database import Database
+from models.inbox import Inbox
+from models.message import Kind
+
+
+class Rates:
+    """Buckets in the database, for all processes."""
+
+    def __init__(self, settings: WecomBotSettings, db: Database, clock: Clock) -> None:
+        self._limits = (
+            ("minute", settings.per_minute, timedelta(minutes=1)),
+            ("hour", settings.per_hour, timedelta(hours=1)),
+        )
+        self._streams = settings.mode == "webhook"
+        self._db = db
+        self._clock = clock
+
+    async def take(self, chat: str) -> None:
+        """One more message into this conversation. Raises SendFailed with the seconds to wait when its minute or hour
+        is full."""
+        if (wait := await self._db.run(lambda session: self._take(session, chat))) > 0:
+            raise SendFailed("the conversation's rate is used up", after=wait)
+
+    def _take(self, session: Session, chat: str) -> float:
+        now = self._clock()
+        whose = hashlib.sha256(chat.encode()).hexdigest()[:32]  # a direct chat is a person
+        for name, limit, per in self._limits:
+            begun = self._begun(session, chat, now - per)
+            left = limit - len(begun)
+            key = f"{NAME}:{name}:{whose}"
+            if left <= 0:
+                return max(1.0, (begun[-left] + per - now).total_seconds())
+            if not quota.take(session, key, limit=left, per=per, now=now):
+                free = quota.free_at(session, key, limit=left, per=per, now=now)
+                return max(1.0, (free - now).total_seconds())
+        return 0.0
+
+    def _begun(self, session: Session, chat: str, since: datetime) -> list[datetime]:
+        """When streams were begun, oldest first: in the webhook mode every message opens one, and the inbox has them
+        all; to count them at the door as well would cost each callback a transaction."""
+        if not self._streams:
+            return []
+        told = sa.select(col(Inbox.sent_at)).where(
+            col(Inbox.channel) == NAME, col(Inbox.chat) == chat, col(Inbox.sent_at) > since,
+            col(Inbox.kind) != Kind.CARD.value,
+        )  # fmt: skip
+        return list(session.scalars(told.order_by(col(Inbox.sent_at))))
