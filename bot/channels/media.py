@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from PIL import Image, ImageOps, UnidentifiedImageError
 from yarl import URL
 
+from bot.channels import videos
 from models.message import Media
 
 # https only. An entry that begins with a scheme is one exact origin: the test platform's.
@@ -126,7 +127,7 @@ def sniff(data: bytes) -> str | None:
         if data.startswith(begin):
             return kind
     if data[4:8] == b"ftyp":
-        return "mp4"
+        return videos.kind(data)
     if data[:4] == b"RIFF":
         return {b"WEBP": "webp", b"WAVE": "wav"}.get(data[8:12])
     return None
@@ -134,10 +135,18 @@ def sniff(data: bytes) -> str | None:
 
 def cleaned(data: bytes) -> tuple[str, bytes]:
     """(kind, bytes) of a file to be kept: a picture saved anew, upright, without EXIF (where and with what it was
-    taken), the first of several frames; everything else as it came. Raises NotFetched."""
+    taken), the first of several frames; a video without what is told beside it (the same); everything else as it came.
+    Raises NotFetched."""
     kind = sniff(data)
     if kind is None:
         raise NotFetched("a kind of file that is not kept")
+    if kind == "heif":
+        raise NotFetched("a HEIC or AVIF photo: its position cannot be taken off; as JPEG it is kept")
+    if kind == "mp4":
+        try:
+            return kind, videos.bare(data)
+        except videos.Broken:
+            raise NotFetched("the video cannot be read") from None
     if kind not in _PICTURES:
         return kind, data
     kind = _PICTURES[kind]
@@ -161,7 +170,7 @@ def cleaned(data: bytes) -> tuple[str, bytes]:
 
 
 def keep(folder: Path, data: bytes, name: str = "") -> Media:
-    """Write a file under its content's hash and have it on disk before returning; a picture without its EXIF position.
+    """Write a file under its content's hash and have it on disk before returning; pictures and videos without position.
 
     folder: the data folder's media/. name: what the sender called it, for the record only. Blocking: call it in a
     thread. Raises NotFetched for a kind of file that nobody sends.

@@ -11,6 +11,7 @@ from bot import logs
 from bot.cli import (
     alias,
     archive,
+    chat,
     history,
     inbox,
     kf,
@@ -62,6 +63,7 @@ app.command()(state.doctor)
 app.command()(platform.platform)
 app.command()(patrol.patrol)
 app.add_typer(town.app, name="town")
+app.add_typer(chat.app, name="chat")
 app.add_typer(person.app, name="person")
 app.add_typer(ticket.app, name="ticket")
 app.add_typer(alias.app, name="alias")
