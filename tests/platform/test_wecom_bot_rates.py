@@ -4,10 +4,11 @@ import pytest
 
 from bot.channels.base import SendFailed
 from bot.channels.wecom_bot.letters import NAME
+from bot.sender import Sender
 from models.database import Database
 from models.message import Outgoing, Purpose
 from tests.platform.harness import platform
-from tests.platform.wecom_bot import CARD, connected, handled, heard, hooked, live, put, soon
+from tests.platform.wecom_bot import CARD, connected, handled, heard, hooked, live, put, row, soon
 
 
 async def test_the_webhook_counts_its_streams_and_its_later_answers(db: Database) -> None:
@@ -95,3 +96,38 @@ async def test_an_answer_that_has_to_wait_is_still_the_answer(sqlite_db: Databas
         p.clock.forward(seconds=70)
         await bot.send(out, "k2")
         assert [bubble.kind for bubble in p.seen("a") if not bubble.by] == ["markdown", "stream"]
+
+
+@pytest.mark.parametrize("mode", ["connection", "webhook"])
+async def test_what_waits_for_the_rate_is_not_tried_at_every_word(db: Database, mode: str) -> None:
+    """Nor given up over it: a busy chat is where the rate is used up."""
+    opened = connected if mode == "connection" else hooked
+    users = "abcdefghijkl"
+    async with platform() as p, opened(p, db, per_minute=1, finish_unanswered=False) as bot:
+        group = p.group("g", *users)
+        sender = Sender(db, {NAME: bot}, p.clock)
+        for number, user in enumerate(users):
+            await p.say(group, user, "@邻声 灯坏了")
+            await soon(lambda heard_now=number + 1: len(heard(db)) == heard_now)  # type: ignore[misc]
+            if not number:
+                handled(db, p)
+                if mode == "webhook":
+                    await p.bot.poll()  # its stream is the one of this minute
+                else:
+                    await bot._rates.take(group)
+                put(db, p, group, "二", "k2")
+            await sender.step()
+        assert (row(db, "k2").outcome, row(db, "k2").attempts) == ("", 1)
+
+
+async def test_an_address_is_not_spent_by_the_platforms_own_limit(sqlite_db: Database) -> None:
+    async with platform() as p, hooked(p, sqlite_db) as bot:
+        await p.say(None, "a", "灯坏了")
+        handled(sqlite_db, p)
+        assert await p.bot.poll() == 0
+        p.faults.fail("/cgi-bin/aibot/response", code=846607)
+        out = put(sqlite_db, p, "a", "网格员已接单")
+        with pytest.raises(SendFailed, match="rate") as failed:
+            await bot.send(out, "k1")
+        assert failed.value.after == 60
+        assert (await bot.send(out, "k1")).startswith("url:")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from functools import partial
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -227,21 +228,21 @@ class Live:
             await self._told(out.chat, words(out, group=group is not False), group=group)
         return mailbox.tag("sent", client_id)
 
-    async def _answered(self, out: Outgoing, words: str) -> bool:
+    async def _answered(self, out: Outgoing, content: str) -> bool:
         """Finish the stream of the message that caused it. False where there is none, or it can be no more."""
         # Only in the chat where that was said: what a worker is told of a resident's words has the same trigger.
         said = (out.chat, out.trigger or "")
         if said not in self._turns:
             return False
         await self._rates.take(out.chat)
-        return await self._end(said, words)
+        return await self._end(said, content)
 
-    async def _end(self, said: Said, words: str) -> bool:
+    async def _end(self, said: Said, content: str) -> bool:
         """The one frame that answers a message. False when it can no longer be answered."""
         req_id = self._turns.pop(said, None)
         if req_id is None:
             return False
-        answer = stream(req_id, words, finish=True)
+        answer = stream(req_id, content, finish=True)
         if self._settings.feedback:
             answer["stream"]["feedback"] = {"id": mailbox.tag("answer", said[1])}
         try:
@@ -261,9 +262,10 @@ class Live:
             if not (self.up and self._turns):
                 continue
             try:
-                for said in await self._db.run(lambda session: mailbox.unanswered(session, list(self._turns))):
+                waiting = list(self._turns)  # here, not in the thread: they change meanwhile
+                for said in await self._db.run(partial(mailbox.unanswered, said=waiting)):
                     await self._finish_one(said)
-            except sa.exc.SQLAlchemyError as error:
+            except Exception as error:  # the database is away: they are still there at the next look
                 log.warning("callback.not_finished", channel=NAME, error=type(error).__name__)
 
     async def _finish_one(self, said: Said) -> None:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from sqlmodel import Session, col
 
 from bot.channels.wecom_bot.letters import NAME
+from bot.channels.wecom_bot.rates import FULL
 from models import inbox, outbox, replay
 from models.chat import Chat, ChatKind
 from models.inbox import Inbox
@@ -185,10 +186,11 @@ def hurry(session: Session, now: datetime, chats: Collection[str] | None = None)
 
 
 def _later(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    """Rows that wait for their next try."""
+    """Rows that wait for their next try; not for the rate, which no new message helps: each try in vain brings them
+    nearer to being given up."""
     return (
         col(Outbox.channel) == NAME, col(Outbox.finished_at).is_(None), col(Outbox.lease).is_(None),
-        col(Outbox.visible_at) > now,
+        col(Outbox.visible_at) > now, ~col(Outbox.error).startswith(FULL),
     )  # fmt: skip
 
 

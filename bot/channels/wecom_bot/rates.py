@@ -19,6 +19,10 @@ from models.database import Database
 from models.inbox import Inbox
 from models.message import Kind
 
+FULL = "the rate is used up"  # begins the reason of whatever waits for this, ours or the platform's own word
+LIMITED = frozenset({45009, 45011, 846607})
+MINUTE = 60.0  # seconds until another try when the platform says so
+
 
 class Rates:
     """Buckets in the database, for all processes."""
@@ -36,7 +40,7 @@ class Rates:
         """One more message into this conversation. Raises SendFailed with the seconds to wait when its minute or hour
         is full."""
         if (wait := await self._db.run(lambda session: self._take(session, chat))) > 0:
-            raise SendFailed("the conversation's rate is used up", after=wait)
+            raise SendFailed(FULL, after=wait)
 
     def _take(self, session: Session, chat: str) -> float:
         now = self._clock()

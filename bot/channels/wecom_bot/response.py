@@ -13,6 +13,7 @@ import aiohttp
 
 from bot.channels.api import ApiError
 from bot.channels.base import SendFailed, Uncertain
+from bot.channels.wecom_bot.rates import FULL, LIMITED, MINUTE
 
 SECONDS = 8.0
 BUSY = -1
@@ -85,6 +86,8 @@ def _judge(status: int, raw: bytes) -> None:
         raise Uncertain("response: the answer is no JSON object") from None
     if code == BUSY:
         raise SendFailed(f"response: errcode {code}", after=5)
+    if code in LIMITED:  # the address is still good
+        raise SendFailed(f"{FULL}: response: errcode {code}", after=MINUTE)
     if code:
         raise ApiError(code, f"response: errcode {code}")
 

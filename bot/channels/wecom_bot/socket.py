@@ -25,12 +25,12 @@ from bot.channels.sealed import check_json
 from bot.channels.security import Refused
 from bot.channels.wecom_bot.figures import gone, standing
 from bot.channels.wecom_bot.letters import NAME
+from bot.channels.wecom_bot.rates import FULL, LIMITED, MINUTE
 from bot.channels.wecom_bot.turns import Turns
 
 log = structlog.get_logger(__name__)
 FRAME_BYTES = 1024 * 1024
 CLOSE_SECONDS = 0.5  # for the other side's farewell
-RATE_LIMITED = frozenset({45009, 45011, 846607})
 BUSY = -1
 
 Hear = Callable[[str, str, dict[str, Any]], Coroutine[Any, Any, None]]
@@ -318,5 +318,6 @@ def judged(cmd: str, frame: dict[str, Any]) -> dict[str, Any]:
         raise Uncertain(f"{cmd}: the answer cannot be read")
     if code == 0:
         return frame
-    after = 60.0 if code in RATE_LIMITED else 30.0 if code == BUSY else None
-    raise ApiError(code, f"{cmd}: errcode {code}", after=after)
+    if code in LIMITED:
+        raise ApiError(code, f"{FULL}: {cmd}: errcode {code}", after=MINUTE)
+    raise ApiError(code, f"{cmd}: errcode {code}", after=30.0 if code == BUSY else None)
