@@ -69,7 +69,10 @@ async def test_an_end_that_nobody_takes_is_tried_once(sqlite_db: Database) -> No
         await soon(lambda: heard(sqlite_db))
         live(bot)._turns[said.chat, said.id] = "of-another-connection"
         handled(sqlite_db, p)
-        tried = lambda: [frame["cmd"] for frame in p.bot.wire.frames].count("aibot_respond_msg")  # noqa: E731
+
+        def tried() -> int:
+            return [frame["cmd"] for frame in p.bot.wire.frames].count("aibot_respond_msg")
+
         await soon(tried)
         await stays(lambda: (tried(), p.bot.in_flight("a"), len(live(bot)._turns)) == (1, 1, 0), 0.2)
 
