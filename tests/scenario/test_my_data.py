@@ -128,9 +128,7 @@ def test_a_group_is_told_nothing_and_served_all_the_same(noticing: Scene, phone:
     assert notices(noticing) == []
 
 
-def test_a_stranger_in_a_group_hears_the_new_version_where_she_has_written_herself(
-    noticing: Scene, phone: Make
-) -> None:
+def test_a_stranger_in_a_group_hears_a_new_version_in_private(noticing: Scene, phone: Make) -> None:
     stranger = phone("o-new", "wecom_bot")
     stranger.says("你好")
     noticing.db.tx(lambda s: s.execute(sa.update(Notice).values(version="2025-01")))
