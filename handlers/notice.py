@@ -49,8 +49,14 @@ def _plain(ctx: Context, index: int) -> bool:
 
 
 def _private(ctx: Context) -> str | None:
-    """Her direct chat on the channel of the group."""
-    channel = ctx.message.channel
-    code = ctx.person.code if ctx.person else ""
-    reached = next((user for other, user in ctx.addresses if other == channel), None) if code else None
-    return ctx.town.direct_chat(channel, code, reached) if reached else None
+    """Her direct chat on the channel of the group, where she can be written to there.
+
+    Somebody whom nobody knows can be where she has written herself before: then she heard a notice there. Platforms
+    refuse to write to all others first, and what never arrives must not count as told (ADR 0028).
+    """
+    m = ctx.message
+    if ctx.person is None:
+        wrote = kept.noticed(ctx.session, [(m.channel, m.sender)])
+        return ctx.town.direct_chat(m.channel, "", m.sender) if wrote else None
+    reached = next((user for other, user in ctx.addresses if other == m.channel), None)
+    return ctx.town.direct_chat(m.channel, ctx.person.code, reached) if reached else None

@@ -97,10 +97,13 @@ class Linkage(SQLModel, table=True):
     channel: str = Field(default="", max_length=32)
 
 
-def noticed(session: Session, addresses: list[tuple[str, str]], version: str) -> bool:
-    """Whether one of these user ids was given the notice of this version."""
+def noticed(session: Session, addresses: list[tuple[str, str]], version: str | None = None) -> bool:
+    """Whether one of these user ids was given the notice of this version; None: of any."""
     mine = sa.or_(*(sa.and_(col(Notice.channel) == channel, col(Notice.user) == user) for channel, user in addresses))
-    return session.scalars(sa.select(col(Notice.id)).where(mine, col(Notice.version) == version)).first() is not None
+    given = sa.select(col(Notice.id)).where(mine)
+    if version is not None:
+        given = given.where(col(Notice.version) == version)
+    return session.scalars(given.limit(1)).first() is not None
 
 
 def note(session: Session, channel: str, user: str, person: str | None, version: str, now: datetime) -> bool:

@@ -83,12 +83,15 @@ async def token(base: str, credential: Credential, clock: Clock, *, ask: str = "
     api = ApiClient(base, credential, clock=clock, backoff=())
     await api.start()
     try:
-        await api.get(ask)
+        answer = await api.get(ask)
     except (SendFailed, Uncertain) as error:
         return Proof("credentials", FAIL, f"{base}: {told(error)}")
     finally:
         await api.stop()
-    return Proof("credentials", OK, f"{base} gave a token, and answers to it")
+    said = f"{base} gave a token, and answers to it"
+    if isinstance(addresses := answer.get("ip_list"), list):  # of getcallbackip
+        said += f"; its callbacks come from {', '.join(map(str, addresses))}"
+    return Proof("credentials", OK, said)
 
 
 async def callback(public_url: str, path: str, greeting: Greeting, *, within: float) -> Proof:

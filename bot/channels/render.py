@@ -6,6 +6,7 @@ Sizes: WeCom 90236 (text 2048 B), 91770 (robot markdown 4096 B), 101031 (bot mar
 import re
 
 from bot.channels.base import cut
+from bot.channels.masking import masked
 from handlers.texts import say, word
 from models.message import Card, Outgoing
 
@@ -20,9 +21,6 @@ _UNSEEN = re.compile("[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\x00-\x08\x0
 _MARKDOWN = str.maketrans("<>[]`*_\\", "＜＞［］｀＊＿＼")
 _HEADING = re.compile(r"^(\s*)#", re.MULTILINE)
 _MENTION = re.compile(r"@(?=all\b|everyone\b|所有人|全体)", re.IGNORECASE)
-_MOBILE = re.compile(r"(?<![0-9])(1[3-9][0-9])[- ]?[0-9]{4}[- ]?([0-9]{4})(?![0-9])")
-_CITIZEN = re.compile(r"(?<![0-9])([0-9]{3})[0-9]{13}([0-9][0-9Xx])(?![0-9])")
-_FLAT = re.compile(r"(?<![0-9])[0-9]{3,4}(?=室|房)")
 
 
 def harmless(text: str) -> str:
@@ -35,12 +33,6 @@ def escape(text: str) -> str:
     """For markdown: whatever it holds is shown as it was written. No platform page promises that a backslash protects,
     so the marks become their full-width twins."""
     return _HEADING.sub(r"\1＃", harmless(text).translate(_MARKDOWN))
-
-
-def masked(text: str) -> str:
-    """Without what does not belong into a group: mobile and ID numbers, the number of a flat. PIPL 25, 28."""
-    text = _CITIZEN.sub(r"\1*************\2", _MOBILE.sub(r"\1****\2", text))
-    return _FLAT.sub("***", text)
 
 
 def text(out: Outgoing, max_bytes: int = TEXT_BYTES, *, most: int = PARTS, group: bool = False) -> list[str]:

@@ -1,7 +1,11 @@
-"""Rooms that a self-built app makes (应用推送群). Sources: 企业微信 90244, 90245, 90247, 90248."""
+"""Rooms that a self-built app makes (应用推送群). Sources: 企业微信 90244, 90245, 90247, 90248; codes: 90313.
+
+Where the pages are silent, the strictest: a room keeps two members, and its owner leaves only where another is named.
+"""
 
 import re
 import secrets
+from collections.abc import Iterable
 from datetime import timedelta
 
 from bot.platform.api import WECOM, Api
@@ -29,12 +33,10 @@ class AppChat:
         api.post(f"{WECOM}:app", "appchat/send", self._send)
 
     def _create(self, body: Body) -> Body:
-        members = [str(user) for user in body.get("userlist") or []]
-        need(2 <= len(set(members)) <= 2000, 40058, "userlist takes 2 to 2000")
-        need(not set(members) & self._app.strangers, 60111)
+        members = self._members(body.get("userlist") or [])
         chat = str(body.get("chatid") or random_word(20))
         need(CHAT_ID.fullmatch(chat), 86001)
-        need(chat not in self._owners, 86003)
+        need(chat not in self._owners, 86215)
         owner = str(body.get("owner") or members[0])
         need(owner in members, 60111, "owner")
         self._day.take("", self._app.clock())
@@ -45,10 +47,15 @@ class AppChat:
     def _update(self, body: Body) -> Body:
         chat = self._known(body)
         group = self._app.world.groups[chat]
-        group.name = str(body.get("name") or group.name)[:50]
-        gone = set(body.get("del_user_list") or [])
-        group.members = [user for user in group.members if user not in gone]
-        group.members += [user for user in body.get("add_user_list") or [] if user not in group.members]
+        gone = {user.lower() for user in body.get("del_user_list") or []}  # a userid is the same in either case
+        stay = [user for user in group.members if user.lower() not in gone]
+        known = {user.lower() for user in stay}
+        members = self._members(
+            [*stay, *(user for user in body.get("add_user_list") or [] if user.lower() not in known)]
+        )
+        owner = str(body.get("owner") or self._owners[chat])
+        need(owner.lower() in {user.lower() for user in members}, 60111, "owner")
+        group.name, group.members, self._owners[chat] = str(body.get("name") or group.name)[:50], members, owner
         return fine()
 
     def _get(self, body: Body) -> Body:
@@ -66,7 +73,14 @@ class AppChat:
         self._app.world.show(bubble)
         return fine(msgid=bubble.id)
 
+    def _members(self, given: Iterable[object]) -> list[str]:
+        members = [str(user) for user in given]
+        need(2 <= len(set(members)) <= 2000, 40058, "userlist takes 2 to 2000")
+        need(not set(members) & self._app.strangers, 60111)
+        return members
+
     def _known(self, body: Body) -> str:
         chat = str(body.get("chatid") or "")
-        need(chat in self._owners, 86001)
+        need(CHAT_ID.fullmatch(chat), 86001)
+        need(chat in self._owners, 86003)
         return chat

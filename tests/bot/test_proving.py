@@ -88,6 +88,8 @@ async def test_set_rightly_it_proves_what_it_can(tmp_path: Path, name: str) -> N
         assert found[name].state in (OK, WARN)
         assert {one.state for check, one in found.items() if check != name} <= {OK}
         assert ("credentials" in found, "callback" in found) == (name in WITH_TOKEN, name in WITH_CALLBACK)
+        if "credentials" in found and "callback" in found:
+            assert "callbacks come from 127.0.0.1" in found["credentials"].said
         assert [here.p.seen(one) for one in (here.p.robot.key, "duty")] == [[], []]
         changing = ("send", "create", "update", "recall", "upload", "trans", "add", "del")
         assert not [

@@ -75,9 +75,24 @@ async def test_recall_files_and_rooms(p: TestPlatform, client: Peer) -> None:
     words = {"chatid": "urgent1024", "msgtype": "text", "text": {"content": "3幢停电"}}
     await client.ask("call", method="POST", path="/cgi-bin/appchat/send", body=words)
     assert [bubble.text for bubble in p.seen("urgent1024")] == ["3幢停电"]
-    for body, code in ((room, "86003"), (room | {"chatid": "x", "userlist": ["lisi"]}, "40058")):
+    for body, code in (
+        (room, "86215"),
+        (room | {"chatid": "urgent-1024"}, "86001"),
+        (room | {"chatid": "x", "userlist": ["lisi"]}, "40058"),
+    ):
         with pytest.raises(PeerError, match=code):
             await client.ask("call", method="POST", path="/cgi-bin/appchat/create", body=body)
+    for chat, code in (("nowhere", "86003"), ("no-where", "86001")):
+        with pytest.raises(PeerError, match=code):
+            await client.ask("call", method="POST", path="/cgi-bin/appchat/send", body=words | {"chatid": chat})
+    # Her room is somebody else's before she leaves it, and two stay.
+    update, both = "/cgi-bin/appchat/update", {"chatid": "urgent1024", "add_user_list": ["wangwu"]}
+    for change, code in ((both | {"del_user_list": ["lisi"]}, "60111"), (room | {"del_user_list": ["lisi"]}, "40058")):
+        with pytest.raises(PeerError, match=code):
+            await client.ask("call", method="POST", path=update, body=change)
+    handed = both | {"owner": "zhangsan", "del_user_list": ["LiSi"]}
+    await client.ask("call", method="POST", path=update, body=handed)
+    assert p.world.groups["urgent1024"].members == ["zhangsan", "wangwu"]
 
 
 async def test_tokens_addresses_and_faults(p: TestPlatform, client: Peer) -> None:

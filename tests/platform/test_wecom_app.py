@@ -329,6 +329,20 @@ async def test_a_code_that_is_used_or_old(p: TestPlatform, town_db: Database) ->
         assert (app.called("update_template_card"), app.called("recall")) == (before, 2)
 
 
+async def test_a_change_that_does_not_reach_her(p: TestPlatform, town_db: Database) -> None:
+    """errcode 0, and she is in `invaliduser`: her card is taken back, and looked at no more."""
+    staff_here(town_db)
+    async with serving(p, town_db) as app:
+        number = await two_cards(app)
+        for code, (copies, at) in p.app._codes.items():
+            p.app._codes[code] = [copy for copy in copies if copy.chat != "w01"], at
+        app.move(number, Status.WITHDRAWN)
+        await app.channel.look()
+        assert (app.shown("w01"), buttons(app.shown("c01")[0])) == ([], ["居民已撤销"] * 3)
+        await app.channel.look()
+        assert (app.called("update_template_card"), app.called("recall")) == (2, 1)
+
+
 async def test_the_platform_is_down_for_a_minute(p: TestPlatform, town_db: Database) -> None:
     staff_here(town_db)
     async with serving(p, town_db) as app:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from bot.channels.masking import masked
 from config.tables import leaves
 from handlers.town import Town
 from models.database import Database
@@ -14,9 +15,9 @@ from tests.scenario.chat import Scene
 from tests.scenario.phone import CHANNEL, Make, Phone
 from tests.trained import trained_home
 
-PHONE = re.compile(r"(?<!\d)1[3-9]\d{9}(?!\d)|(?<!\d)0\d{2,3}-?\d{7,8}(?!\d)")
-NUMBER = re.compile(r"LS\d+|110/119/120")
-ROOM = re.compile(r"(?<![\d:])\d{3,4}(?![\d:])|\d+\s?(?:室|户)|\d+-\d+-\d+")
+SAID = re.compile(r"LS\d+|110/119/120")
+# Of its own accord the bot says even less than may be shown: no bare number that could be a flat's, and no count of 户.
+PERHAPS = re.compile(r"(?<![\d:])\d{3,4}(?![\d:])|\d\s?[室户]|\d-\d+-\d")
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +51,8 @@ def told_too_much(scene: Scene) -> list[str]:
     for line in scene.lines():
         if line.chat not in groups:
             continue
-        plain = NUMBER.sub("", line.text)
-        if line.is_alert or any(name in plain for name in names) or PHONE.search(plain) or ROOM.search(plain):
+        plain = SAID.sub("", line.text)
+        private = any(name in plain for name in names) or masked(plain) != plain or PERHAPS.search(plain)
+        if line.is_alert or private:
             found.append(line.text)
     return found

@@ -128,6 +128,17 @@ def test_a_group_is_told_nothing_and_served_all_the_same(noticing: Scene, phone:
     assert notices(noticing) == []
 
 
+def test_a_stranger_in_a_group_hears_a_new_version_in_private(noticing: Scene, phone: Make) -> None:
+    stranger = phone("o-new", "wecom_bot")
+    stranger.says("你好")
+    noticing.db.tx(lambda s: s.execute(sa.update(Notice).values(version="2025-01")))
+    heard = stranger.says("柳岸花园6幢楼道灯不亮了", chat="g-77", sender_name="新来的")
+    assert [line[:6] for line in heard] == ["【隐私告知】"]
+    stranger.says("7幢电梯坏了 关人了", chat="g-77", sender_name="新来的")
+    assert (len(stranger.heard), [row.version for row in notices(noticing)]) == (2, ["2025-01", "2026-03"])
+    assert not [line for line in stranger.lines("g-77") if "隐私" in line or "新来的" in line]
+
+
 # --- what is kept ---------------------------------------------------------------------------------------------------
 
 

@@ -24,6 +24,7 @@ from bot.channels.archive.files import By
 from bot.channels.archive.notice import PREFIX
 from bot.channels.archive.records import NAME, Record, read, room
 from bot.channels.known import Known
+from bot.channels.masking import masked
 from bot.channels.security import Refused, refusing
 from config.side_channels import ArchiveSettings
 from models import fetching, outbox
@@ -237,7 +238,7 @@ def _is_ours(message: Incoming, ours: dict[str, set[str]]) -> bool:
 
 def _alike(words: str) -> str:
     """As they may have been shown, whoever posts them: masked, as in a notice, and with her own line breaks."""
-    return "".join(render.masked(render.harmless(words)).split())
+    return "".join(masked(render.harmless(words)).split())
 
 
 def _advance(session: Session, part: _Part) -> None:

@@ -1,12 +1,15 @@
 """A room (应用群聊) for each urgent matter: its worker and the community's staff, told step by step what happens.
 
 Read off the tickets' histories (`bot.channels.histories`). No room for a sensitive matter. Names, phones, flats and
-residents' words are never told. Platform pages 90244 to 90248: 2 to 2,000 members, no template cards.
+residents' words are never told, and before every line whoever has no more to do with the matter leaves the room.
+Platform pages 90244 to 90248: 2 to 2,000 members, no template cards; 90313 全局返回码.
 """
 
 import hashlib
+from collections.abc import Collection, Sequence
 
-from sqlmodel import Session
+import sqlalchemy as sa
+from sqlmodel import Session, col
 
 from bot.channels import render
 from bot.channels.api import ApiClient, ApiError
@@ -25,11 +28,13 @@ from models.person import Role
 from models.ticket import Ticket, TicketEvent
 
 PREFIX = "room:"  # of a chat in the outbox; a user id holds no colon
-NO_SUCH_ROOM, ROOM_IS_THERE = 86001, 86003
+NO_SUCH_ROOM = frozenset({86001, 86003})  # chatid 不合法, 不存在
+ROOM_IS_THERE = 86215  # 会话ID已经存在
 NAME_CHARS = 50
 LINES = {
-    "opened": "room_urgent", "urgent": "room_urgent", "accepted": "room_accepted", "arrived": "room_arrived",
-    "resolved": "room_resolved", "escalated": "room_escalated", "withdrawn": "room_over", "dismissed": "room_over",
+    "opened": "room_urgent", "urgent": "room_urgent", "assigned": "room_assigned", "accepted": "room_accepted",
+    "arrived": "room_arrived", "resolved": "room_resolved", "escalated": "room_escalated", "withdrawn": "room_over",
+    "dismissed": "room_over",
 }  # fmt: skip
 
 
@@ -52,7 +57,7 @@ class Rooms:
         return await self._histories.look()
 
     def _told(self, session: Session, event: TicketEvent, ticket: Ticket) -> Told:
-        if not ticket.urgent or ticket.sensitive:
+        if not ticket.urgent or ticket.sensitive or (event.what == "assigned" and not _handed_on(session, event)):
             return Told()
         if len(self._members(session, ticket)) < 2:
             return Told(again=ticket.is_open)
@@ -74,8 +79,8 @@ class Rooms:
         town = self._known.town(session)
         staff = dispatch.staff_above(town, ticket.grid, Role.COMMUNITY, self._clock())
         people = [person for person in (ticket.worker, *(one.person for one in staff)) if person]
-        users = [one.user for person in people for one in town.addresses(person)[:1] if one.channel == NAME]
-        return list(dict.fromkeys(users))
+        reached = [[one.user for one in town.addresses(person) if one.channel == NAME][:1] for person in people]
+        return list(dict.fromkeys(user for users in reached for user in users))
 
     # --- into the room ----------------------------------------------------------------------------------------------
 
@@ -104,10 +109,11 @@ class Rooms:
         return f"LS{hashlib.sha256(f'{self._corp_id}:{ticket}'.encode()).hexdigest()[:24]}"
 
     async def _open(self, room: str, name: str, users: list[str]) -> None:
+        """Those and nobody else are in the room when it returns, or it raises."""
         try:
             told = await self._api.get("/cgi-bin/appchat/get", {"chatid": room})
         except ApiError as error:
-            if error.code != NO_SUCH_ROOM:
+            if error.code not in NO_SUCH_ROOM:
                 raise
             try:
                 body = {"chatid": room, "name": name, "owner": users[0], "userlist": users}
@@ -118,5 +124,24 @@ class Rooms:
             return
         info = told.get("chat_info")
         there = info.get("userlist", []) if isinstance(info, dict) else users
-        if missing := [user for user in users if user not in there]:
+        # One after the other, so that the room is never too small, and its new owner is in it.
+        if missing := _without(users, there):
             await self._api.call("/cgi-bin/appchat/update", {"chatid": room, "add_user_list": missing})
+        if gone := _without(there, users):
+            body = {"chatid": room, "owner": users[0], "del_user_list": gone}
+            await self._api.call("/cgi-bin/appchat/update", body)
+
+
+def _handed_on(session: Session, event: TicketEvent) -> bool:
+    """Whether the matter was somebody else's before this line; its note begins with the worker (`Desk.assign`)."""
+    earlier = sa.select(col(TicketEvent.note)).where(
+        col(TicketEvent.ticket) == event.ticket, col(TicketEvent.what) == event.what, col(TicketEvent.id) < event.id
+    )
+    before = session.scalars(earlier.order_by(sa.desc(col(TicketEvent.id))).limit(1)).first()
+    return before is not None and before.split()[:1] != event.note.split()[:1]
+
+
+def _without(users: Sequence[str], others: Collection[str]) -> list[str]:
+    """The platform takes user ids in either case, and may give them back in another than the town pack has."""
+    known = {user.lower() for user in others}
+    return [user for user in users if user.lower() not in known]

@@ -1,8 +1,8 @@
 """Keeps the cards on all other screens true: somebody accepted, it was done by words, the resident took it back.
 
 The tickets are compared with what each card shows, so nothing is missed, and any number of processes may look. A card's
-code is good for one change: it is forgotten once it was used, or may have been. A card that cannot be changed any more
-is recalled, so that nobody acts on it. Platform pages 94867, 94888.
+code is good for one change: it is forgotten once it was used, or may have been. A card that cannot be changed any more,
+or that the change did not reach (`invaliduser`), is recalled, so that nobody acts on it. Platform pages 94867, 94888.
 """
 
 from dataclasses import dataclass, field, replace
@@ -129,8 +129,8 @@ class Updating:
     async def _called(self, plan: Plan) -> None:
         if plan.change is not None:
             try:
-                await self._change(plan, plan.change)
-                return
+                if await self._change(plan, plan.change):
+                    return
             except ApiError as error:
                 if error.code in FOR_NOW or not plan.message:
                     raise
@@ -139,11 +139,16 @@ class Updating:
             await self._api.call("/cgi-bin/message/recall", {"msgid": plan.message})
             log.info("card.recalled", channel=NAME, card=plan.row)
 
-    async def _change(self, plan: Plan, change: Change) -> None:
+    async def _change(self, plan: Plan, change: Change) -> bool:
+        """False where the platform took the change, and yet not for her: her screen is as it was."""
         body: dict[str, Any] = {"userids": [plan.user], "agentid": self._settings.agent_id, "response_code": plan.code}
         if change.card is not None:
             body["template_card"] = change.card
         else:
             body["button"] = {"replace_name": change.words}
         answer = await self._api.call("/cgi-bin/message/update_template_card", body)
-        log.info("card.changed", channel=NAME, card=plan.row, missed=len(answer.get("invaliduser") or []))
+        if plan.user.lower() in (str(user).lower() for user in answer.get("invaliduser") or ()):
+            log.warning("card.change_missed", channel=NAME, card=plan.row)
+            return False
+        log.info("card.changed", channel=NAME, card=plan.row)
+        return True

@@ -1,0 +1,39 @@
+"""What does not belong into a group: numbers of telephones, of identity cards and of flats. PIPL 25, 28.
+
+Buildings, units, dates, times, tickets' numbers and the hotlines stay. A number that may be flat or count (1202户) is
+taken for a flat, unless it is round (300户).
+"""
+
+import re
+
+_WIDE = str.maketrans("０１２３４５６７８９－", "0123456789-")
+_CITIZEN = re.compile(r"(?<!\d)(\d{3})\d{13}(\d[\dXx])(?!\d)")
+_MOBILE = re.compile(r"(?<!\d)((?:86[- ]?)?1[3-9]\d)[- ]?\d{4}[- ]?(\d{4})(?!\d)")
+_LANDLINE = re.compile(r"(?<!\d)(0\d{2,3}[)）]?[- ]?)\d{3,4}[- ]?(\d{4})(?!\d)")
+
+_DASH = " ?[-—–杠] ?"
+_FLAT = r"[1-9]\d?(?!00)\d\d(?!\d)"  # floor and flat: 301, 1202; no floor has a flat 00
+_NOT_SO = r"(?!\s?[元块个米年月天斤分秒平多万路]|[:：.]\d|-\d\d?-\d)"  # 3号楼2026年, 6幢301路, 3幢 2026-03-02
+_NO_HOTLINE = r"(?!1(?:10|19|20|22)(?!\d))"
+_FLATS = tuple(
+    re.compile(rf"(?P<stays>{before}){flat}")
+    for before, flat in (
+        (r"(?<!\d)", r"\d{1,4}(?=\s?室(?!.?厅))"),  # and no 2室1厅
+        (r"(?<!\d)", rf"(?:\d{{3,4}}(?=\s?房)|{_FLAT}(?=\s?户))"),
+        (r"", r"[零〇一二三四五六七八九幺两]{3,4}(?=[室户房])"),
+        (r"(?:[幢栋座楼]|单元门?|弄\d{1,4}号)[ #-]?", rf"{_NO_HOTLINE}{_FLAT}{_NOT_SO}"),
+        # 3-2-501, 3幢-2-501; a date begins with its year, and the 03-02 of one has a nought.
+        (rf"(?<![\dA-Za-z:])[\dA-Za-z]\d{{0,2}}[幢栋座]?{_DASH}\d{{1,2}}(?:单元)?{_DASH}", r"[1-9]\d{1,3}(?!\d|:\d)"),
+        # 3-501; 福民路80-120号 are houses.
+        (rf"(?<![\dA-Za-z:路街道巷弄-])\d{{1,2}}{_DASH}", rf"{_FLAT}(?!号){_NOT_SO}"),
+    )
+)
+
+
+def masked(text: str) -> str:
+    """`text` without them: 138****5678, 0571-****5678, 310*************2X, 2单元***."""
+    text = _CITIZEN.sub(r"\1*************\2", text.translate(_WIDE))
+    text = _LANDLINE.sub(r"\1****\2", _MOBILE.sub(r"\1****\2", text))
+    for flat in _FLATS:
+        text = flat.sub(r"\g<stays>***", text)
+    return text

@@ -1,0 +1,91 @@
+"""What a group may not see is masked however it is written, and what everybody may know stays as it is."""
+
+import csv
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.channels.masking import masked
+from handlers.texts import say
+
+HERE = Path(__file__).parents[3]
+WORDS = st.sampled_from(["", "漏水了", "我家是", "麻烦看一下，", " ", "。", "：", "（", "\n", "来人", "LS00012 "])
+HOMES = st.sampled_from(
+    [
+        "{flat}室", "{flat} 室", "{flat}房", "{flat}户", "{flat} 户", "{house}单元{flat}", "{house}单元 {flat}",
+        "二单元{flat}", "{house}幢{flat}", "{house}栋 {flat}", "{house}号楼{flat}", "{house}座{flat}号",
+        "12弄{house}号{flat}", "{house}幢2单元{flat}", "{house}-2-{flat}", "{house}—2—{flat}", "{house}杠2杠{flat}",
+        "1-{house}-2-{flat}", "{house}幢-2-{flat}", "A-2-{flat}", "{house}-{flat}", "{house} - {flat}",
+    ]
+)  # fmt: skip
+FLAT = st.builds(lambda floor, door: f"{floor}{door:02}", st.integers(2, 33), st.integers(1, 24))
+HOUSE = st.integers(1, 99)
+PHONES = st.sampled_from(
+    ["138{}", "+86138{}", "86 138 {}", "138-{}", "138 {}", "0571-{}", "(0571){}", "010 {}", "0571{}"]
+)  # fmt: skip
+PUBLIC = st.one_of(
+    st.integers(0, 99_999).map(lambda number: f"LS{number:05}"),
+    st.dates().map(str),
+    st.dates().map(lambda day: f"{day.year}年{day.month}月{day.day}日"),
+    st.datetimes().map(lambda at: f"{at:%m-%d %H:%M}"),
+    st.times().map(lambda at: f"{at.hour}:{at.minute:02}-{at:%H:%M}"),
+    st.sampled_from(["110", "119", "120", "12345", "110/119/120", "0571-12345", "300户", "3号楼120多人"]),
+    st.builds("{}-{}".format, HOUSE, st.integers(1, 9)),
+    st.builds("{}幢{}单元".format, HOUSE, st.integers(1, 9)),
+    st.builds("{}幢拨打{}".format, HOUSE, st.sampled_from(["110", "120"])),
+    st.builds("{}幢{}".format, HOUSE, st.sampled_from(["110", "119", "120"])),
+    st.builds("福民路{}-{}号".format, HOUSE, st.integers(100, 999)),
+)
+
+
+@given(WORDS, HOMES, HOUSE, FLAT, WORDS)
+def test_no_flat_is_shown(before: str, home: str, house: int, flat: str, after: str) -> None:
+    shown = masked(before + home.format(house=house, flat=flat) + after)
+    assert home.format(house=house, flat="***") in shown
+    assert masked(shown) == shown
+
+
+@given(WORDS, PHONES, st.integers(10_000_000, 99_999_999).map(str), WORDS)
+def test_no_telephone_is_shown(before: str, phone: str, number: str, after: str) -> None:
+    for written in (number, f"{number[:4]} {number[4:]}"):
+        shown = masked(f"{before}电话{phone.format(written)}{after}")
+        assert f"****{number[4:]}" in shown
+        assert number[:4] not in shown.replace(number[4:], "")
+
+
+@given(st.lists(PUBLIC, min_size=1, max_size=4))
+def test_what_everybody_may_know_stays(said: list[str]) -> None:
+    for words in ("，".join(said), "。".join(said) + "。", "\n".join(said)):
+        assert masked(words) == words
+
+
+@pytest.mark.parametrize(
+    ("words", "shown"),
+    [
+        ("２单元３０１", "2单元***"),
+        ("二单元三零一室", "二单元***室"),
+        ("100室开会", "***室开会"),
+        ("3-2-501:漏水", "3-2-***:漏水"),
+        ("2单元301.", "2单元***."),
+        ("3楼301", "3楼***"),
+        ("两室一厅，2室1厅", "两室一厅，2室1厅"),
+        ("坐到6幢301路", "坐到6幢301路"),
+        ("3号楼2026年交付", "3号楼2026年交付"),
+        ("第80-120号，100-250米", "第80-120号，100-250米"),
+        ("订单号913812345678901", "订单号913812345678901"),
+    ],
+)
+def test_at_the_border(words: str, shown: str) -> None:
+    assert masked(words) == shown
+
+
+def test_places_and_sentences_stay() -> None:
+    """What handlers may tell a group: the town's places, and the bot's own words."""
+    tables = [HERE / "config/demo/places.csv", *HERE.glob("nlu/data/towns/*/places.csv")]
+    places = [row["name"] for table in tables for row in csv.DictReader(table.read_text(encoding="utf-8").splitlines())]
+    assert len(places) > 1000
+    assert [name for name in places if masked(name) != name] == []
+    urgent = say("opened_urgent", number="LS00042", place="桂雨名苑12幢", category="燃气泄漏")
+    assert masked(urgent) == urgent
