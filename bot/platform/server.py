@@ -9,6 +9,7 @@ from bot.platform.aibot_people import JPEG, BotPeople
 from bot.platform.aibot_socket import PATH as SOCKET_PATH
 from bot.platform.api import Api, Call
 from bot.platform.appchat import AppChat
+from bot.platform.archive import ChatArchive
 from bot.platform.clock import Timepiece, WallClock
 from bot.platform.corp_api import CorpApi
 from bot.platform.corp_app import CorpApp
@@ -59,7 +60,8 @@ class Platform:
         self.kf = CustomerService(shared, corp_id)
         self.report = Reports(shared, self.api)
         self.robot = GroupRobot(shared)
-        self.notices = GroupNotices(shared, self.api)
+        self.archive = ChatArchive(shared)
+        self.notices = GroupNotices(shared, self.api, self.archive)
         self.app_api = CorpApi(self.app, self.api)
         self.kf_api = KfApi(self.kf, self.api)
         AppChat(self.app, self.api)

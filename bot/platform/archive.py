@@ -1,0 +1,62 @@
+"""会话内容存档: what people say in customer groups, as the records that the corporation's own program writes out.
+
+The SDK in that program (GetChatData, DecryptData, GetMediaData) is native code, and not played: here is what it gives,
+one decrypted record a line, and the files beside them under the sum that their record tells. Source: 企业微信 91774.
+"""
+
+import hashlib
+import json
+import secrets
+from pathlib import Path
+from typing import Any
+
+from bot.platform.aibot_people import JPEG
+from bot.platform.shared import Shared
+from bot.platform.world import Bubble
+
+CHANNEL = "archive"
+RECORDS = "records.jsonl"
+
+
+class ChatArchive:
+    """folder: where records and files go; None: nobody runs such a program."""
+
+    def __init__(self, shared: Shared) -> None:
+        self.folder: Path | None = None
+        self._shared = shared
+
+    def say(self, chat: str, user: str, text: str) -> Bubble:
+        """Words in a group."""
+        return self._record(chat, user, text, "text", content=text)
+
+    def photo(self, chat: str, user: str, data: bytes = JPEG) -> Bubble:
+        """A picture in a group."""
+        name = hashlib.md5(data).hexdigest()  # noqa: S324 - the platform's own sum
+        if self.folder is not None:
+            (self.folder / f"{name}.jpg").write_bytes(data)
+        told = {"md5sum": name, "filesize": len(data), "sdkfileid": secrets.token_hex(400)}
+        return self._record(chat, user, "[图片]", "image", **told)
+
+    def recall(self, bubble: Bubble) -> None:
+        """She takes a message back."""
+        bubble.recalled = True
+        self._write(bubble.chat, bubble.by, "revoke", action="recall", pre_msgid=bubble.id)
+        self._shared.world.touch()
+
+    def _record(self, chat: str, user: str, shown: str, kind: str, **body: Any) -> Bubble:
+        message = self._write(chat, user, kind, **body)
+        bubble = Bubble(message, self._shared.clock(), CHANNEL, chat, by=user, kind=kind, text=shown, body=body)
+        return self._shared.world.show(bubble)
+
+    def _write(self, chat: str, user: str, kind: str, *, action: str = "send", **body: Any) -> str:
+        """One line; returns the message's id."""
+        message = f"{secrets.token_urlsafe(24)}_external"
+        members = [member for member in self._shared.world.groups[chat].members if member != user]
+        record = {
+            "msgid": message, "action": action, "from": user, "tolist": members, "roomid": chat,
+            "msgtime": int(self._shared.clock().timestamp() * 1000), "msgtype": kind, kind: body,
+        }  # fmt: skip
+        if self.folder is not None:
+            with (self.folder / RECORDS).open("a", encoding="utf-8") as opened:
+                opened.write(json.dumps(record, ensure_ascii=False) + "\n")
+        return message
