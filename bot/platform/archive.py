@@ -37,26 +37,15 @@ class ChatArchive:
         told = {"md5sum": name, "filesize": len(data), "sdkfileid": secrets.token_hex(400)}
         return self._record(chat, user, "[图片]", "image", **told)
 
-    def recall(self, bubble: Bubble) -> None:
-        """She takes a message back."""
-        bubble.recalled = True
-        self._write(bubble.chat, bubble.by, "revoke", action="recall", pre_msgid=bubble.id)
-        self._shared.world.touch()
-
     def _record(self, chat: str, user: str, shown: str, kind: str, **body: Any) -> Bubble:
-        message = self._write(chat, user, kind, **body)
-        bubble = Bubble(message, self._shared.clock(), CHANNEL, chat, by=user, kind=kind, text=shown, body=body)
-        return self._shared.world.show(bubble)
-
-    def _write(self, chat: str, user: str, kind: str, *, action: str = "send", **body: Any) -> str:
-        """One line; returns the message's id."""
-        message = f"{secrets.token_urlsafe(24)}_external"
-        members = [member for member in self._shared.world.groups[chat].members if member != user]
+        now, message = self._shared.clock(), f"{secrets.token_urlsafe(24)}_external"
+        bubble = Bubble(message, now, CHANNEL, chat, by=user, kind=kind, text=shown, body=body)
         record = {
-            "msgid": message, "action": action, "from": user, "tolist": members, "roomid": chat,
-            "msgtime": int(self._shared.clock().timestamp() * 1000), "msgtype": kind, kind: body,
+            "msgid": message, "action": "send", "from": user, "roomid": chat, "msgtype": kind, kind: body,
+            "tolist": [member for member in self._shared.world.groups[chat].members if member != user],
+            "msgtime": int(now.timestamp() * 1000),
         }  # fmt: skip
         if self.folder is not None:
             with (self.folder / RECORDS).open("a", encoding="utf-8") as opened:
                 opened.write(json.dumps(record, ensure_ascii=False) + "\n")
-        return message
+        return self._shared.world.show(bubble)

@@ -11,7 +11,8 @@ from aiohttp.test_utils import TestServer
 from sqlmodel import Session, col
 
 from bot.app import PROCESS, build
-from bot.channels import wechat_mp, wecom_app
+from bot.channels import onebot, wechat_mp, wecom_app
+from bot.channels.onebot.channel import PATH as ONEBOT
 from bot.platform.world import Bubble
 from bot.process import Process
 from config.settings import Settings
@@ -40,9 +41,10 @@ async def deployed(
     async with TestServer(app) as server:
         p.app.callback = str(server.make_url(wecom_app.PATH))
         assert await p.app.verify()
-        if wechat_mp.NAME in channels:
-            p.mp.callback = str(server.make_url(wechat_mp.PATH))
-            assert await p.mp.verify()
+        for name, account, path in ((wechat_mp.NAME, p.mp, wechat_mp.PATH), (onebot.NAME, p.qq, ONEBOT)):
+            if name in channels:
+                account.callback = str(server.make_url(path))
+                assert await account.verify()
         yield app[PROCESS]
 
 

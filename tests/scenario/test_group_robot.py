@@ -22,7 +22,7 @@ from tests.scenario.chat import ZONE, Scene
 from tests.scenario.deployed import accepted, done, refused, the_card
 from tests.scenario.elsewhere import work
 from tests.scenario.matters import photo, photos, place, status
-from tests.scenario.wecom import GROUP, NEIGHBOUR, RESIDENT, last, texts
+from tests.scenario.wecom import GROUP, RESIDENT, last, texts
 from tests.scenario.wecom_app import at_work, staff_to_the_app, with_app
 
 
@@ -61,12 +61,12 @@ async def story(chat: Scene) -> AsyncIterator[Story]:
 
 
 async def test_a_whole_matter(town_db: Database, db_url: str, tmp_path: Path, engine: Engine) -> None:
-    """Told to the AI bot in a group, done by a worker with the app, urgent once a neighbour says how bad it is: then the
-    duty group hears of it. Its robot is push only: nobody is asked there, and nobody can answer."""
+    """Told to the AI bot in a group, and overdue before its worker takes it: the duty group hears of that. Its robot is
+    push only: nobody is asked there, and nobody can answer."""
     staff_to_the_app(town_db)
     town_db.tx(duty_group)
     async with platform() as p:
-        group = p.group("柳岸花园南区邻里群", RESIDENT, NEIGHBOUR, chat=GROUP)
+        group = p.group("柳岸花园南区邻里群", RESIDENT, chat=GROUP)
         robot = {"keys": {"duty": p.robot.url}, "api_base": p.base, "poll_seconds": 0.05}
         settings = with_app(p, db_url, tmp_path).model_dump(exclude_defaults=True) | {NAME: robot}
         async with at_work(p, Settings.model_validate(settings), engine):
@@ -80,11 +80,10 @@ async def test_a_whole_matter(town_db: Database, db_url: str, tmp_path: Path, en
             await refused(p, town_db, card)
             assert p.seen(p.robot.chat) == []  # nothing yet that nobody on duty may miss
 
-            p.clock.forward(minutes=1)
-            await p.say(group, NEIGHBOUR, "@邻声 6幢楼道灯那里漏电 有人触电倒在地上了 快来人")
+            p.clock.forward(days=1)  # it was to be settled by midnight
             await p.until(lambda: p.seen(p.robot.chat))
             (words,) = texts(p, p.robot.chat)
-            assert words.startswith("【紧急】LS00001 照明 柳岸花园6幢")
+            assert words.startswith("【超期】LS00001 照明 柳岸花园6幢 已过 ")
 
             # A worker's presses, and what residents say, are none of its business.
             await accepted(p, town_db, card)
