@@ -1,4 +1,4 @@
-"""The one short question where a matter is: the answer refines a ticket that is open already; none holds nothing back."""
+"""The one short question where a matter is. It holds nothing back: its answer refines a ticket that is open already."""
 
 from datetime import datetime
 from typing import NamedTuple

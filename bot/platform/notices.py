@@ -92,4 +92,3 @@ class GroupNotices:
         }
         self._asked[bubble.key] = chat, content
         self._shared.world.show(bubble)
-

@@ -22,8 +22,8 @@ from handlers.workdays import WorkCalendar
 from models.database import Database
 from models.inbox import Inbox
 from models.mark import TOWN, bump
-from models.person import Identity
 from models.outbox import Outbox
+from models.person import Identity
 from models.ticket import Attachment, Status, TicketMessage
 from nlu.types import Engine
 from tests.platform.harness import StoppedClock, TestPlatform, platform
@@ -145,9 +145,7 @@ async def the_matter(p: TestPlatform, db: Database, home: Path) -> None:
     assert told(p, resident).count("已接单") == 1
 
 
-async def test_who_is_nowhere_else_is_not_asked(
-    town_db: Database, db_url: str, tmp_path: Path, engine: Engine
-) -> None:
+async def test_who_is_nowhere_else_is_not_asked(town_db: Database, db_url: str, tmp_path: Path, engine: Engine) -> None:
     """The product alone can speak to her: the worker goes with the order's grid, her words and her picture."""
     staff_to_the_app(town_db)
     async with platform() as p:
