@@ -143,6 +143,6 @@ def done(data: Body) -> Body:
     return {"status": "ok", "retcode": 0, "data": data, "message": "", "wording": ""}
 
 
-def failed(code: int) -> Body:
-    """An answer that says it is not."""
-    return {"status": "failed", "retcode": code, "data": None, "message": "秘密的话", "wording": "秘密的话"}
+def failed(code: int, words: str = "") -> Body:
+    """An answer that says it is not. words: the implementation's own."""
+    return {"status": "failed", "retcode": code, "data": None, "message": words, "wording": words}

@@ -46,7 +46,6 @@ class QQ(Implementation):
         while True:
             if self.callback and not self.connected:
                 await self.verify()
-                self._shared.world.touch()
             await self._shared.clock.wait(AGAIN)
 
     def group(self, name: str, number: int, *members: str) -> str:
@@ -72,7 +71,9 @@ class QQ(Implementation):
         answered = [str(one["data"].get("id")) for one in message if one["type"] == "reply"]
         quote = next((told.text for told in self._shared.world.talk(chat) if told.id in answered), "")
         now = self._shared.clock()
-        self._shared.world.show(Bubble(str(number), now, CHANNEL, chat, text=text, body={"m": message}, quote=quote))
+        self._shared.world.show(
+            Bubble(str(number), now, CHANNEL, chat, text=text, body={"message": message}, quote=quote)
+        )
         return number
 
     async def _write(self, chat: str | None, user: str, message: list[Body], shown: str, *, quote: str = "") -> Bubble:

@@ -117,7 +117,7 @@ class FakeQQ(Implementation):
         self._news.set()
         if self.silent:
             return None
-        return failed(self.refuse.pop(0)) if self.refuse else super().answer(action)
+        return failed(self.refuse.pop(0), "秘密的话") if self.refuse else super().answer(action)
 
     def post(self, chat: str, message: list[Segment]) -> int:
         """Kept in `shown`."""

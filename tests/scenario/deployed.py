@@ -10,11 +10,10 @@ import sqlalchemy as sa
 from aiohttp.test_utils import TestServer
 from sqlmodel import Session, col
 
-from bot.app import PROCESS, build
+from bot.app import build
 from bot.channels import onebot, wechat_mp, wecom_app
 from bot.channels.onebot.channel import PATH as ONEBOT
 from bot.platform.world import Bubble
-from bot.process import Process
 from config.settings import Settings
 from models.database import Database
 from models.mark import TOWN, bump
@@ -31,7 +30,7 @@ ALL = ["接单", "转派", "办结"]  # the buttons of a new card
 @asynccontextmanager
 async def deployed(
     p: TestPlatform, db_url: str, home: Path, engine: Engine, **channels: dict[str, Any]
-) -> AsyncIterator[Process]:  # fmt: skip
+) -> AsyncIterator[None]:  # fmt: skip
     """Everything that `build` makes, at work; the addresses of its callbacks are entered at the platform.
 
     channels: name → its settings, beside those of the app.
@@ -45,7 +44,7 @@ async def deployed(
             if name in channels:
                 account.callback = str(server.make_url(path))
                 assert await account.verify()
-        yield app[PROCESS]
+        yield
 
 
 def of_the_account(p: TestPlatform) -> dict[str, Any]:
