@@ -7,6 +7,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlmodel import col
 
+from handlers.asking import asked, remember
 from handlers.assembly import Linked, in_window, rank, same_matter
 from handlers.context import Context
 from handlers.feedback import give_back
@@ -18,7 +19,6 @@ from handlers.router import Router
 from handlers.suggest import suggest
 from handlers.voices import ask_to_type
 from handlers.workflow import Actor, may, move, record
-from models.chat import Question
 from models.message import Incoming, Kind
 from models.ticket import OPEN, Status, Ticket, TicketMessage
 from models.voices import heard_id
@@ -34,8 +34,6 @@ SEVERAL, EVERY = 3, 10
 THERE = re.compile(r"旁边|边上|门口|里面|里头|进去|那里|那边|那儿|那一段|那段")
 NEAR_BEGIN = 10  # characters
 POINTS = re.compile(r"处理|解决|反映|登记|安排|跟进|派人|(?:记|报|看|管|修|弄)(?:一下|一哈|下|个)")
-# Kinds that are about the community as a whole, or about a person: no question where exactly.
-NOWHERE_IN_PARTICULAR = ("suggestion", "dispute", "welfare", "security.fraud", "utility", "city.construction")
 
 
 @intake.on(kind(Kind.RECALL))
@@ -210,14 +208,10 @@ def _may_speak(ctx: Context) -> bool:
 
 
 def _answer(ctx: Context, ticket: Ticket, placement: Placement, before: Ticket | None, *, more: bool) -> None:
-    asks = not ticket.category.startswith(NOWHERE_IN_PARTICULAR) and not ticket.urgent
-    if placement.unsure and asks:
-        names = [ctx.town.places[code].name for code in placement.options]
-        ctx.say("opened_which", ticket, more=more, options="、".join(names))
-        _ask(ctx, ticket, list(placement.options))
-    elif placement.weight <= CHAT and asks:
-        ctx.say("opened_nowhere", ticket, more=more)
-        _ask(ctx, ticket, [])
+    m = ctx.message
+    if (question := asked(ticket, placement)) is not None:
+        ctx.say(question.name, ticket, more=more, options=question.names(ctx))
+        remember(ctx, ticket, question, m.channel, m.chat, m.sender, at=m.sent_at)
     elif ticket.urgent:
         ctx.say("opened_urgent", ticket, more=more)
     elif before is not None:
@@ -226,16 +220,6 @@ def _answer(ctx: Context, ticket: Ticket, placement: Placement, before: Ticket |
         ctx.say("suggestion_noted", ticket, more=more)
     else:
         ctx.say("opened_direct" if ctx.direct else "opened", ticket, more=more)
-
-
-def _ask(ctx: Context, ticket: Ticket, options: list[str]) -> None:
-    """Remember the question: the answer refines the ticket; no answer holds nothing back."""
-    ctx.session.add(
-        Question(
-            channel=ctx.message.channel, chat=ctx.message.chat, sender=ctx.message.sender, ticket=ticket.id or 0,
-            about="place", options=options, asked_at=ctx.message.sent_at,
-        )
-    )  # fmt: skip
 
 
 def _burst(ctx: Context) -> bool:

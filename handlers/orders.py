@@ -10,17 +10,18 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from handlers import dispatch
+from handlers.asking import asked, remember
 from handlers.assembly import in_window, rank, same_matter
 from handlers.context import Context
 from handlers.dispatch import Assigned
 from handlers.feedback import give_back
 from handlers.matters import attach, keep, open_ticket
-from handlers.place import locate
+from handlers.place import Placement, locate
 from handlers.router import Router
 from handlers.standing import standing
 from handlers.suggest import suggest
-from handlers.texts import word
-from handlers.town import Town
+from handlers.texts import say, word
+from handlers.town import MUTE, Town
 from handlers.workflow import Actor, may, move, record
 from models.chat import Chat, ChatKind
 from models.ticket import Status, Ticket, TicketMessage
@@ -35,7 +36,8 @@ NEWS = {"accepted": "accepted", "done": "resolved", "refused": "dismissed"}
 
 @orders.on(lambda ctx: ctx.message.platform.get(ORDER) == NEW)
 def ordered(ctx: Context) -> str:
-    """What a resident reported: a ticket, or one more who tells of a matter that is there. Nobody is answered."""
+    """What a resident reported: a ticket, or one more who tells of a matter that is there. The product answers her;
+    only where it is she may be asked."""
     if _ticket(ctx) is not None or _told_before(ctx):
         return KNOWN  # read again, long after the inbox has forgotten it
     m = ctx.message
@@ -51,6 +53,7 @@ def ordered(ctx: Context) -> str:
         sensitive = ctx.is_sensitive(matter)
         ticket = open_ticket(ctx, matter, placement, [], quiet=False, urgent=urgent, sensitive=sensitive)
         suggest(ctx, ticket, [linked for linked in ranked if in_window(ctx.decisions, ctx, linked.ticket)])
+        _ask(ctx, ticket, placement)
         return "report"
     ticket = found.ticket
     if ticket.status == Status.RESOLVED and ticket.resolved_at is not None and m.sent_at > ticket.resolved_at:
@@ -60,6 +63,18 @@ def ordered(ctx: Context) -> str:
     ticket.quiet = False  # two say so
     ctx.session.add(ticket)
     return "join"
+
+
+def _ask(ctx: Context, ticket: Ticket, placement: Placement) -> None:
+    """Where it is, on a channel of hers where she can answer. Who has none is not asked: the ticket stays in the
+    order's grid, and whoever goes there finds it, or asks in the product."""
+    question, other = asked(ticket, placement), next((one for one in ctx.addresses if one[0] not in MUTE), None)
+    if question is None or other is None or ctx.person is None:
+        return
+    channel, user = other
+    chat = ctx.town.direct_chat(channel, ctx.person.code, user)
+    ctx.post(channel, chat, say(question.name, **ctx.public(ticket), options=question.names(ctx)), ticket)
+    remember(ctx, ticket, question, channel, chat, user, at=ctx.now)  # the order may have waited
 
 
 @orders.on(lambda ctx: ctx.message.platform.get(ORDER) == "more")

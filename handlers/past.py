@@ -56,9 +56,10 @@ def recall(session: Session, town: Town, rows: Sequence[Inbox]) -> list[tuple[Kn
     out = []
     for row, m in zip(rows, messages, strict=True):
         who = (m.channel, m.chat, m.sender)
-        chat_last = max((at for (channel, chat, _), at in told.items() if (channel, chat) == who[:2]), default=None)
         photo = _minutes(photos.get(who), m.sent_at)
         question = questions.get(who)
+        own_last = told.get(who) or (question.asked_at if question else None)  # asked here, of what she told elsewhere
+        chat_last = max((at for (channel, chat, _), at in told.items() if (channel, chat) == who[:2]), default=own_last)
         about = ours.get((m.conversation, m.quote or ""))
         sender = people[m.channel, m.sender]
         roles = [duty.role.value for duty in town.duties.get(sender.person.code, ())] if sender.person else []
@@ -68,7 +69,7 @@ def recall(session: Session, town: Town, rows: Sequence[Inbox]) -> list[tuple[Kn
             role=roles[0] if roles else "resident",
             kind=m.kind.value,
             quotes="" if not m.quote else "ticket" if (m.channel, m.chat, m.quote) in quoted or about else "other",
-            own_ticket=_minutes(told.get(who), m.sent_at),
+            own_ticket=_minutes(own_last, m.sent_at),
             chat_ticket=_minutes(chat_last, m.sent_at),
             own_photo=photo if photo is not None and photo <= PHOTO_MINUTES else None,
             pause=_minutes(latest.get(who), m.sent_at),

@@ -31,7 +31,8 @@ def ties(
     m = ctx.message
     u = ctx.understanding
     mine = [row for row in said if row.sender == m.sender and row.role != "status"]
-    here = (ticket.channel, ticket.chat) == (m.channel, m.chat) or any(row.chat == m.chat for row in said)
+    asked = ctx.known.question is not None and ctx.known.question.ticket == ticket.id
+    here = asked or (ticket.channel, ticket.chat) == (m.channel, m.chat) or any(row.chat == m.chat for row in said)
     share, kin = kind_of(ticket, matter)
     alike = min(1.0, share + kin)
     belongs, report = u.p(*BELONGING), u.p("report")
@@ -63,6 +64,8 @@ def ties(
         found["other, report, alike"] = report * alike
         found["other, join"] = u.p("join", "relay")
         found["other, detail"] = u.p("detail", "correct")
+    if asked:
+        found["asked"] = 1.0
     found |= _said_so(ctx, ticket, said)
     found |= _words(m, ticket)
     found |= _place(ctx, ticket, placement, fresh, alike, belongs)
@@ -118,8 +121,6 @@ def _said_so(ctx: Context, ticket: Ticket, said: Iterable["Said"]) -> dict[str, 
         found["quoted"] = 1.0
     if ticket.number.lower() in normalize(m.text):
         found["number"] = 1.0
-    if ctx.known.question is not None and ctx.known.question.ticket == ticket.id:
-        found["asked"] = 1.0
     return found
 
 

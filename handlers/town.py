@@ -28,6 +28,7 @@ NUMBERED = re.compile(r"^(?P<no>[a-z]?\d+|[a-z]|[一二三四五六七八九十�
 RANGE = re.compile(r"(?P<first>\d+)\s?[-~—至到]\s?(?P<last>\d+)号?(?P<side>.*[单双])?")
 WHOLE = frozenset({"estate", "village", "factory", "school", "market"})
 WEB = "web"
+MUTE = frozenset({"archive", "resident_report"})  # nobody can be told anything there: they only hand on
 METRES_A_DEGREE = 111_000.0  # of latitude, at least; it is 111,195 on the sphere of `handlers.clues`
 LETTERED = re.compile(r"^[a-z]\d{1,2}$")
 

@@ -5,12 +5,10 @@ from datetime import datetime
 
 from sqlmodel import Session
 
-from handlers.town import Town
+from handlers.town import MUTE, Town
 from models import outbox
 from models.message import Outgoing
 from models.whois import addresses
-
-MUTE = frozenset({"archive", "resident_report"})  # nobody can be told anything there: they themselves only hand on
 
 
 def elsewhere(

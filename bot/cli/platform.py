@@ -1,13 +1,14 @@
-"""`linsheng platform`: our own fake WeChat and WeCom, to play with before a real account is at hand."""
+"""`linsheng platform`: our own fake WeChat, WeCom and QQ, to play with before a real account is at hand."""
 
 import asyncio
 import shlex
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
 
-from bot.platform.handed import CALLBACKS, environment
+from bot.platform.handed import CALLBACKS, callback, environment
 from bot.platform.server import Platform
 from bot.process import Signals
 
@@ -28,11 +29,13 @@ def platform(
 
 async def _run(port: int, bot: str, seed: str, env: Path | None) -> None:
     played = Platform(pause=PAUSE, seed=seed or "linsheng")
-    with Signals() as signals:
+    with Signals() as signals, TemporaryDirectory(prefix="linsheng-archive-") as records:
+        played.archive.folder = Path(records)
+        dialling = asyncio.create_task(played.qq.redial(), name="qq")
         try:
             await played.start(port)
             for channel, account in CALLBACKS.items():
-                getattr(played, account).callback = f"{bot}/callback/{channel}"
+                getattr(played, account).callback = callback(bot, channel)
             lines = [f"{name}={shlex.quote(value)}" for name, value in environment(played).items()]
             if env is not None:
                 _write(env, lines)
@@ -48,6 +51,8 @@ async def _run(port: int, bot: str, seed: str, env: Path | None) -> None:
             typer.echo("Ctrl+C ends it.")
             await signals.told.wait()
         finally:
+            dialling.cancel()
+            await asyncio.wait({dialling})
             await played.stop()
 
 

@@ -8,7 +8,12 @@ if TYPE_CHECKING:
 
 PREFIX = "LINSHENG_"
 # Where a bot's web application listens for each account, and the way to the account.
-CALLBACKS = {"wecom_bot": "bot", "wechat_mp": "mp", "wecom_app": "app", "wecom_kf": "kf"}
+CALLBACKS = {"wecom_bot": "bot", "wechat_mp": "mp", "wecom_app": "app", "wecom_kf": "kf", "onebot": "qq"}
+
+
+def callback(bot: str, channel: str) -> str:
+    """That address. bot: of the web application, http://…"""
+    return f"ws{bot.removeprefix('http')}/onebot/v11/ws" if channel == "onebot" else f"{bot}/callback/{channel}"
 
 
 def environment(p: "Platform") -> dict[str, str]:
@@ -45,6 +50,9 @@ def environment(p: "Platform") -> dict[str, str]:
         "RESIDENT_REPORT__MEDIA_HOSTS": json.dumps([p.base]),
         "GROUP_ROBOT__KEYS": json.dumps({"duty": p.robot.url.rpartition("=")[2]}),
         "GROUP_ROBOT__API_BASE": p.base,
+        "ONEBOT__TOKEN": p.qq.token,
+        "ONEBOT__ACCOUNT": str(p.qq.account),
+        "ONEBOT__MEDIA_HOSTS": json.dumps([p.base]),
         "ARCHIVE__ON": "true",
         "ARCHIVE__ANSWERS": "notice",
         "ARCHIVE__CORP_ID": p.app.corp_id,
@@ -52,6 +60,8 @@ def environment(p: "Platform") -> dict[str, str]:
         "ARCHIVE__OWNERS": json.dumps({p.notices.chat: p.notices.owner}),
         "ARCHIVE__API_BASE": p.base,
     }
+    if p.archive.folder is not None:
+        values["ARCHIVE__FOLDER"] = str(p.archive.folder)
     return {f"{PREFIX}{name}": value for name, value in values.items()}
 
 
@@ -67,5 +77,6 @@ def facts(p: "Platform") -> dict[str, dict[str, str]]:
         | {"open_kfid": p.kf.open_kfid, "secret": p.kf.secret, "token": p.kf.token, "aes_key": p.kf.aes_key},
         "resident_report": corp | {"secret": p.report.secret},
         "group_robot": {"url": p.robot.url},
+        "onebot": {"account": str(p.qq.account), "token": p.qq.token, "group": p.qq.chat},
         "archive": corp | {"secret": p.notices.secret, "roomid": p.notices.chat, "owner": p.notices.owner},
     }

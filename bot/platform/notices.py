@@ -8,15 +8,14 @@ the call is fine all the same; a day is one of China's.
 import secrets
 from collections import Counter
 from datetime import timedelta, timezone
-from typing import Any
 
 from bot.platform.api import WECOM, Api
+from bot.platform.archive import CHANNEL, ChatArchive
 from bot.platform.cards import pressed
 from bot.platform.codes import fine, mapping, need
 from bot.platform.shared import Shared
 from bot.platform.world import Body, Bubble
 
-CHANNEL = "archive"
 TEXT_BYTES = 4_000
 ATTACHMENTS = 9
 CHINA = timezone(timedelta(hours=8))
@@ -27,14 +26,15 @@ class GroupNotices:
     """Registers `externalcontact/add_msg_template`. secret: of the app that may use 客户联系. chat, owner: of the group
     that is there from the beginning. a_day: tasks that a group may get."""
 
-    def __init__(self, shared: Shared, api: Api) -> None:
+    def __init__(self, shared: Shared, api: Api, archive: ChatArchive) -> None:
         self.secret = shared.names.word("contact.secret", 43)
         self.owner = "guyi"
         self.a_day = 1
         self._shared = shared
+        self._archive = archive
         self._owners: dict[str, str] = {}
         self._made: Counter[tuple[str, str]] = Counter()
-        self._asked: dict[str, tuple[str, Body]] = {}
+        self._asked: dict[str, tuple[str, str]] = {}
         self.chat = self.group("邻里群", self.owner, chat=f"wr{shared.names.word('contact.chat', 20)}")
         api.post(f"{WECOM}:contact", "externalcontact/add_msg_template", self._add)
 
@@ -51,10 +51,9 @@ class GroupNotices:
         if face is None or card.chat != user or face.get("disabled"):
             raise ValueError("这张卡片不能再按了")
         pressed(face, key, {})
-        chat, body = self._asked.pop(card.key)
+        chat, content = self._asked.pop(card.key)
         card.update(face | {"disabled": True})
-        text = str(body["text"]["content"])
-        self._shared.world.show(self._bubble(chat, text, body, by=user))
+        self._archive.say(chat, user, content)
 
     def _add(self, body: Body) -> Body:
         need(body.get("chat_type") == "group", 40058, "chat_type")
@@ -81,17 +80,15 @@ class GroupNotices:
         return True
 
     def _ask(self, chat: str, sender: str, content: str, body: Body) -> None:
-        bubble = self._bubble(sender, f"群发任务：{content}", body)
-        bubble.kind, bubble.key = "template_card", bubble.id
+        made, shown = secrets.token_urlsafe(12), f"群发任务：{content}"
+        bubble = Bubble(
+            made, self._shared.clock(), CHANNEL, sender, kind="template_card", text=shown, body=body, key=made
+        )
         bubble.card = {
             "card_type": "button_interaction",
             "main_title": {"title": "群发任务", "desc": f"发到“{self._shared.world.groups[chat].name}”，请确认"},
             "quote_area": {"quote_text": content},
             "button_list": [{"text": "确认发送", "key": CONFIRM}],
         }
-        self._asked[bubble.key] = chat, body
+        self._asked[bubble.key] = chat, content
         self._shared.world.show(bubble)
-
-    def _bubble(self, chat: str, text: str, body: Body, **more: Any) -> Bubble:
-        made = secrets.token_urlsafe(12)
-        return Bubble(made, self._shared.clock(), CHANNEL, chat, text=text, body=body, **more)

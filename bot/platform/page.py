@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from bot.platform.aibot import CHANNEL as BOT
+from bot.platform.archive import CHANNEL as ARCHIVE
 from bot.platform.cards import keys_of, menus_of
 from bot.platform.corp_app import CHANNEL as APP
 from bot.platform.handed import CALLBACKS, facts
 from bot.platform.kf import CHANNEL as KF
 from bot.platform.official import CHANNEL as MP
+from bot.platform.qq import CHANNEL as QQ
 from bot.platform.world import Body, Bubble
 
 if TYPE_CHECKING:
@@ -127,21 +129,25 @@ class Page:
     async def _say(self, body: Body) -> None:
         user, text = _named(body), str(body["text"])
         quoted = self._bubble(body["quote"]) if body.get("quote") is not None else None
-        if body["channel"] == BOT:
-            await self._p.bot.say(body.get("chat") or None, user, text, quote=quoted)
+        if body["channel"] in (BOT, QQ):
+            await self._account(body).say(body.get("chat") or None, user, text, quote=quoted)
+        elif body["channel"] == ARCHIVE and body.get("chat"):
+            self._p.archive.say(str(body["chat"]), user, text)
         else:
             await self._account(body).say(user, text)
 
     async def _photo(self, body: Body) -> None:
         data = base64.b64decode(body["data"], validate=True)
-        if body["channel"] == BOT:
-            await self._p.bot.photo(body.get("chat") or None, _named(body), data, str(body.get("text") or ""))
+        if body["channel"] in (BOT, QQ):
+            await self._account(body).photo(body.get("chat") or None, _named(body), data, str(body.get("text") or ""))
+        elif body["channel"] == ARCHIVE and body.get("chat"):
+            self._p.archive.photo(str(body["chat"]), _named(body), data)
         else:
             await self._account(body).photo(_named(body), data)
 
     async def _pin(self, body: Body) -> None:
-        if body["channel"] == BOT:
-            raise ValueError("智能机器人收不到位置")
+        if body["channel"] in (BOT, QQ):
+            raise ValueError("这里不能发位置")
         await self._account(body).location(
             _named(body), float(body["lat"]), float(body["lon"]), str(body.get("name") or "")
         )
@@ -167,8 +173,10 @@ class Page:
             await self._p.kf.enter(user, f"https://work.weixin.qq.com/kf/page?scene_param={scene}")
         elif body["channel"] == APP:
             await self._p.app.event(user, "enter_agent", EventKey="")
-        else:
+        elif body["channel"] == BOT:
             await self._p.bot.enter(user)
+        else:
+            raise ValueError("这里没有“进入”")
 
     async def _callback(self, body: Body) -> None:
         """Enter an address on the admin's page; it must answer the check."""

@@ -9,6 +9,8 @@ from bot.platform.aibot_people import JPEG, BotPeople
 from bot.platform.aibot_socket import PATH as SOCKET_PATH
 from bot.platform.api import Api, Call
 from bot.platform.appchat import AppChat
+from bot.platform.archive import CHANNEL as ARCHIVE
+from bot.platform.archive import ChatArchive
 from bot.platform.clock import Timepiece, WallClock
 from bot.platform.corp_api import CorpApi
 from bot.platform.corp_app import CorpApp
@@ -18,12 +20,12 @@ from bot.platform.kf import CustomerService
 from bot.platform.kf_api import KfApi
 from bot.platform.media import MediaStore
 from bot.platform.names import Names
-from bot.platform.notices import CHANNEL as NOTICES
 from bot.platform.notices import GroupNotices
 from bot.platform.official import OfficialAccount
 from bot.platform.official_api import OfficialApi
 from bot.platform.page import Page
 from bot.platform.push import Push, Pusher
+from bot.platform.qq import QQ
 from bot.platform.report_grids import ReportGrids
 from bot.platform.reports import Reports
 from bot.platform.shared import Shared
@@ -59,7 +61,9 @@ class Platform:
         self.kf = CustomerService(shared, corp_id)
         self.report = Reports(shared, self.api)
         self.robot = GroupRobot(shared)
-        self.notices = GroupNotices(shared, self.api)
+        self.qq = QQ(shared)
+        self.archive = ChatArchive(shared)
+        self.notices = GroupNotices(shared, self.api, self.archive)
         self.app_api = CorpApi(self.app, self.api)
         self.kf_api = KfApi(self.kf, self.api)
         AppChat(self.app, self.api)
@@ -111,6 +115,7 @@ class Platform:
 
     async def stop(self) -> None:
         """Hang up on everybody."""
+        await self.qq.hang_up()
         await self.bot.webhook.stop()
         await self.bot.cut()
         await self.pusher.stop()
@@ -135,7 +140,7 @@ class Platform:
         self, card: Bubble, user: str, key: str, *, chosen: dict[str, list[str]] | None = None
     ) -> Push | None:  # fmt: skip
         """She presses a button of a card, on whichever channel it is."""
-        if card.channel == NOTICES:
+        if card.channel == ARCHIVE:
             self.notices.confirm(card, user, key)
             return None
         account = self.app if card.channel == "wecom_app" else self.bot

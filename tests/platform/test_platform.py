@@ -2,14 +2,18 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
-from bot.platform.handed import environment
+from bot.platform.archive import RECORDS
+from bot.platform.handed import callback, environment
 from bot.platform.limits import Rate, Window
 from bot.platform.server import Platform
 from config.settings import load_settings
@@ -193,6 +197,49 @@ async def test_on_the_page_an_owner_confirms_a_notice(p: TestPlatform, session: 
     assert (posted["chat"], posted["by"], posted["text"]) == (p.notices.chat, "guyi", "今日进展")
     assert asked["faces"][""]["faded"] == ["确认发送"]
     assert await act(do="say", user="guyi", text="在吗") == 400
+
+
+async def test_on_the_page_people_write_in_the_groups_that_a_bot_reads(
+    p: TestPlatform, session: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    """A customer group, whose records a program writes out; a QQ group, once somebody has taken the connection."""
+
+    async def act(**body: Any) -> int:
+        async with session.post(
+            f"{p.base}/page/act", json={"do": "say", "text": "灯坏了"} | body, headers=ME
+        ) as response:
+            return response.status
+
+    p.archive.folder = tmp_path
+    picture = base64.b64encode(b"\xff\xd8\xff jpg").decode()
+    assert await act(user="wm1", channel="archive", chat=p.notices.chat) == 200
+    assert await act(do="photo", user="wm1", channel="archive", chat=p.notices.chat, data=picture) == 200
+    words, image = [json.loads(line) for line in (tmp_path / RECORDS).read_text(encoding="utf-8").splitlines()]
+    assert (words["roomid"], words["from"], words["text"]) == (p.notices.chat, "wm1", {"content": "灯坏了"})
+    assert (tmp_path / f"{image['image']['md5sum']}.jpg").read_bytes() == b"\xff\xd8\xff jpg"
+
+    assert await act(user="20001", channel="onebot", chat=p.qq.chat) == 400  # nobody is there to hear it
+    assert await act(do="callback", channel="onebot", url="ws://127.0.0.1:9/onebot/v11/ws") == 400
+    heard: list[dict[str, Any]] = []  # the latest first
+
+    async def bot(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for frame in socket:
+            heard.insert(0, frame.json())
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/onebot/v11/ws", bot)
+    async with TestServer(app) as server:
+        assert (
+            await act(do="callback", channel="onebot", url=callback(f"http://127.0.0.1:{server.port}", "onebot")) == 200
+        )
+        assert await act(user="李华", channel="onebot", chat=p.qq.chat) == 400  # people are numbers there
+        assert await act(user="20001", channel="onebot", chat=p.qq.chat) == 200
+        await p.until(lambda: heard and heard[0]["post_type"] == "message")
+        assert (heard[0]["group_id"], heard[0]["message"][0]["data"]) == (777, {"text": "灯坏了"})
+        await p.qq.hang_up()
 
 
 async def test_the_page_waits_for_news(p: TestPlatform, session: aiohttp.ClientSession) -> None:

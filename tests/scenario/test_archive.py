@@ -1,4 +1,4 @@
-"""A whole matter in a group that is only read: the records come in files, the answers go to the group's leader."""
+"""Whole matters in a group that is only read: the records come in files, the answers go to the group's leader."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,19 @@ from typing import Any
 
 import pytest
 
+from bot.channels import wecom_app
 from bot.channels.archive import NAME, Archive
 from config.side_channels import ArchiveSettings
-from tests.platform.harness import platform
+from models.chat import Chat, ChatKind
+from models.database import Database
+from models.ticket import Status
+from nlu.types import Engine
+from tests.platform.harness import TestPlatform, platform
 from tests.scenario.chat import ZONE, Scene
+from tests.scenario.deployed import accepted, deployed, done, refused, the_card, writes_by
 from tests.scenario.elsewhere import move, sent, work
+from tests.scenario.matters import events, photo, photos, place, status
+from tests.scenario.wecom_app import staff_to_the_app, tickets
 
 ROOM, FILE = "wrAQ01", "2026-03-02.jsonl"
 NEIGHBOUR, LEADER = "wm-chunya", "XiuYing"
@@ -56,35 +64,51 @@ def story(chat: Scene, tmp_path: Path) -> Story:
     return Story(chat, tmp_path)
 
 
-async def test_a_whole_matter(story: Story) -> None:
-    chat = story.chat
-    await story.say(NEIGHBOUR, "text", content="早上好呀各位")
-    await story.say(NEIGHBOUR, "image", sdkfileid="f" * 800, md5sum="x", filesize=1)
-    await story.say(NEIGHBOUR, "text", content="楼道灯不亮了 黑漆漆的")
-    ticket = chat.ticket()
-    assert (ticket.status, len([line for line in ticket.history if line.what == "opened"])) == ("assigned", 1)
-    (asked,) = story.passed_on()
-    assert "哪" in asked
-    await story.say(LEADER, "text", content=asked)  # she posts it: nobody reports anything by that
-    assert len(chat.tickets()) == 1
-    await story.say(NEIGHBOUR, "text", content="6幢")
-    assert ticket.place == "柳岸花园6幢"
+async def test_a_whole_matter(town_db: Database, db_url: str, tmp_path: Path, engine: Engine) -> None:
+    """The group is only read, so what the bot would say there, its question too, goes to the leader's app."""
+    staff_to_the_app(town_db)
+    writes_by(town_db, "U05", archive=NEIGHBOUR)
+    writes_by(town_db, "L01", wecom_app=LEADER)
+    group = Chat(channel=NAME, code=ROOM, kind=ChatKind.GROUP, grid="QX-01-01-01", name="柳岸花园南区邻里群")
+    town_db.tx(lambda session: session.add(group))
+    records = tmp_path / "records"
+    records.mkdir()
+    async with platform() as p:
+        p.notices.group("柳岸花园南区邻里群", "guyi", LEADER, NEIGHBOUR, chat=ROOM)
+        p.archive.folder = records
+        reads = {"folder": records, "carrier": wecom_app.NAME, "poll_seconds": 0.05}
+        async with deployed(p, db_url, tmp_path / "home", engine, archive=reads):
+            await the_matter(p, town_db, tmp_path / "home")
+        assert p.complaints == []
+        assert p.seen(ROOM) == []
 
-    # The worker is on a channel with buttons; another's click changes nothing.
-    assert chat.alerts("网格员小顾")[0].text.startswith("【新任务】LS00001 照明")
-    pressed = chat.presses("网格员小裴", "accept", ticket)
-    assert (ticket.status, chat.outcome(pressed)) == ("assigned", "refused")
-    chat.presses("网格员小顾", "accept")
-    assert ticket.status == "accepted"
-    chat.wait("30 minutes").presses("网格员小顾", "done")
-    await work(chat, story.channel)
-    assert ticket.status == "resolved"
-    assert [line for line in story.passed_on() if "已接单" in line] == ["LS00001 网格员已接单，正在处理。"]
-    assert "请评价" in story.passed_on()[-1]
-    chat.wait("1 hours")
-    await story.say(NEIGHBOUR, "text", content="满意")
-    assert (ticket.status, ticket.row.rating) == ("closed", 5)
-    assert story.passed_on()[-1] == "谢谢您的评价，LS00001 已结案。"
+
+async def the_matter(p: TestPlatform, db: Database, home: Path) -> None:
+    def says(who: str, words: str) -> None:
+        p.clock.forward(seconds=20)
+        p.archive.say(ROOM, who, words)
+
+    def passed_on() -> str:
+        return p.seen(LEADER)[-1].text.removeprefix("请帮忙转到“柳岸花园南区邻里群”：\n") if p.seen(LEADER) else ""
+
+    p.archive.photo(ROOM, NEIGHBOUR, photo())
+    says(NEIGHBOUR, "楼道灯不亮了 黑漆漆的")
+    await p.until(lambda: "请问具体在哪里" in passed_on())
+    await p.until(lambda: photos(db))
+    assert (home / "media" / photos(db)[0]).is_file()
+    says(LEADER, passed_on())  # she posts it: nobody reports anything by that
+    says(NEIGHBOUR, "6幢")
+    await p.until(lambda: place(db) == "P-LA-B06")
+
+    card = await the_card(p)
+    await refused(p, db, card)
+    await accepted(p, db, card)
+    await p.until(lambda: passed_on() == "LS00001 网格员已接单，正在处理。")
+    await done(p, db, card)
+    await p.until(lambda: "请评价" in passed_on())
+    says(NEIGHBOUR, "满意")
+    await p.until(lambda: passed_on() == "谢谢您的评价，LS00001 已结案。")
+    assert (status(db), len(tickets(db)), events(db).count("opened")) == (Status.CLOSED, 1, 1)
 
 
 async def test_read_again_nothing_happens_again(story: Story) -> None:

@@ -2,19 +2,28 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from sqlmodel import Session
 
 from bot.channels.group_robot import NAME, GroupRobot
+from config.settings import Settings
 from config.side_channels import GroupRobotSettings
 from models import outbox
 from models.chat import Chat, ChatKind
+from models.database import Database
 from models.mark import TOWN, bump
 from models.message import Outgoing, Purpose
+from models.ticket import Status
+from nlu.types import Engine
 from tests.platform.harness import StoppedClock, TestPlatform, platform
 from tests.scenario.chat import ZONE, Scene
+from tests.scenario.deployed import accepted, done, refused, the_card
 from tests.scenario.elsewhere import work
+from tests.scenario.matters import photo, photos, place, status
+from tests.scenario.wecom import GROUP, RESIDENT, last, texts
+from tests.scenario.wecom_app import at_work, staff_to_the_app, with_app
 
 
 @dataclass
@@ -32,15 +41,17 @@ class Story:
         return [bubble.text for bubble in self.p.seen(self.p.robot.chat)]
 
 
+def duty_group(session: Session) -> None:
+    """It belongs to the whole community."""
+    session.add(Chat(channel=NAME, code="duty", kind=ChatKind.GROUP, grid="QX-01", name="柳岸社区值班群"))
+    bump(session, TOWN)
+
+
 @pytest.fixture
 async def story(chat: Scene) -> AsyncIterator[Story]:
     chat.at("2026-03-02 08:30")
 
-    def write(session: Session) -> None:
-        session.add(Chat(channel=NAME, code="duty", kind=ChatKind.GROUP, grid="QX-01", name="柳岸社区值班群"))
-        bump(session, TOWN)
-
-    chat.db.tx(write)
+    chat.db.tx(duty_group)
     async with platform(clock=StoppedClock(chat.clock())) as p:
         told = {"keys": {"duty": p.robot.url}, "api_base": p.base, "poll_seconds": 60}
         robot = GroupRobot(GroupRobotSettings.model_validate(told), chat.db, chat.clock, zone=ZONE)
@@ -49,26 +60,39 @@ async def story(chat: Scene) -> AsyncIterator[Story]:
         await robot.stop()
 
 
-async def test_an_urgent_matter_from_report_to_rating(story: Story) -> None:
-    chat = story.chat
-    group = chat.group("柳岸花园南区")
-    group.says("春芽", "6幢楼下闻到很浓的煤气味 谁来看看啊", photo="gas.jpg")
-    ticket = chat.ticket()
-    assert ticket.urgent
-    (words,) = await story.heard()
-    assert words.startswith("【紧急】LS00001")
-    assert "柳岸花园6幢" in words
-    assert "春芽" not in words
+async def test_a_whole_matter(town_db: Database, db_url: str, tmp_path: Path, engine: Engine) -> None:
+    """Told to the AI bot in a group, and overdue before its worker takes it: the duty group hears of that. Its robot is
+    push only: nobody is asked there, and nobody can answer."""
+    staff_to_the_app(town_db)
+    town_db.tx(duty_group)
+    async with platform() as p:
+        group = p.group("柳岸花园南区邻里群", RESIDENT, chat=GROUP)
+        robot = {"keys": {"duty": p.robot.url}, "api_base": p.base, "poll_seconds": 0.05}
+        settings = with_app(p, db_url, tmp_path).model_dump(exclude_defaults=True) | {NAME: robot}
+        async with at_work(p, Settings.model_validate(settings), engine):
+            await p.photo(group, RESIDENT, photo(), "@邻声 楼道灯不亮了 黑漆漆的")
+            await p.until(lambda: "请问具体在哪里" in last(p, group))
+            await p.until(lambda: photos(town_db))
+            assert (tmp_path / "media" / photos(town_db)[0]).is_file()
+            await p.say(group, RESIDENT, "@邻声 6幢")
+            await p.until(lambda: place(town_db) == "P-LA-B06")
+            card = await the_card(p)
+            await refused(p, town_db, card)
+            assert p.seen(p.robot.chat) == []  # nothing yet that nobody on duty may miss
 
-    # A click by somebody else, then the worker's; a neighbour who joins: the duty group hears of none of it.
-    pressed = chat.presses("网格员小裴", "accept", ticket)
-    assert chat.outcome(pressed) == "refused"
-    chat.presses("网格员小顾", "accept")
-    group.says("风吹柳", "我也闻到了 6幢")
-    chat.presses("网格员小顾", "done")
-    group.says("春芽", "满意")
-    assert (ticket.status, ticket.row.rating) == ("closed", 5)
-    assert await story.heard() == [words]
+            p.clock.forward(days=1)  # it was to be settled by midnight
+            await p.until(lambda: p.seen(p.robot.chat))
+            (words,) = texts(p, p.robot.chat)
+            assert words.startswith("【超期】LS00001 照明 柳岸花园6幢 已过 ")
+
+            # A worker's presses, and what residents say, are none of its business.
+            await accepted(p, town_db, card)
+            await done(p, town_db, card)
+            await p.until(lambda: "请评价" in last(p, group))
+            await p.say(group, RESIDENT, "@邻声 满意")
+            await p.until(lambda: status(town_db) == Status.CLOSED)
+            assert texts(p, p.robot.chat) == [words]
+        assert p.complaints == []
 
 
 async def test_a_slow_one_when_it_is_overdue(story: Story) -> None:

@@ -17,10 +17,18 @@ from bot.fetching import Fetcher, that_fetch
 from bot.ingest import Ingest
 from config.side_channels import OneBotSettings
 from handlers.workdays import WorkCalendar
-from models.ticket import Attachment
+from models.chat import Chat, ChatKind
+from models.database import Database
+from models.ticket import Attachment, Status
+from nlu.types import Engine
 from tests.onebot.fake import FakeQQ, Segment, Shown, at, image, reply, so
+from tests.platform.harness import TestPlatform, platform
 from tests.scenario.chat import ZONE, Scene
+from tests.scenario.deployed import accepted, deployed, done, refused, the_card, writes_by
 from tests.scenario.elsewhere import heard, move, work
+from tests.scenario.matters import events, photo, photos, place, status
+from tests.scenario.wecom import last
+from tests.scenario.wecom_app import staff_to_the_app
 
 TOKEN, GROUP, ROOM = "a-token-of-32-characters-at-least", 777, "g-777"
 NEIGHBOUR, LEADER, WORKER, OTHER_WORKER, STRANGER = 20001, 20009, 30001, 30002, 40001
@@ -69,7 +77,46 @@ async def story(chat: Scene) -> AsyncIterator[Story]:
     await channel.stop()
 
 
-async def test_a_whole_matter(story: Story) -> None:
+async def test_a_whole_matter(town_db: Database, db_url: str, tmp_path: Path, engine: Engine) -> None:
+    """Ordinary talk in the group, the bot not mentioned; the worker has the app."""
+    staff_to_the_app(town_db)
+    writes_by(town_db, "U05", onebot=str(NEIGHBOUR))
+    group = Chat(channel=NAME, code=ROOM, kind=ChatKind.GROUP, grid="QX-01-01-01", name="柳岸花园南区邻里群")
+    town_db.tx(lambda session: session.add(group))
+    async with platform() as p:
+        settings = {"token": p.qq.token, "media_hosts": (p.base,), "rate": 20}
+        async with deployed(p, db_url, tmp_path, engine, onebot=settings):
+            await the_matter(p, town_db, tmp_path)
+        assert p.complaints == []
+
+
+async def the_matter(p: TestPlatform, db: Database, home: Path) -> None:
+    async def says(words: str) -> None:
+        p.clock.forward(seconds=20)
+        await p.qq.say(ROOM, str(NEIGHBOUR), words)
+
+    await says("早上好呀各位")
+    await p.qq.photo(ROOM, str(NEIGHBOUR), photo())
+    await says("楼道灯不亮了 黑漆漆的")
+    await p.until(lambda: "请问具体在哪里" in last(p, ROOM))
+    assert [bubble.quote for bubble in p.seen(ROOM)] == ["楼道灯不亮了 黑漆漆的"]
+    await says("6幢")
+    await p.until(lambda: place(db) == "P-LA-B06")
+    await p.until(lambda: photos(db))
+    assert (home / "media" / photos(db)[0]).is_file()
+
+    card = await the_card(p)
+    await refused(p, db, card)
+    await accepted(p, db, card)
+    await p.until(lambda: last(p, ROOM) == "LS00001 网格员已接单，正在处理。")
+    await done(p, db, card)
+    await p.until(lambda: "请评价" in last(p, ROOM))
+    await says("满意")
+    await p.until(lambda: last(p, ROOM) == "谢谢您的评价，LS00001 已结案。")
+    assert (status(db), events(db).count("accepted")) == (Status.CLOSED, 1)
+
+
+async def test_a_worker_on_qq_too(story: Story) -> None:
     chat = story.chat
     # Ordinary talk, the bot not mentioned: a picture, then the words. The street light has no place yet: one question.
     await story.say(GROUP, NEIGHBOUR, "早上好呀各位")

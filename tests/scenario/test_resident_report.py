@@ -4,12 +4,14 @@ import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from PIL import Image
 from sqlmodel import Session, col
 
+from bot.channels import wechat_mp, wecom_app
 from bot.channels.coordinates import gcj02_from_wgs84
 from bot.channels.resident_report import NAME, ResidentReport
 from bot.fetching import Fetcher
@@ -17,13 +19,19 @@ from bot.ingest import Ingest
 from bot.platform.reports import ASSIGNED, IN_HAND, PASSED_ON, REFUSED, SOLVED
 from config.resident_report import ResidentReportSettings
 from handlers.workdays import WorkCalendar
+from models.database import Database
 from models.inbox import Inbox
 from models.mark import TOWN, bump
+from models.outbox import Outbox
 from models.person import Identity
-from models.ticket import Attachment, TicketMessage
+from models.ticket import Attachment, Status, TicketMessage
+from nlu.types import Engine
 from tests.platform.harness import StoppedClock, TestPlatform, platform
 from tests.scenario.chat import ZONE, Scene
+from tests.scenario.deployed import accepted, deployed, done, of_the_account, refused, the_card, writes_by
 from tests.scenario.elsewhere import sent, work
+from tests.scenario.matters import events, photos, place, status, told
+from tests.scenario.wecom_app import face, staff_to_the_app, tickets
 
 RESIDENT, WORKER = "春芽", "网格员小顾"
 UNION, USER = "oUnion-05", "GuYi"
@@ -68,9 +76,9 @@ class Story:
         return self.chat.told(name)
 
 
-def settings(p: TestPlatform, **more: object) -> ResidentReportSettings:
-    told = {"corp_id": p.app.corp_id, "secret": p.report.secret, "api_base": p.base, "media_hosts": (p.base,)}
-    return ResidentReportSettings.model_validate(told | more)
+def of_the_reports(p: TestPlatform) -> dict[str, Any]:
+    """Settings of the channel."""
+    return {"corp_id": p.app.corp_id, "secret": p.report.secret, "api_base": p.base, "media_hosts": (p.base,)}
 
 
 @pytest.fixture
@@ -87,14 +95,74 @@ async def story(chat: Scene, tmp_path: Path) -> AsyncIterator[Story]:
     chat.db.tx(known)
     async with platform(clock=StoppedClock(chat.clock())) as p:
         ingest = Ingest(chat.db, clock=chat.clock)
-        channel = ResidentReport(settings(p), ingest, chat.db, chat.clock)
+        channel = ResidentReport(ResidentReportSettings.model_validate(of_the_reports(p)), ingest, chat.db, chat.clock)
         await channel._api.start()  # without the loop: the test says when it looks
         calendar = WorkCalendar.configured(ZONE)
         yield Story(chat, p, channel, Fetcher(chat.db, {NAME: channel}, tmp_path, calendar, clock=chat.clock))
         await channel.stop()
 
 
-async def test_a_whole_matter(story: Story) -> None:
+async def test_a_whole_matter(town_db: Database, db_url: str, tmp_path: Path, engine: Engine) -> None:
+    """The resident is linked to the Official Account: there she is asked where, hears what becomes of it, and rates."""
+    staff_to_the_app(town_db)
+    writes_by(town_db, "U05", resident_report=UNION, wechat_mp="o-chunya")
+    async with platform() as p:
+        channels = {NAME: of_the_reports(p) | {"poll_seconds": 0.05}, wechat_mp.NAME: of_the_account(p)}
+        async with deployed(p, db_url, tmp_path, engine, **channels):
+            await the_matter(p, town_db, tmp_path)
+        assert p.complaints == []
+        assert {call.code for call in p.calls} == {0}
+
+
+async def the_matter(p: TestPlatform, db: Database, home: Path) -> None:
+    resident = "o-chunya"
+    await p.mp.say(resident, "你好")  # who never writes cannot be written to
+    picture = p.media.plain("image", "1.jpg", photo("navy"))
+    order = p.report.order("楼道灯不亮了，黑漆漆的", grid_id=GRID, unionid=UNION, image_urls=[picture])
+    p.clock.forward(minutes=1)  # the next look
+    await p.until(lambda: "请问具体在哪里" in told(p, resident))
+    await p.until(lambda: photos(db))
+    assert (home / "media" / photos(db)[0]).is_file()
+    p.clock.forward(minutes=1)
+    await p.mp.say(resident, "3幢")
+    await p.until(lambda: "LS00001 的地点已记为 柳岸花园3幢" in told(p, resident))
+    assert place(db) == "P-LA-B03"
+
+    card = await the_card(p)
+    await refused(p, db, card)
+    await accepted(p, db, card)
+    await p.until(lambda: "LS00001 网格员已接单" in told(p, resident))
+    await done(p, db, card)
+    await p.until(lambda: "请评价" in told(p, resident))
+
+    # The product is told of it by its own people, and nothing of that comes back as something new.
+    p.report.step(order, SOLVED, USER, "已更换")
+    p.clock.forward(minutes=1)
+    await p.until(lambda: events(db)[-1] == "note")
+    await p.mp.say(resident, "满意")
+    await p.until(lambda: "LS00001 已结案" in told(p, resident))
+    assert (status(db), len(tickets(db)), events(db).count("accepted")) == (Status.CLOSED, 1, 1)
+    assert told(p, resident).count("已接单") == 1
+
+
+async def test_who_is_nowhere_else_is_not_asked(town_db: Database, db_url: str, tmp_path: Path, engine: Engine) -> None:
+    """The product alone can speak to her: the worker goes with the order's grid, her words and her picture."""
+    staff_to_the_app(town_db)
+    async with platform() as p:
+        channels = {NAME: of_the_reports(p) | {"poll_seconds": 0.05}}
+        async with deployed(p, db_url, tmp_path, engine, **channels):
+            p.report.order("楼道灯不亮了，黑漆漆的", grid_id=GRID, unionid="oUnion-of-nobody")
+            card = await the_card(p)
+            assert {"keyname": "网格", "value": "柳岸花园南区"} in face(card)["horizontal_content_list"]
+            await accepted(p, town_db, card)
+            await done(p, town_db, card)
+            leaving = sa.select(sa.func.count()).where(col(Outbox.channel) == NAME, col(Outbox.finished_at).is_(None))
+            await p.until(lambda: town_db.tx(lambda session: session.scalar(leaving)) == 0)
+            assert (place(town_db), status(town_db)) == (None, Status.RESOLVED)
+            assert {bubble.channel for bubble in p.world.bubbles} == {wecom_app.NAME}
+
+
+async def test_a_pin_and_a_picture(story: Story) -> None:
     chat = story.chat
     lon, lat = chat.town.places["P-LA-B03"].lon, chat.town.places["P-LA-B03"].lat
     assert lon is not None
@@ -113,25 +181,8 @@ async def test_a_whole_matter(story: Story) -> None:
     assert (pictures.kind, pictures.path[-4:]) == ("image", ".jpg")
     assert pictures.lon == pytest.approx(lon, abs=1e-5)
     assert pictures.lat == pytest.approx(lat, abs=1e-5)
-
-    # The worker's card, another's click, hers; and what the resident is told goes where she can be told.
     assert chat.alerts(WORKER)[0].text.startswith("【新任务】LS00001 照明")
-    pressed = chat.presses("网格员小裴", "accept", ticket)
-    assert (ticket.status, chat.outcome(pressed)) == ("assigned", "refused")
-    chat.presses(WORKER, "accept")
-    chat.wait("30 minutes").presses(WORKER, "done")
-    await work(chat, story.channel)
-    assert ticket.status == "resolved"
-    assert [text for text in story.told(RESIDENT) if "请评价" in text] != []
-    chat.direct(RESIDENT).writes("满意")
-    assert (ticket.status, ticket.row.rating) == ("closed", 5)
-
-    # The product is told of it by its own people, and nothing of that comes back as something new.
-    story.step(order, SOLVED, USER, "已更换")
-    await story.look()
-    assert (len(chat.tickets()), ticket.status) == (1, "closed")
-    assert ticket.history[-1].what == "note"
-    assert "办结 已更换" in ticket.history[-1].note
+    assert story.told(RESIDENT) == []  # she said where
 
 
 async def test_dealt_with_in_the_product(story: Story) -> None:

@@ -42,12 +42,16 @@ def staff_to_the_app(db: Database) -> None:
 
 def with_app(p: TestPlatform, db_url: str, home: Path, **more: Any) -> Settings:
     """A deployment that has the bot and the app. more: further settings of the app."""
-    app = {
+    settings = settings_for(p, db_url, home, mode="connection")
+    return Settings.model_validate(settings.model_dump(exclude_defaults=True) | {"wecom_app": of_the_app(p) | more})
+
+
+def of_the_app(p: TestPlatform) -> dict[str, Any]:
+    """The app's own settings."""
+    return {
         "corp_id": p.app.corp_id, "agent_id": p.app.agent_id, "secret": p.app.secret, "token": p.app.token,
         "aes_key": p.app.aes_key, "api_base": p.base, "poll_seconds": 0.05, "rate": 1000,
     }  # fmt: skip
-    settings = settings_for(p, db_url, home, mode="connection")
-    return Settings.model_validate(settings.model_dump(exclude_defaults=True) | {"wecom_app": app | more})
 
 
 @asynccontextmanager

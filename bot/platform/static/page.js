@@ -1,9 +1,9 @@
 // The test platform's page: who I am, which chat, what is in it. Everything comes with one answer of /page/news.
 const $ = (id) => document.getElementById(id);
 const NAMES = {
-  wecom_bot: '智能机器人', wechat_mp: '公众号', wecom_app: '自建应用', wecom_kf: '微信客服', group_robot: '值班群机器人', resident_report: '居民上报', archive: '客户群',
+  wecom_bot: '智能机器人', wechat_mp: '公众号', wecom_app: '自建应用', wecom_kf: '微信客服', group_robot: '值班群机器人', resident_report: '居民上报', archive: '客户群', onebot: 'QQ',
 };
-const DIRECT = ['wechat_mp', 'wecom_kf', 'wecom_bot', 'wecom_app', 'archive'];
+const DIRECT = ['wechat_mp', 'wecom_kf', 'wecom_bot', 'wecom_app', 'onebot', 'archive'];
 let state = { version: '', groups: [], bubbles: [], callbacks: {}, accounts: {}, pushes: [], calls: [], complaints: [] };
 let here = { channel: 'wechat_mp', chat: '' };
 
