@@ -33,7 +33,7 @@ class Example:
     town: where it was said; "" for a lone utterance. context: None where nothing is known of it. corrected: staff of a
     deployment said what it is; such messages have a weight of their own, and say nothing of how often they are said.
     plain: said in so many words, as people write everywhere, though towns have little of it. kind_only: written for the
-    words of its kind; intent, urgency and privacy learn nothing from it.
+    words of its kind, or of its urgency; intents learn nothing from it.
     """
 
     text: str
