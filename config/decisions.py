@@ -55,6 +55,7 @@ class Decisions(BaseModel):
     urgent_kinds: frozenset[str]
     urgent_kind: float = Field(ge=0, le=1)
     sensitive_kinds: frozenset[str]
+    sensitive_direct: frozenset[str]
     sensitive_kind: float = Field(ge=0, le=1)
     sensitive: float = Field(ge=0, le=1)
     category: float = Field(ge=0, le=1)

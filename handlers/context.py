@@ -133,7 +133,8 @@ class Context(Desk):
         kind, share = (matter or u.matters[0]).categories[0]
         if any(lexicon.fired("sensitive", normalize(said)) for said in self.known.before):
             return True  # 有件事不想让群里知道: and then what it is
-        return u.sensitive >= rules.sensitive or (kind in rules.sensitive_kinds and share >= rules.sensitive_kind)
+        private = rules.sensitive_kinds | (rules.sensitive_direct if self.direct else frozenset())
+        return u.sensitive >= rules.sensitive or (kind in private and share >= rules.sensitive_kind)
 
     @property
     def words(self) -> str:

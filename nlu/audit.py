@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from nlu import generate, near
-from nlu.corpus import ENTITY, BadData, Example, annotated
+from nlu.corpus import ENTITY, ONLY, BadData, Example, annotated
 from nlu.normalize import normalize
 from nlu.types import INTENTS
 
@@ -26,7 +26,7 @@ _THINGS = """
     电瓶 快递 煤气罐 红绿灯 减速带 健身器材 秋千 广告 小广告
 """
 THINGS = frozenset(_THINGS.split())
-MARKS = frozenset({"urgent", "sensitive", "hard", "plain", "kind_only"})
+MARKS = frozenset({"urgent", "sensitive", "hard", "plain", "only"})
 # Marks that only a matter can have: talk is not urgent.
 OF_MATTERS = ("urgent", "sensitive")
 EDGE = re.compile(r"^[\s,，。.、;；:：!！?？~～]|[\s,，。.、;；:：!！?？~～]$")
@@ -125,15 +125,22 @@ def _block(block: Any, leaves: frozenset[str]) -> Iterator[tuple[str, str]]:
     if not isinstance(marks, dict) or not set(marks) <= MARKS:
         yield "metadata", f"{marks!r}: known are {', '.join(sorted(MARKS))}"
     else:
-        for name, value in marks.items():
-            if not isinstance(value, bool):
-                yield "metadata", f"{name}: {value!r} is neither true nor false"
-            elif value and name in OF_MATTERS and intent == "chatter":
-                yield "metadata", f"talk is never {name}"
-            elif value and name == "hard" and intent != "chatter":
-                yield "metadata", "only talk is hard"
+        yield from (("metadata", message) for mark in marks.items() for message in _mark(*mark, intent))
     if not isinstance(block.get("examples"), str) or not block["examples"].strip():
         yield "examples", "there are none; they follow `examples: |`"
+
+
+def _mark(name: str, value: object, intent: str) -> Iterator[str]:
+    """What is wrong with one mark of a block."""
+    if name == "only":
+        if value not in ONLY:
+            yield f"only: {value!r} is none of {', '.join(ONLY)}"
+    elif not isinstance(value, bool):
+        yield f"{name}: {value!r} is neither true nor false"
+    elif value and name in OF_MATTERS and intent == "chatter":
+        yield f"talk is never {name}"
+    elif value and name == "hard" and intent != "chatter":
+        yield "only talk is hard"
 
 
 def _line(raw: str) -> Iterator[str]:

@@ -26,14 +26,18 @@ class BadData(Exception):
     """The training data cannot be used; the message names file and line or key."""
 
 
+ONLY = ("matter", "danger")
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """One thing an engine should know. spans: (start, end, entity) in `text`. leaf: "" where no matter is meant.
 
     town: where it was said; "" for a lone utterance. context: None where nothing is known of it. corrected: staff of a
     deployment said what it is; such messages have a weight of their own, and say nothing of how often they are said.
-    plain: said in so many words, as people write everywhere, though towns have little of it. kind_only: written for the
-    words of its kind; intent, urgency and privacy learn nothing from it.
+    plain: said in so many words, as people write everywhere, though towns have little of it. only: what it is
+    written for, one of ONLY, the rest learns nothing from it: `matter`, which kind of matter and how urgent and private,
+    but not whether it is one; `danger`, whether life is in danger.
     """
 
     text: str
@@ -49,7 +53,7 @@ class Example:
     source: str = ""
     corrected: bool = False
     plain: bool = False
-    kind_only: bool = False
+    only: str = ""
 
 
 def annotated(line: str) -> tuple[str, tuple[tuple[int, int, str], ...]]:
@@ -89,7 +93,7 @@ def utterances(file: Path, leaves: frozenset[str]) -> Iterator[Example]:
             yield Example(
                 text=text, intent=intent, leaf=leaf, urgent=bool(marks.get("urgent")),
                 sensitive=bool(marks.get("sensitive")), hard=bool(marks.get("hard")), spans=spans, source=file.name,
-                plain=bool(marks.get("plain")), kind_only=bool(marks.get("kind_only")),
+                plain=bool(marks.get("plain")), only=str(marks.get("only", "")),
             )  # fmt: skip
 
 

@@ -69,7 +69,7 @@ def settled(examples: Iterable[Example]) -> list[Example]:
     for example in examples:
         text = as_rasa_reads(example.text)
         unknown = example.intent == "report" and not example.leaf
-        if fits(text) and not unknown and not example.kind_only:
+        if fits(text) and not unknown and not example.only:
             said[text.strip()].append(example)
     return [_commonest(alike) for alike in said.values()]
 

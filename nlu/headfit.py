@@ -64,11 +64,21 @@ class Task:
     label: Callable[[Example], str]
 
 
+def _of_kind(example: Example) -> bool:
+    return bool(example.leaf) and example.only != "danger"
+
+
+def _of_danger(example: Example) -> bool:
+    """Lone lines: they tell of dangers in more words than towns do, and of danger far more often than life does."""
+    return example.intent in judgefit.MATTERS and not (example.town or example.plain)
+
+
 TASKS = (
-    Task("intent", 12.0, 0.3, True, lambda e: not e.kind_only, lambda e: e.intent),
-    Task("words", 12.0, 0.3, False, lambda e: not e.kind_only, lambda e: e.intent),
-    Task("leaf", 30.0, 0.6, False, lambda e: bool(e.leaf), lambda e: e.leaf),
+    Task("intent", 12.0, 0.3, True, lambda e: not e.only, lambda e: e.intent),
+    Task("words", 12.0, 0.3, False, lambda e: not e.only, lambda e: e.intent),
+    Task("leaf", 30.0, 0.6, False, _of_kind, lambda e: e.leaf),
     Task("urgent", 8.0, 0.6, False, judgefit.tells, lambda e: str(e.urgent)),
+    Task("danger", 8.0, 1.0, False, _of_danger, lambda e: str(e.urgent)),
     Task("sensitive", 8.0, 0.6, False, judgefit.tells, lambda e: str(e.sensitive)),
 )
 
@@ -97,13 +107,17 @@ def learn(examples: Sequence[Example], bags: Sequence[Bag], leaves: Sequence[str
     columns: list[NDArray[np.float32]] = []
     bias: list[float] = []
     heads: list[Head] = []
+    rows = {False: matrix.rows([words for words, _ in bags]), True: matrix.rows([words + more for words, more in bags])}
     for task in TASKS:
         picked = [i for i, example in enumerate(examples) if task.chosen(example)]
         names = labels_of(task.name, leaves)
         labels = np.array([number_of(task, examples[i], names) for i in picked])
-        rows = matrix.rows([bags[i][0] + bags[i][1] if task.context else bags[i][0] for i in picked])
         weight = weights_of([examples[i] for i in picked], task.lone)
-        column, offset = _full(calibrate.fit(rows, labels, task.strength, weight), len(names), rows.shape[1])
+        if len(names) == 2 and len(np.unique(labels)) < 2:
+            column, offset = np.zeros((len(matrix.vocabulary), 1), dtype=np.float32), [0.0]  # nothing to learn from
+        else:
+            model = calibrate.fit(rows[task.context][picked], labels, task.strength, weight)
+            column, offset = _full(model, len(names), len(matrix.vocabulary))
         if names == list(INTENTS):
             shift = calibrate.as_in_life(labels, weight, town[picked], len(names))
             offset = [float(b + s) for b, s in zip(offset, shift, strict=True)]

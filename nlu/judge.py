@@ -16,6 +16,7 @@ from nlu.ragged import added, grouped
 LEAST = -9.0  # logarithms of shares below it say nothing more
 LIKELIEST = 3  # leaves whose shares together tell whether any kind fits at all
 FLAGS = ("urgent", "sensitive")  # lists of nlu.lexicon
+YES_OR_NO = (*FLAGS, "danger")
 READ = ("intent", "words", "leaf")
 
 
@@ -76,14 +77,14 @@ def said(heads: Mapping[str, Head], logits: Floats, alarms: Floats) -> Floats:
     top = np.exp(best[:, -1:])
     tops = np.minimum(np.add.reduce(np.exp(best), axis=-1, keepdims=True), 1.0)
     odds = [np.log(share / (1.0001 - share)) for share in (top, tops)]
-    rest = [logits[:, heads[name].start : heads[name].stop] for name in FLAGS]
+    rest = [logits[:, heads[name].start : heads[name].stop] for name in YES_OR_NO]
     return np.concatenate([*shares, *odds, *rest, alarms], axis=-1, dtype=np.float32)
 
 
 def names(heads: Mapping[str, Head]) -> list[str]:
     """What the inputs are called, in their order: `leaf:facility.elevator`, `top`."""
     found = [f"{name}:{label}" for name in READ for label in heads[name].labels]
-    return [*found, "top", "tops", *FLAGS, *(f"list:{name}" for name in FLAGS)]
+    return [*found, "top", "tops", *YES_OR_NO, *(f"list:{name}" for name in FLAGS)]
 
 
 def _log_shares(logits: Floats) -> Floats:

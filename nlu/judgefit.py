@@ -30,7 +30,7 @@ LONE = {"intent": 0.05, "urgent": 0.3, "sensitive": 0.3}
 
 def tells(example: Example) -> bool:
     """Whether it says anything of urgency and privacy; in so few words nobody does (老人摔倒了 may be either)."""
-    return example.intent in MATTERS and not (example.plain or example.kind_only)
+    return example.intent in MATTERS and not example.plain and example.only != "danger"
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ def with_contexts(examples: Sequence[Example]) -> list[Example]:
                 to_the_bot.append(example.context)
     out = []
     for example in examples:
-        if example.context is not None or example.kind_only:
+        if example.context is not None or example.only:
             out.append(example)
             continue
         short = example.intent == "chatter" and not example.hard and len(example.text) <= SHORT
@@ -86,7 +86,7 @@ def _train(examples: Sequence[Example], leaves: Sequence[str], progress: Progres
         logits[here] = part.read([bags[i] for i in here])
     progress("weighing the answers", 0.86)
     columns = {head.name: head for head in whole.heads}
-    heard = [i for i, example in enumerate(examples) if not example.kind_only]
+    heard = [i for i, example in enumerate(examples) if not example.only]
     judged = judgefit.learn(
         [examples[i] for i in heard], [bags[i][1] for i in heard], columns, Outside(logits[heard], fold[heard]),
         weights_of,

@@ -34,6 +34,7 @@ BLOCK = "version: '3.1'\nnlu:\n- intent: {intent}\n{more}  examples: |\n    - �
         ("report/city.pets", "  metadata: {urgend: true}\n", "- 狗咬人", (3, "metadata", "urgend")),
         ("report/city.pets", "  metadata: {urgent: 1}\n", "- 狗咬人", (3, "metadata", "neither")),
         ("chatter", "  metadata: {urgent: true}\n", "- 早", (3, "metadata", "talk")),
+        ("report/city.pets", "  metadata: {only: kid}\n", "- 狗咬人", (3, "metadata", "kid")),
         ("report/city.pets", "  metadata: {hard: true}\n", "- 狗咬人", (3, "metadata", "hard")),
         ("chatter", "", "- ", (6, "examples", "empty")),
         ("chatter", "", "今天好热", (6, "examples", "'- '")),

@@ -72,7 +72,7 @@ def test_what_nobody_annotated_says_so(blocks: list[dict[str, Any]]) -> None:
 def test_every_town_and_every_file_is_in_it(blocks: list[dict[str, Any]]) -> None:
     taught = {corpus.annotated(line)[0] for block in intents(blocks) for line in lines(block)}
     everything = corpus.everything(frozenset(LEAVES))
-    examples = [e for e in everything if e.source != generate.FILE and not e.kind_only]
+    examples = [e for e in everything if e.source != generate.FILE and not e.only]
     for source in {e.town for e in examples} - {""} | {e.source for e in examples if not e.town}:
         mine = [e for e in examples if source in (e.town, e.source)]
         there = sum(as_rasa_reads(e.text).strip() in taught for e in mine)
@@ -121,7 +121,7 @@ def test_an_annotated_one_stands_for_its_equals() -> None:
 def test_reports_of_an_unknown_kind_and_commands_are_left_out() -> None:
     unknown = Example(text="停水又停电", intent="report", town="x")
     assert settled([unknown, Example(text="/::)", intent="chatter"), Example(text=" ", intent="chatter")]) == []
-    assert settled([Example("水管爆了", "report", "utility.water", kind_only=True)]) == []
+    assert settled([Example("水管爆了", "report", "utility.water", only="matter")]) == []
 
 
 def test_talk_is_capped_by_a_repeatable_draw() -> None:

@@ -83,12 +83,12 @@ def test_probabilities_sum_to_one(trained: Heads, bags: list[Bag]) -> None:
             assert shares.sum(axis=1) == pytest.approx(1, abs=1e-5)
 
 
-def test_who_teaches_the_kind_alone_teaches_nothing_else(examples: list[Example]) -> None:
-    learned = [example for example in examples if not example.kind_only]
+def test_who_teaches_what_matter_it_is_does_not_teach_that_it_is_one(examples: list[Example]) -> None:
+    learned = [example for example in examples if not example.only]
     more = Example(
-        "蓝鲸跃出水面了 快派人来", "report", next(iter(leaves())), urgent=True, sensitive=True, kind_only=True
+        "蓝鲸跃出水面了 快派人来", "report", next(iter(leaves())), urgent=True, sensitive=True, only="matter"
     )
-    told = [[*learned, *[made] * 40] for made in (more, replace(more, kind_only=False))]
+    told = [[*learned, *[made] * 40] for made in (more, replace(more, only=""))]
     found = []
     for row in told:
         bags = [train.bag(example) for example in row]
@@ -98,9 +98,27 @@ def test_who_teaches_the_kind_alone_teaches_nothing_else(examples: list[Example]
         found.append(shares)
     alone, fully = found
     assert alone["leaf"].argmax() == fully["leaf"].argmax() == 0
-    assert alone["urgent"][0] < 0.5 < fully["urgent"][0]
-    assert alone["sensitive"][0] < 0.5 < fully["sensitive"][0]
+    assert min(heard[name][0] for heard in found for name in ("urgent", "sensitive")) > 0.5
     assert alone["intent"][INTENTS.index("report")] < fully["intent"][INTENTS.index("report")]
+
+
+def test_who_teaches_danger_alone_teaches_nothing_else(examples: list[Example]) -> None:
+    learned = [example for example in examples if not example.only]
+    more = Example("蓝鲸压住人了", "report", next(iter(leaves())), urgent=True, sensitive=True, only="danger")
+    row = [*learned, *[more] * 40, *[replace(more, text="蓝鲸真好看", intent="chatter", leaf="", urgent=False)] * 40]
+    bags = [train.bag(example) for example in row]
+    heads = headfit.learn(row, bags, leaves())
+    (said,) = heads.read([train.bag(more)])
+    shares = {head.name: probabilities(head, said) for head in heads.heads}
+    assert shares["danger"][0] > 0.5 > shares["urgent"][0]
+    assert shares["sensitive"][0] < 0.5
+    assert shares["leaf"].argmax() != 0
+
+
+def test_without_a_lone_line_of_danger_there_is_no_opinion_of_it(examples: list[Example]) -> None:
+    row = [example for example in examples if example.town or not example.urgent]
+    heads = headfit.learn(row, [train.bag(example) for example in row], leaves())
+    assert {head.name: bool(heads.weights[:, head.start].any()) for head in heads.heads}["danger"] is False
 
 
 def test_the_largest_logits_stay_numbers(trained: Heads) -> None:

@@ -56,6 +56,12 @@ def test_a_stranger_who_asks_after_it_in_the_group_is_asked_to_come_there(chat: 
     assert group.bot_said[-1] == "这件事请在私信里跟我说，群里不方便。"
 
 
+def test_an_illness_told_to_the_bot_alone_is_private(chat: Scene) -> None:
+    chat.at("2026-03-02 10:18").direct("丝丝入扣").writes("胰岛素 社区卫生站开不出来 家庭医生也联系不上")
+
+    assert (chat.ticket().category, chat.ticket().sensitive) == ("welfare.medical", True)
+
+
 def test_told_in_private(chat: Scene) -> None:
     chat.at("2026-03-02 22:18").direct("丝丝入扣").writes("我得了癌症 没钱看病了 想申请低保 别告诉别人")
 
