@@ -13,7 +13,7 @@ import structlog
 from sqlmodel import Session
 
 from bot import metrics
-from models import fetching, replay
+from models import fetching, outbox, replay
 from models.base import Clock, utc_now
 from models.database import Database
 from models.inbox import receive
@@ -124,7 +124,10 @@ class Ingest:
         right = [once is None or pairs[once.pair] == once.message for _, _, once in batch]
         messages = [message for (message, _, _), good in zip(batch, right, strict=True) if good]
         fetching.put(session, messages, now)
-        return right, receive(session, messages, now)
+        new = receive(session, messages, now)
+        if new:
+            outbox.hurry(session, {message.conversation for message in messages}, now)
+        return right, new
 
     async def _alone(self, one: Held) -> None:
         try:

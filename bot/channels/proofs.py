@@ -44,6 +44,7 @@ LISTED = "this machine's address is not on the account's list (IP白名单, 企�
 HINTS = {
     40001: WRONG, 40013: WRONG, 40125: WRONG, 41002: WRONG, 41004: WRONG, 40091: WRONG, 40164: LISTED, 60020: LISTED,
     45009: "the account's calls of today are used up: try again tomorrow",
+    48001: "the account has no right to this interface: only a verified (认证) one has, see 接口权限",
     48002: "the app may not use this interface: the administrator must grant it",
 }  # fmt: skip
 _CODE = re.compile(r"errcode (\d+)")

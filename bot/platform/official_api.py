@@ -33,7 +33,7 @@ class OfficialApi:
     def _user(self, body: Body) -> str:
         user = str(body.get("touser") or "")
         need(user in self._account.followers, 40003)
-        need(user not in self._account.blocking, 48002)
+        need(user not in self._account.blocking, 48002, "the user refuses messages of this account")
         return user
 
     def _custom(self, body: Body) -> Body:

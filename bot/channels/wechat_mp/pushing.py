@@ -13,14 +13,14 @@ import structlog
 from sqlmodel import Session
 
 from bot.channels.api import ApiClient, ApiError
-from bot.channels.base import SendFailed
+from bot.channels.base import NotNow, SendFailed
 from bot.channels.render import TEXT_BYTES, text
 from bot.channels.wechat_mp import ledger, notices
 from config.settings import OfficialAccountSettings
 from models import quota
 from models.base import Clock
 from models.database import Database
-from models.message import Outgoing
+from models.message import Outgoing, Purpose
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -31,17 +31,18 @@ UNFINISHED = 1_000  # messages of several parts that are remembered between two 
 
 CLOSED = frozenset({45015, 45047})  # the 48 hours are over; the five are used up
 # 48002 the user refuses messages, 40003 no such openid, 43004 not a follower, 45002 too long.
-FINAL = CLOSED | {48002, 40003, 43004, 45002}
+FINAL = frozenset({48002, 40003, 43004, 45002})
 DISAGREED = 43101
 # 47003 a field's value, 40037 no such template: no other try can help, an operator must look.
-NOTICE_FINAL = frozenset({DISAGREED, 43004, 40003, 47003, 40037})
+NOTICE_FINAL = frozenset({43004, 40003, 47003, 40037})
+WAIT = 6 * 3600.0  # seconds until another try, unless she writes before
 
 
-class Closed(SendFailed):
-    """By our own count the platform takes nothing more for this user now."""
+class Closed(NotNow):
+    """By our own count, or by the platform's, she must write before anything more reaches her."""
 
-    def __init__(self) -> None:
-        super().__init__("the user's messages are used up or too long ago", final=True)
+    def __init__(self, out: Outgoing, reason: str = "the user's messages are used up or too long ago") -> None:
+        super().__init__(reason, final=out.purpose == Purpose.ALERT, after=WAIT)
 
 
 class Pushing:
@@ -72,9 +73,9 @@ class Pushing:
             raise SendFailed("the message is empty", final=True)
         for index, part in enumerate(parts):
             try:
-                await self._text(out.chat, part, counted=left is not None)
+                await self._text(out, part, counted=left is not None)
             except SendFailed as error:
-                if not (index or begun) and self._shut(error) and self._has_notice:
+                if not (index or begun) and isinstance(error, Closed) and self._has_notice:
                     return await self._notice(out, client_id)
                 if (index or begun) and not error.final:
                     self._remember(client_id, parts[index:])
@@ -86,22 +87,19 @@ class Pushing:
         if len(self._unsent) > UNFINISHED:
             self._unsent.popitem(last=False)
 
-    @staticmethod
-    def _shut(error: SendFailed) -> bool:
-        return isinstance(error, Closed) or (isinstance(error, ApiError) and error.code in CLOSED)
-
-    async def _text(self, user: str, content: str, *, counted: bool) -> None:
-        key = ledger.key(user)
+    async def _text(self, out: Outgoing, content: str, *, counted: bool) -> None:
+        key = ledger.key(out.chat)
         kind = await self._run(partial(quota.spend, key=key, now=self._clock())) if counted else ""
         if counted and not kind:
-            raise Closed
-        letter = {"touser": user, "msgtype": "text", "text": {"content": content}}
+            raise Closed(out)
+        letter = {"touser": out.chat, "msgtype": "text", "text": {"content": content}}
         try:
             await self._api.call("/cgi-bin/message/custom/send", letter, final=FINAL)
         except SendFailed as error:  # an Uncertain one stays counted: it may have arrived
-            if self._shut(error):
+            if isinstance(error, ApiError) and error.code in CLOSED:
                 await self._run(partial(quota.exhaust, key=key))
-            elif kind:
+                raise Closed(out, str(error)) from None
+            if kind:
                 await self._run(partial(quota.refund, key=key, kind=kind))
             raise
 
@@ -120,7 +118,7 @@ class Pushing:
             if kind:
                 return await self._subscription(out, key, kind)
         if not given.template_id:
-            raise Closed
+            raise Closed(out)
         body = self._body(out, given.template_id, given.template_fields) | {
             "client_msg_id": notices.repeat_id(client_id)
         }
@@ -138,8 +136,8 @@ class Pushing:
         except SendFailed as error:
             if isinstance(error, ApiError) and error.code == DISAGREED:
                 await self._run(partial(quota.exhaust, key=key))
-            else:
-                await self._run(partial(quota.refund, key=key, kind=kind))
+                raise Closed(out, str(error)) from None
+            await self._run(partial(quota.refund, key=key, kind=kind))
             raise
         if given.subscription_long_term:
             await self._run(partial(quota.refund, key=key, kind=kind))

@@ -30,7 +30,6 @@ from bot.channels.wecom_app.updating import CODE_LIFE, Updating
 from bot.ingest import Ingest
 from bot.wakeup import Bell
 from config.wecom_app import WecomAppSettings
-from handlers.desk import Linker, no_link
 from handlers.workdays import WorkCalendar
 from models.base import Clock, utc_now
 from models.database import Database
@@ -50,9 +49,9 @@ class WecomApp(Channel):
 
     def __init__(
         self, settings: WecomAppSettings, db: Database, ingest: Ingest, *, zone: ZoneInfo, clock: Clock = utc_now,
-        body_bytes: int = 64 * 1024, link: Linker = no_link, decided: Bell | None = None,
+        body_bytes: int = 64 * 1024, decided: Bell | None = None,
     ) -> None:  # fmt: skip
-        """zone: of the deadlines that are told. link: of a task card to its page. decided: rings when a worker of this
+        """zone: of the deadlines that are told. decided: rings when a worker of this
         process has handled something. Raises ValueError naming the settings that are missing."""
         secret, token, aes_key = settings.secret, settings.token, settings.aes_key
         if not (settings.corp_id and settings.agent_id and secret and token and aes_key):
@@ -67,7 +66,6 @@ class WecomApp(Channel):
         credential = gettoken(settings.corp_id, secret.get_secret_value())
         self._api = ApiClient(settings.api_base, credential, db=db, clock=clock)
         self._zone = zone
-        self._link = link
         self._rooms: Rooms | None = None
         self._pushing: Pushing | None = None
         self._updating = Updating(settings, db, self._api, self._codes, clock)
@@ -88,8 +86,7 @@ class WecomApp(Channel):
         calendar = await self._db.call(WorkCalendar.configured, self._zone)
         self._rooms = Rooms(self._db, self._api, calendar, self._settings.corp_id or "", self._clock)
         self._pushing = Pushing(
-            self._settings, self._db, self._api, self._codes, rooms=self._rooms, calendar=calendar, link=self._link,
-            clock=self._clock,
+            self._settings, self._db, self._api, self._codes, rooms=self._rooms, clock=self._clock
         )  # fmt: skip
         await self._api.start()
         self._watch = asyncio.create_task(self._watching(), name=NAME)

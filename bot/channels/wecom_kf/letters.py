@@ -3,6 +3,7 @@
 Whatever a servicer (接待人员) writes is between her and the customer, and is not kept.
 """
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -42,6 +43,11 @@ class Event:
     welcome: str = ""
     about: str = ""
     kind: int = 0
+
+
+def msgid(client_id: str) -> str:
+    """Ours for a message: the same at every try, at most 32 of [0-9a-zA-Z_-] with a part's number behind it."""
+    return f"LS{hashlib.sha256(client_id.encode()).hexdigest()[:26]}"
 
 
 def word(body: object, name: str, most: int = 200) -> str:
