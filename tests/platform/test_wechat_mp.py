@@ -183,7 +183,7 @@ async def test_what_waits_for_her_word_is_given_up_in_the_end(app: App, db: Data
     await app.p.mp.say("o1", "在吗")
     app.p.clock.forward(hours=49)
     await app.send("o1", "已办结")
-    for _ in range(10):
+    for _ in range(9):
         assert outcomes(db) == [("waits", "")]
         app.p.clock.forward(hours=6)
         await app.leave()

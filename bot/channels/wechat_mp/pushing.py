@@ -16,6 +16,7 @@ from bot.channels.api import ApiClient, ApiError
 from bot.channels.base import NotNow, SendFailed
 from bot.channels.render import TEXT_BYTES, text
 from bot.channels.wechat_mp import ledger, notices
+from bot.channels.wechat_mp.delivered import unnamed
 from config.settings import OfficialAccountSettings
 from models import quota
 from models.base import Clock
@@ -141,7 +142,7 @@ class Pushing:
             raise
         if given.subscription_long_term:
             await self._run(partial(quota.refund, key=key, kind=kind))
-        return told
+        return told or unnamed(given.subscription_id)
 
     def _body(self, out: Outgoing, template: str, fields: dict[str, str]) -> dict[str, Any]:
         local = self._clock().astimezone(self._zone)
