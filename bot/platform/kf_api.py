@@ -27,6 +27,7 @@ class KfApi:
     def __init__(self, account: CustomerService, api: Api) -> None:
         self.empty_pages = 0
         self.repeat_code: int | None = None
+        self.managed = True  # whether this Secret may answer for the account
         self._account = account
         self._used: set[str] = set()
         self._bare = Rate(5, timedelta(minutes=1))
@@ -37,6 +38,7 @@ class KfApi:
             ("service_state/get", self._state),
             ("service_state/trans", self._trans),
             ("add_contact_way", self._contact),
+            ("account/list", self._list),
         ):
             api.post(f"{WECOM}:kf", f"kf/{path}", endpoint)
 
@@ -130,6 +132,10 @@ class KfApi:
         url = f"https://work.weixin.qq.com/kf/kfc{secrets.token_hex(8)}"
         self._account.links[url] = str(body.get("scene") or "")
         return fine(url=url)
+
+    def _list(self, body: Body) -> Body:
+        row = {"open_kfid": self._account.open_kfid, "name": "客服", "avatar": "", "manage_privilege": self.managed}
+        return fine(account_list=[row][number(body.get("offset", 0), "offset") :])
 
     def _customer(self, body: Body) -> str:
         need(body.get("open_kfid") == self._account.open_kfid, 95000)

@@ -14,7 +14,7 @@ from aiohttp import web
 from bot.channels import media, proofs
 from bot.channels.api import ApiClient
 from bot.channels.base import Capabilities, Channel, Proof, SendFailed
-from bot.channels.credentials import gettoken
+from bot.channels.credentials import Credential, gettoken
 from bot.channels.known import Known
 from bot.channels.pressed import LATE, Presses, ticket_of
 from bot.channels.replays import Replays, Under
@@ -118,10 +118,25 @@ class WecomApp(Channel):
             return []
         credential = gettoken(corp_id, secret.get_secret_value())
         greeting = proofs.sealed_greeting(token.get_secret_value(), aes_key.get_secret_value(), corp_id, self._clock())
+        token_given = await proofs.token(given.api_base, credential, self._clock)
         return [
-            await proofs.token(given.api_base, credential, self._clock),
+            token_given,
+            *([await self._app_there(credential)] if token_given.state == proofs.OK else []),
             await proofs.callback(public_url, PATH, greeting, within=1.0),
         ]
+
+    async def _app_there(self, credential: Credential) -> Proof:
+        """The agent id is that of the Secret's app, and the app is not switched off (获取应用, 企业微信 90227)."""
+        given = self._settings
+        agent = {"agentid": str(given.agent_id)}
+        found = await proofs.asked(
+            given.api_base, credential, self._clock, "/cgi-bin/agent/get", params=agent, check="app"
+        )
+        if isinstance(found, Proof):
+            return found
+        if found.get("close"):
+            return Proof("app", proofs.FAIL, "the app is switched off: 应用管理 → the app → 启用.")
+        return Proof("app", proofs.OK, f"agent {given.agent_id} is there, and switched on")
 
     # --- what came in -----------------------------------------------------------------------------------------------
 
