@@ -37,9 +37,16 @@ class OfficialAccount(XmlAccount):
         self.undelivered: dict[str, str] = {}  # by user: why notices do not reach her, such as `user block`
         self.jobs: set[asyncio.Task[object]] = set()
 
-    async def say(self, user: str, text: str) -> Bubble:
-        """Words."""
-        return await self._write(user, "text", {"Content": text}, text)
+    async def say(self, user: str, text: str, *, menu: str = "") -> Bubble:
+        """Words. menu: the id of the msgmenu item that she pressed."""
+        return await self._write(user, "text", {"Content": text} | ({"bizmsgmenuid": menu} if menu else {}), text)
+
+    async def choose(self, menu: Bubble, user: str, item: str) -> Bubble:
+        """She presses an item of a msgmenu. Raises ValueError when it has no such item."""
+        items = {found["id"]: found["content"] for found in menu.body["msgmenu"]["list"]}
+        if item not in items:
+            raise ValueError(f"the menu offers {sorted(items)}")
+        return await self.say(user, items[item], menu=item)
 
     async def photo(self, user: str, data: bytes = JPEG) -> Bubble:
         """A picture."""

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from sqlmodel import col
 from structlog.testing import capture_logs
 
+from bot.channels.menus import msgid
 from bot.channels.wecom_kf import ledger
-from bot.channels.wecom_kf.letters import msgid
 from bot.channels.wecom_kf.pushing import CLOSED
 from handlers.texts import say
 from models import quota

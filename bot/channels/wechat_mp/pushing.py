@@ -14,9 +14,11 @@ from sqlmodel import Session
 
 from bot.channels.api import ApiClient, ApiError
 from bot.channels.base import NotNow, SendFailed
+from bot.channels.menus import menu, msgid, to_rate
 from bot.channels.render import TEXT_BYTES, text
 from bot.channels.wechat_mp import ledger, notices
 from bot.channels.wechat_mp.delivered import unnamed
+from bot.channels.wechat_mp.letters import NAME
 from config.settings import OfficialAccountSettings
 from models import quota
 from models.base import Clock
@@ -39,6 +41,12 @@ NOTICE_FINAL = frozenset({43004, 40003, 47003, 40037})
 WAIT = 6 * 3600.0  # seconds until another try, unless she writes before
 
 
+# 40008 no such kind of message, 40058 and 47001 a field is wrong: the same goes out as words.
+BAD_MENU = frozenset({40008, 40058, 47001})
+
+Part = dict[str, Any]  # msgtype, and what stands below it
+
+
 class Closed(NotNow):
     """By our own count, or by the platform's, she must write before anything more reaches her."""
 
@@ -58,23 +66,48 @@ class Pushing:
         self._clock = clock
         self._zone = zone
         self._db = db
-        self._unsent: OrderedDict[str, list[str]] = OrderedDict()  # client id: the parts still to be sent
+        self._unsent: OrderedDict[str, list[Part]] = OrderedDict()  # client id: the parts still to be sent
 
     async def send(self, out: Outgoing, client_id: str) -> str:
-        """As one to three texts, or as a notice; returns the notice's id, or "".
+        """As one to three texts, a menu or a notice; returns what an answer to the menu names, the notice's id, or "".
 
         When a later part fails for now, the next try goes on with that part. Raises SendFailed or Uncertain; of a
         message in parts one uncertain part makes the whole uncertain.
         """
         left = await self._run(partial(ledger.refresh, user=out.chat, now=self._clock()))
         rest = [] if out.repeat else self._unsent.pop(client_id, [])
-        begun = bool(rest)
-        parts = rest or text(out, TEXT_BYTES, most=PARTS if left is None else max(1, min(PARTS, left - KEPT)))
+        counted = left is not None
+        name = msgid(client_id)
+        offered = None if rest or not self._settings.menus else await self._menu(out, name)
+        if offered is not None:
+            try:
+                return await self._parts(out, client_id, [offered], counted=counted) or name
+            except ApiError as error:
+                if error.code not in BAD_MENU:
+                    raise
+                log.warning("menu.refused", channel=NAME, code=error.code)
+        most = PARTS if left is None else max(1, min(PARTS, left - KEPT))
+        words = [{"msgtype": "text", "text": {"content": part}} for part in text(out, TEXT_BYTES, most=most)]
+        return await self._parts(out, client_id, rest or words, counted=counted, begun=bool(rest))
+
+    async def _menu(self, out: Outgoing, name: str) -> Part | None:
+        rating = bool(await self._run(partial(to_rate, out=out)))
+        made = menu(out, name, rating=rating)
+        if made is None:
+            return None
+        listed = [{"id": item, "content": label} for item, label in made.items]
+        tail = {"tail_content": made.link} if made.link else {}
+        return {"msgtype": "msgmenu", "msgmenu": {"head_content": made.head, "list": listed} | tail}
+
+    async def _parts(
+        self, out: Outgoing, client_id: str, parts: list[Part], *, counted: bool, begun: bool = False
+    ) -> str:  # fmt: skip
+        """Returns the id of the notice that went out instead, or ""."""
         if not parts:
             raise SendFailed("the message is empty", final=True)
         for index, part in enumerate(parts):
             try:
-                await self._text(out, part, counted=left is not None)
+                await self._part(out, part, counted=counted)
             except SendFailed as error:
                 if not (index or begun) and isinstance(error, Closed) and self._has_notice:
                     return await self._notice(out, client_id)
@@ -83,19 +116,18 @@ class Pushing:
                 raise
         return ""
 
-    def _remember(self, client_id: str, parts: list[str]) -> None:
+    def _remember(self, client_id: str, parts: list[Part]) -> None:
         self._unsent[client_id] = parts
         if len(self._unsent) > UNFINISHED:
             self._unsent.popitem(last=False)
 
-    async def _text(self, out: Outgoing, content: str, *, counted: bool) -> None:
+    async def _part(self, out: Outgoing, part: Part, *, counted: bool) -> None:
         key = ledger.key(out.chat)
         kind = await self._run(partial(quota.spend, key=key, now=self._clock())) if counted else ""
         if counted and not kind:
             raise Closed(out)
-        letter = {"touser": out.chat, "msgtype": "text", "text": {"content": content}}
         try:
-            await self._api.call("/cgi-bin/message/custom/send", letter, final=FINAL)
+            await self._api.call("/cgi-bin/message/custom/send", {"touser": out.chat, **part}, final=FINAL)
         except SendFailed as error:  # an Uncertain one stays counted: it may have arrived
             if isinstance(error, ApiError) and error.code in CLOSED:
                 await self._run(partial(quota.exhaust, key=key))

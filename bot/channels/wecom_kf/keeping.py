@@ -13,8 +13,9 @@ import structlog
 from sqlmodel import Session, col
 
 from bot import metrics
+from bot.channels.menus import msgid
 from bot.channels.wecom_kf import ledger
-from bot.channels.wecom_kf.letters import ENDED, NAME, Event, msgid
+from bot.channels.wecom_kf.letters import ENDED, NAME, Event
 from bot.scenes import Scenes, there
 from handlers.texts import say
 from models import fetching, inbox, outbox, quota

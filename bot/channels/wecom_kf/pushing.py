@@ -18,9 +18,10 @@ from sqlmodel import Session, col
 
 from bot.channels.api import ApiClient, ApiError
 from bot.channels.base import NotNow, SendFailed, Uncertain
+from bot.channels.menus import msgid, to_rate
 from bot.channels.wecom_kf import ledger
 from bot.channels.wecom_kf.keeping import BACK_KEY
-from bot.channels.wecom_kf.letters import NAME, msgid
+from bot.channels.wecom_kf.letters import NAME
 from bot.channels.wecom_kf.menus import Part, parts
 from bot.channels.wecom_kf.servicers import Servicers
 from config.wecom_kf import WecomKfSettings
@@ -30,7 +31,6 @@ from models.database import Database
 from models.inbox import Inbox
 from models.message import Incoming, Outgoing, Purpose
 from models.outbox import Outbox
-from models.ticket import Status, Supporter, Ticket
 
 log = structlog.get_logger(__name__)
 WELCOME = timedelta(seconds=20)
@@ -159,7 +159,7 @@ class Pushing:
             account=account,
             left=ledger.left(session, account, out.chat, now),
             back=self._settings.human != "off" and _wants_back(session, out.chat),
-            rating=_to_rate(session, out),
+            rating=to_rate(session, out),
             answers=trigger is not None,
             human=trigger is not None and row is not None and row.outcome == WANTS_HUMAN
             and self._settings.human != "off",
@@ -199,16 +199,3 @@ def _wants_back(session: Session, user: str) -> bool:
         col(Outbox.dedup_key).startswith(BACK_KEY, autoescape=True),
     )  # fmt: skip
     return session.scalars(rows.limit(1)).first() is not None
-
-
-def _to_rate(session: Session, out: Outgoing) -> bool:
-    """It speaks of a matter of hers that waits for her rating."""
-    if out.ticket is None or out.card is not None or out.purpose != Purpose.REPLY:
-        return False
-    ticket = session.get(Ticket, out.ticket)
-    if ticket is None or ticket.status != Status.RESOLVED:
-        return False
-    hers = sa.select(col(Supporter.id)).where(
-        col(Supporter.ticket) == ticket.id, col(Supporter.channel) == NAME, col(Supporter.sender) == out.chat
-    )
-    return session.scalars(hers.limit(1)).first() is not None
