@@ -143,9 +143,14 @@ class Sender:
         return col(table.channel).in_(sorted(name for name, channel in self._channels.items() if channel.ready))
 
     async def _settle(self, results: Collection[Result]) -> None:
-        together = [result for result in results if not result.alone]
-        for some in (together, *([result] for result in results if result.alone)):
-            await self._settle_at_once(some)
+        await self._settle_at_once([result for result in results if not result.alone])
+        for result in results:
+            if not result.alone:
+                continue
+            try:
+                await self._settle_at_once([result])
+            except Exception as error:  # the others must not wait for it; it is taken again when its lease is over
+                log.exception("sender.not_settled", outbox=result.row.id, error=type(error).__name__)
 
     async def _settle_at_once(self, results: Collection[Result]) -> None:
         def work(session: Session) -> list[Result]:

@@ -1,8 +1,8 @@
 """Menus to press in a chat (msgmenu): a task card's buttons, and a rating. 微信客服 and 公众号 both have them; each
 shapes them as its platform takes them.
 
-Source: 企业微信 94677 发送消息, 公众号 客服接口-发消息. What a menu's head takes no page says for certain: the safe side
-is half of a text.
+Source: 企业微信 94677 发送消息, 公众号 客服接口-发消息. What a menu's head takes no page says for certain: the safe
+side is half of a text.
 """
 
 import hashlib

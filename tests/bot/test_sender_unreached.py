@@ -144,6 +144,22 @@ async def test_a_ticket_in_somebody_elses_hand_is_waited_for(here: Here, monkeyp
     assert (tries, here.unreachable(), here.worker) == (["next", "next"], ["W01"], "C01")
 
 
+async def test_what_cannot_be_decided_holds_up_nothing_and_is_not_lost(
+    here: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_desk: Desk, _out: Outgoing) -> str:
+        raise LookupError("nobody thought of it")
+
+    here.put(here.alert(), here.alert(chat="c02", purpose=Purpose.REPLY))
+    with monkeypatch.context() as patch:
+        patch.setattr("bot.unreached.not_reached", broken)
+        await here.go(SendFailed("48002 she refuses", final=True))
+        assert sorted(row.outcome for row in here.rows()) == ["", SENT]
+    here.clock.forward(seconds=61)
+    await here.go(SendFailed("48002 she refuses", final=True))
+    assert (here.rows()[0].outcome, here.worker) == (DEAD, "C01")
+
+
 def test_settled_in_one_transaction(here: Here, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is to be sent instead is there when the row is finished, or the row is not finished."""
     here.put(here.alert())

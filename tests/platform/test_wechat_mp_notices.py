@@ -51,6 +51,14 @@ def why(more: dict[str, Any]) -> str:
     return "failed:user block" if more is NOTICE else "user block"
 
 
+async def test_a_report_without_an_id_is_about_nothing(p: TestPlatform, db: Database, tmp_path: Path) -> None:
+    async with serving(p, db, tmp_path) as app:
+        await p.mp.say("o1", "在")
+        await app.send("o1", "已登记")
+        await p.mp.event("o1", "TEMPLATESENDJOBFINISH", Status="failed:user block")
+        assert [row.outcome for row in app.rows()] == ["sent"]
+
+
 async def test_the_platform_tells_before_the_sender_has_noted_what_it_sent(
     p: TestPlatform, db: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

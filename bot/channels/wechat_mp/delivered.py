@@ -25,6 +25,8 @@ def unnamed(template: str) -> str:
 def settle(session: Session, user: str, told: Delivery, now: datetime) -> bool:
     """A notice that did not arrive is given up by the sender; told again, it changes nothing. False when the platform
     was faster than our own note of what it was given: come again."""
+    if not told.message:
+        return True  # texts have no id: an empty one must not be taken for theirs
     hers = sa.select(Outbox).where(col(Outbox.conversation) == f"{NAME}:{user}")
     row = session.scalars(hers.where(col(Outbox.platform_id) == told.message).limit(1)).first()
     if row is None and told.template:

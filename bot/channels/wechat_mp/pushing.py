@@ -39,8 +39,6 @@ DISAGREED = 43101
 # 47003 a field's value, 40037 no such template: no other try can help, an operator must look.
 NOTICE_FINAL = frozenset({43004, 40003, 47003, 40037})
 WAIT = 6 * 3600.0  # seconds until another try, unless she writes before
-
-
 # 40008 no such kind of message, 40058 and 47001 a field is wrong: the same goes out as words.
 BAD_MENU = frozenset({40008, 40058, 47001})
 
@@ -74,11 +72,11 @@ class Pushing:
         When a later part fails for now, the next try goes on with that part. Raises SendFailed or Uncertain; of a
         message in parts one uncertain part makes the whole uncertain.
         """
-        left = await self._run(partial(ledger.refresh, user=out.chat, now=self._clock()))
+        left, rating = await self._run(partial(self._look, out=out)) or (None, False)
         rest = [] if out.repeat else self._unsent.pop(client_id, [])
         counted = left is not None
         name = msgid(client_id)
-        offered = None if rest or not self._settings.menus else await self._menu(out, name)
+        offered = None if rest or not self._settings.menus else _menu(out, name, rating=rating)
         if offered is not None:
             try:
                 return await self._parts(out, client_id, [offered], counted=counted) or name
@@ -90,14 +88,9 @@ class Pushing:
         words = [{"msgtype": "text", "text": {"content": part}} for part in text(out, TEXT_BYTES, most=most)]
         return await self._parts(out, client_id, rest or words, counted=counted, begun=bool(rest))
 
-    async def _menu(self, out: Outgoing, name: str) -> Part | None:
-        rating = bool(await self._run(partial(to_rate, out=out)))
-        made = menu(out, name, rating=rating)
-        if made is None:
-            return None
-        listed = [{"id": item, "content": label} for item, label in made.items]
-        tail = {"tail_content": made.link} if made.link else {}
-        return {"msgtype": "msgmenu", "msgmenu": {"head_content": made.head, "list": listed} | tail}
+    def _look(self, session: Session, out: Outgoing) -> tuple[int | None, bool]:
+        """How many may leave now, and whether it asks for her rating."""
+        return ledger.refresh(session, out.chat, self._clock()), to_rate(session, out)
 
     async def _parts(
         self, out: Outgoing, client_id: str, parts: list[Part], *, counted: bool, begun: bool = False
@@ -187,3 +180,12 @@ class Pushing:
 
     async def _run(self, work: Callable[[Session], T]) -> T | None:
         return None if self._db is None else await self._db.run(work)
+
+
+def _menu(out: Outgoing, name: str, *, rating: bool) -> Part | None:
+    made = menu(out, name, rating=rating)
+    if made is None:
+        return None
+    listed = [{"id": item, "content": label} for item, label in made.items]
+    tail = {"tail_content": made.link} if made.link else {}
+    return {"msgtype": "msgmenu", "msgmenu": {"head_content": made.head, "list": listed} | tail}
