@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from models import queue
-from models.outbox import DEAD, SENT, Outbox
+from models.outbox import DEAD, SENT, WAITS, Outbox
 from models.queue import LeaseLost
 
 
@@ -40,11 +40,13 @@ def leave_to_another(session: Session, row: Outbox, *, now: datetime) -> bool:
     return not mark
 
 
-def again(session: Session, row: Outbox, *, at: datetime, error: str, perhaps: bool) -> None:
-    """Try again from `at` on. perhaps: it may have arrived already, so the next try must know. Raises LeaseLost."""
+def again(
+    session: Session, row: Outbox, *, at: datetime, error: str, perhaps: bool, waits: bool = False
+) -> None:  # fmt: skip
+    """Try again from `at` on, or, if it `waits`, as soon as somebody speaks there: what is behind it goes on then.
+    perhaps: it may have arrived already, so the next try must know. Raises LeaseLost."""
     queue.retry(session, Outbox, row, at=at, error=error)
-    if not perhaps:
-        _set(session, row, sending_at=None)
+    _set(session, row, outcome=WAITS if waits else "", **({} if perhaps else {"sending_at": None}))
 
 
 def hand_back(session: Session, row: Outbox, *, now: datetime) -> None:
@@ -56,6 +58,11 @@ def hand_back(session: Session, row: Outbox, *, now: datetime) -> None:
 def give_up(session: Session, row: Outbox, *, now: datetime, outcome: str = DEAD, error: str) -> None:
     """No more tries. Raises LeaseLost."""
     queue.bury(session, Outbox, row, now=now, outcome=outcome, error=error)
+
+
+def wait_on(session: Session, row: Outbox, *, at: datetime) -> None:
+    """Given up a moment ago, in this transaction, and nobody else can be told: it waits, see `again`, until `at`."""
+    _set(session, row, finished_at=None, visible_at=at, outcome=WAITS, sending_at=None)
 
 
 def _set(session: Session, row: Outbox, **values: Any) -> None:
