@@ -4,6 +4,7 @@ Runs again and again beside the scheduler's other sweeps; whatever process sweep
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -69,9 +70,9 @@ class Forgetting:
             if row.kind == RemnantKind.FILE:
                 remove(session, self._media, [row.value])
             elif row.kind == RemnantKind.TICKET:
-                alerts(session, int(row.value))
+                alerts(session, int(row.value), late=desk.now)
             else:
-                remove(session, self._media, _last_words(session, row))
+                remove(session, self._media, _last_words(session, row, desk.now))
             session.delete(row)
         session.flush()
         return len(rows)
@@ -85,14 +86,15 @@ class Forgetting:
         return session.connection().execute(done).rowcount
 
 
-def _last_words(session: Session, row: Remnant) -> list[str]:
-    """What had still to leave or might have come again when she asked: by now it has. Gives the files of it."""
+def _last_words(session: Session, row: Remnant, now: datetime) -> list[str]:
+    """What had still to leave or might have come again when she asked: by now it has, and what waits for a word of hers
+    or of somebody's does not leave any more. Gives the files of it."""
     run = session.connection().execute
     where = f"{row.channel}:{row.chat}"
     said = (col(Outbox.conversation) == where, col(Outbox.created_at) <= row.before)
     held = sa.select(col(Owed.ticket)).where(col(Owed.channel) == row.channel, col(Owed.user) == row.value)
     mine = sa.or_(col(Outbox.ticket).is_(None), col(Outbox.ticket).not_in(held))
-    run(sa.delete(Outbox).where(*said, mine, col(Outbox.finished_at).is_not(None)))
+    run(sa.delete(Outbox).where(*said, mine))
     heard = (
         col(Inbox.channel) == row.channel, col(Inbox.sender) == row.value, col(Inbox.received_at) <= row.before,
         col(Inbox.finished_at).is_not(None),
@@ -101,7 +103,7 @@ def _last_words(session: Session, row: Remnant) -> list[str]:
     hers = session.scalars(sa.select(Inbox).where(*heard)).all()
     files = [media.path for said in hers if (told := letter(said)) for media in told.media if media.path]
     keys = [said.dedup_key for said in hers]
-    unsaid(session, keys, going)
+    unsaid(session, keys, going, late=now)
     unfetched(session, keys, going)
     run(sa.delete(Inbox).where(*heard))
     if row.channel == "web":

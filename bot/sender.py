@@ -7,7 +7,7 @@ and says so. An alert that is given up goes on to whoever else may act, in the t
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ from bot.worker import wait_any
 from handlers.desk import Linker, no_link
 from handlers.texts import say
 from handlers.workdays import WorkCalendar
-from models import outbox, queue, sending
+from models import inbox, outbox, queue, sending
 from models.base import Clock, utc_now
 from models.database import Database
 from models.message import Outgoing, Purpose
@@ -38,6 +38,7 @@ from models.whois import owner
 log = structlog.get_logger(__name__)
 RETRY, HANDED_BACK = "retry", "handed_back"
 SLOW = 1.0  # seconds after which the quick ones of a batch are settled, and another batch may begin
+STUCK = 2  # times the tries of a row: what nobody could decide about by then holds up its chat no more
 BATCHES = 4  # that may be under way at once
 
 
@@ -119,24 +120,20 @@ class Sender:
 
     async def step(self) -> int:
         """Send one batch. Returns how many rows were taken; 0 means there is nothing to do now."""
-        lease = timedelta(seconds=self._settings.lease)
-        rows = await self._db.run(
-            lambda session: queue.claim(
-                session,
-                Outbox,
-                now=self._clock(),
-                lease=lease,
-                limit=self._settings.batch,
-                only=self._ours,
-                aside=lambda table: col(table.outcome) == WAITS,
-            )
-        )
+        rows = await self._db.run(self._claim)
         waiting = {asyncio.create_task(self._one(row)) for row in rows}
         while waiting:
             done, waiting = await asyncio.wait(waiting, timeout=SLOW)
             if done:
                 await self._settle([task.result() for task in done])
         return len(rows)
+
+    def _claim(self, session: Session) -> Sequence[Outbox]:
+        now, lease = self._clock(), timedelta(seconds=self._settings.lease)
+        return queue.claim(
+            session, Outbox, now=now, lease=lease, limit=self._settings.batch, only=self._ours,
+            aside=lambda table: outbox.steps_aside(table, now),
+        )  # fmt: skip
 
     def _ours(self, table: type[Outbox]) -> sa.ColumnElement[bool]:
         """Rows of a channel that this process has and that is ready; the others wait for a process that has theirs."""
@@ -280,12 +277,16 @@ class Sender:
             sending.give_up(session, row, now=now, outcome=outcome, error=error)
             if alert is None:
                 return None
+            if row.attempts > STUCK * self._settings.attempts:
+                log.error("alert.not_decided", outbox=row.id, channel=row.channel, ticket=alert.ticket)
+                return None
             waited = wait is not None and row.outcome == WAITS  # nobody else could be told at an earlier try
             if not waited and self._unreached.follow(session, alert, row.dedup_key, now):
                 return None
             if wait is None or row.attempts >= self._settings.attempts:
                 return None
-            sending.wait_on(session, row, at=now + timedelta(seconds=wait))
+            soon = self._spoken(session, row, alert)
+            sending.wait_on(session, row, at=now + timedelta(seconds=self._pause(row) if soon else wait))
             return RETRY
 
         return Result(row, outcome, write, alone=alert is not None)
@@ -296,10 +297,19 @@ class Sender:
         """perhaps: an earlier try may have arrived; the next one must know. waits: for a word of hers."""
         if row.attempts >= self._settings.attempts:
             return self._given_up(row, out, UNCERTAIN if perhaps else DEAD, error)
-        pause = min(2.0**row.attempts, self._settings.cap) * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
-        at = self._clock() + timedelta(seconds=pause if after is None else after)
+        now, pause = self._clock(), self._pause(row)
 
         def write(session: Session) -> None:
-            sending.again(session, row, at=at, error=error, perhaps=perhaps, waits=waits)
+            soon = after is None or (waits and self._spoken(session, row, out))
+            at = now + timedelta(seconds=pause if soon or after is None else after)
+            sending.again(session, row, at=at, error=error, perhaps=perhaps, waits=waits and not soon)
 
         return Result(row, RETRY, write)
+
+    def _pause(self, row: Outbox) -> float:
+        return min(2.0**row.attempts, self._settings.cap) * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+
+    def _spoken(self, session: Session, row: Outbox, out: Outgoing) -> bool:
+        """Whether somebody wrote there while it was tried, when `outbox.hurry` passed it by: it did not wait yet."""
+        claimed = row.visible_at - timedelta(seconds=self._settings.lease)
+        return inbox.heard(session, out.channel, out.chat, claimed)

@@ -7,7 +7,7 @@ keeps what its worker needs, and the address for the answers, until it has ended
 import json
 import secrets
 from collections.abc import Collection, Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 import sqlalchemy as sa
@@ -175,12 +175,15 @@ def _unsay(
         session.add(row)
 
 
-def alerts(session: Session, ticket: int) -> None:
-    """What workers were sent about it: that it was, without the words. Rows still under way wait for their remnant."""
-    rows = sa.select(Outbox).where(col(Outbox.ticket) == ticket, col(Outbox.finished_at).is_not(None))
+def alerts(session: Session, ticket: int, *, late: datetime | None = None) -> None:
+    """What workers were sent about it: that it was, without the words. Rows still under way wait for their remnant.
+
+    late: now, a day later; what has not left by now does not leave any more.
+    """
+    rows = sa.select(Outbox).where(col(Outbox.ticket) == ticket, _over(late))
     for row in session.scalars(rows):
         if outbox.read(row).purpose == Purpose.ALERT:
-            _empty(session, row)
+            _empty(session, row, late)
     said = sa.or_(*(col(WebMessage.body).contains(f'"ticket":{ticket}{end}') for end in (",", "}")))
     session.connection().execute(
         sa.delete(WebMessage).where(
@@ -189,23 +192,33 @@ def alerts(session: Session, ticket: int) -> None:
     )
 
 
-def _empty(session: Session, row: Outbox) -> None:
+def _over(late: datetime | None) -> sa.ColumnElement[bool]:
+    """Rows that are finished; late: or have had a day for it, and wait for a word of whoever they are for."""
+    finished = col(Outbox.finished_at).is_not(None)
+    return finished if late is None else sa.or_(finished, col(Outbox.created_at) <= late - LATER)
+
+
+def _empty(session: Session, row: Outbox, late: datetime | None = None) -> None:
     """That something was said to somebody, and no more; its key is made of the message that caused it."""
     out = outbox.read(row).model_copy(update={"text": "", "card": None, "picture": ""})
-    empty = {"payload": out.model_dump_json(exclude={"trigger"}), "dedup_key": f"{ERASED}:{row.id}"}
+    empty: dict[str, object] = {"payload": out.model_dump_json(exclude={"trigger"}), "dedup_key": f"{ERASED}:{row.id}"}
+    if row.finished_at is None:  # a sender that has it just now finds that it is no longer its own
+        empty |= {"finished_at": late, "lease": None, "outcome": outbox.DEAD, "error": ERASED}
     session.connection().execute(sa.update(Outbox).where(col(Outbox.id) == row.id).values(**empty))
 
 
-def unsaid(session: Session, keys: Sequence[str], held: Collection[int] = ()) -> None:
+def unsaid(
+    session: Session, keys: Sequence[str], held: Collection[int] = (), *, late: datetime | None = None
+) -> None:  # fmt: skip
     """What others were told because of these messages of hers: staff, in a relay of her words, on whatever channel it
-    reached them. keys: of the inbox."""
+    reached them. keys: of the inbox. late: see `alerts`."""
     # A copy is looked for by its own key: the row that it was made of may be empty by now, and have lost the key.
     ends = [f">{number}{outbox.CARRIED * times}" for number in range(ANSWERS) for times in range(CARRIED + 1)]
     for some in _chunks([f"{key}{end}" for key in keys for end in ends]):
-        rows = sa.select(Outbox).where(col(Outbox.dedup_key).in_(some), col(Outbox.finished_at).is_not(None))
+        rows = sa.select(Outbox).where(col(Outbox.dedup_key).in_(some), _over(late))
         for row in session.scalars(rows):
             if row.ticket not in held:
-                _empty(session, row)
+                _empty(session, row, late)
     session.flush()
 
 

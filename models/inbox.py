@@ -1,7 +1,7 @@
 """Every message that came in, from the moment it was acknowledged until retention removes it."""
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -76,6 +76,15 @@ def find(session: Session, channel: str, chat: str, message: str) -> Inbox | Non
         col(Inbox.message) == message,
     )
     return session.scalars(statement.limit(1)).first()
+
+
+def heard(session: Session, channel: str, chat: str, since: datetime) -> bool:
+    """Whether anything was received from a chat after `since`; what its platform had held back for long aside."""
+    lately = sa.select(col(Inbox.id)).where(
+        col(Inbox.channel) == channel, col(Inbox.chat) == chat, col(Inbox.sent_at) > since - timedelta(hours=1),
+        col(Inbox.received_at) > since,
+    )  # fmt: skip
+    return session.scalars(lately.limit(1)).first() is not None
 
 
 def dead(session: Session, limit: int) -> Sequence[Inbox]:

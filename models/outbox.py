@@ -61,11 +61,17 @@ def read(row: Outbox) -> Outgoing:
     return Outgoing.model_validate_json(row.payload)
 
 
+def steps_aside(table: type[Outbox], now: datetime) -> sa.ColumnElement[bool]:
+    """It waits for a word; what is behind it goes on. Not while it is tried, or due: then they leave in their order."""
+    return sa.and_(col(table.outcome) == WAITS, col(table.lease).is_(None), col(table.visible_at) > now)
+
+
 def hurry(session: Session, conversations: Collection[str], now: datetime) -> int:
     """Somebody spoke there: what waited for that is due now, in its order and with all its tries. How many."""
     waiting = sa.update(Outbox).where(
         col(Outbox.conversation).in_(conversations), col(Outbox.finished_at).is_(None), col(Outbox.outcome) == WAITS,
         col(Outbox.lease).is_(None),
+        col(Outbox.id) > 0,  # without it SQLite looks at all that was ever sent there
     )  # fmt: skip
     return session.connection().execute(waiting.values(visible_at=now, attempts=0, outcome="")).rowcount
 

@@ -74,7 +74,7 @@ def claim(
     """Take up to `limit` heads of conversations, oldest first, for `lease`; nobody else gets them meanwhile.
 
     only: gets the table and gives a condition; a head that does not meet it stays, and what is behind it waits for it.
-    aside: the same; a row that meets it is taken in its own time, and nothing behind it waits for it.
+    aside: the same; nothing behind a row that meets it waits for it.
     """
     one = sa.orm.aliased(table, name="head")
     earlier = sa.orm.aliased(table, name="earlier")

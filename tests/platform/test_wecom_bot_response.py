@@ -47,7 +47,7 @@ async def test_an_hour_later_there_is_no_way(scene: Scene) -> None:
     scene.p.clock.forward(minutes=60)
     with pytest.raises(SendFailed) as failed:
         await scene.bot.send(put(scene.db, scene.p, "a", "二"), "k1")
-    assert failed.value.after == 600
+    assert failed.value.after == 6 * 3600
     assert scene.shown("a") == []
 
 

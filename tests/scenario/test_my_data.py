@@ -14,7 +14,7 @@ from models import fetching, inbox
 from models.database import Database
 from models.inbox import Inbox
 from models.message import Incoming, Kind, Media
-from models.outbox import Outbox
+from models.outbox import WAITS, Outbox
 from models.person import Identity, Person
 from models.privacy import Erasure, Notice, Owed, Remnant
 from models.tables import metadata
@@ -51,9 +51,12 @@ def traces(db: Database, *needles: str) -> list[str]:
     return db.tx(look)
 
 
-def sweep(chat: Scene, media: Path) -> None:
-    """A day later the rest is done."""
-    chat.db.tx(lambda s: s.execute(sa.update(Outbox).values(finished_at=chat.clock(), outcome="sent")))
+def sweep(chat: Scene, media: Path, *, waiting: bool = False) -> None:
+    """A day later the rest is done. waiting: whatever was said waits for a word, hers or a worker's."""
+    told = {"visible_at": chat.clock() + timedelta(days=2), "outcome": WAITS} if waiting else {
+        "finished_at": chat.clock(), "outcome": "sent"
+    }  # fmt: skip
+    chat.db.tx(lambda s: s.execute(sa.update(Outbox).values(**told)))
     chat.wait("25 hours")
     Sweeper(chat.db, WorkCalendar.configured(ZONE), clock=chat.clock, media=media).finish_erasures()
 
@@ -161,7 +164,8 @@ def test_a_stranger_is_told_that_nothing_is_kept(chat: Scene, phone: Make) -> No
 # --- deletion -------------------------------------------------------------------------------------------------------
 
 
-def test_everything_goes_and_the_facts_stay(chat: Scene, phone: Make, media: Path) -> None:
+@pytest.mark.parametrize("waiting", [False, True])
+def test_everything_goes_and_the_facts_stay(chat: Scene, phone: Make, media: Path, waiting: bool) -> None:
     (media / "a.jpg").write_bytes(b"x")
     one = phone("o-secret1")
     one.says(f"柳岸花园6幢2单元501楼道灯不亮了 我叫张伟 {PHONE_NUMBER}", sender_name="张伟",
@@ -170,7 +174,7 @@ def test_everything_goes_and_the_facts_stay(chat: Scene, phone: Make, media: Pat
     before = chat.ticket().row
     chat.db.tx(lambda s: s.execute(sa.update(Ticket).values(rating=4)))
     assert deleted(one).startswith("已删除您的信息")
-    sweep(chat, media)
+    sweep(chat, media, waiting=waiting)
 
     assert traces(chat.db, "o-secret1", "张伟", PHONE_NUMBER, "501", "家门口", "a.jpg", "摸黑") == []
     assert not (media / "a.jpg").exists()

@@ -18,12 +18,14 @@ from bot.channels.wecom_bot.rates import Rates
 from bot.channels.wecom_bot.response import Responses
 from models.base import Clock
 from models.database import Database
-from models.message import Outgoing
+from models.message import Outgoing, Purpose
 
 log = structlog.get_logger(__name__)
 POLLED = 15.0  # seconds that a poll has to take an answer; then it goes by the response_url
 LOOK = 0.25
-LATER = 600.0  # seconds until another try where nobody has spoken; a new message in the chat makes it due at once
+# Seconds until another try where nobody has spoken; a new message in the chat makes it due at once. After ten tries an
+# alert goes on to somebody else.
+LATER, WAIT = 600.0, 6 * 3600.0
 SPENT = 5_000
 
 
@@ -81,7 +83,7 @@ class Replying:
                 return holds  # a poll was faster
             if await self._by(way, client_id, mark, body):
                 return mark
-        raise NotNow("nobody has spoken here within the hour", after=LATER)
+        raise NotNow("nobody has spoken here within the hour", after=LATER if out.purpose == Purpose.ALERT else WAIT)
 
     async def _taken(self, client_id: str) -> str:
         """The poll that took it already; an address that was taken before a crash is let go."""
