@@ -13,7 +13,7 @@ from handlers.desk import Desk
 from models import outbox
 from models.database import Database
 from models.message import Incoming, Outgoing, Purpose
-from models.outbox import DEAD, SENT, WAITS
+from models.outbox import SENT, UNCERTAIN, WAITS
 from tests.bot.test_sender import Bench, Recorder, letter
 from tests.bot.test_sender_unreached import Here
 from tests.conftest import HandClock
@@ -116,7 +116,7 @@ async def test_what_can_never_be_decided_is_out_of_the_way_in_the_end(
         here.clock.forward(seconds=61)
     assert [row.outcome for row in here.rows()] == ["", ""]
     await here.go()
-    assert [row.outcome for row in here.rows()] == [DEAD, SENT]
+    assert [row.outcome for row in here.rows()] == [UNCERTAIN, SENT]
 
 
 @pytest.mark.parametrize("analyzed", [False, True])
