@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from sqlmodel import Session, col
 
 from bot import metrics
-from bot.channels.base import Channel, NotNow, SendFailed, Uncertain
+from bot.channels.base import Channel, NoRoom, NotNow, SendFailed, Uncertain
 from bot.channels.carrying import elsewhere, hand_on
 from bot.channels.known import Known
 from bot.worker import wait_any
@@ -193,7 +193,8 @@ class Sender:
                 return result
             if error.final:
                 return self._given_up(row, DEAD, str(error))
-            return self._later(row, str(error), perhaps=perhaps, after=error.after)
+            tried = not isinstance(error, NoRoom)
+            return self._later(row, str(error), perhaps=perhaps, after=error.after, tried=tried)
         except (Uncertain, TimeoutError) as error:
             reason = str(error) or "no answer in time"
             if channel.can.dedups:
@@ -246,10 +247,16 @@ class Sender:
 
         return Result(row, outcome, write)
 
-    def _later(self, row: Outbox, error: str, *, perhaps: bool, after: float | None = None) -> Result:
-        """perhaps: an earlier try may have arrived; the next one must know."""
-        if row.attempts >= self._settings.attempts:
+    def _later(
+        self, row: Outbox, error: str, *, perhaps: bool, after: float | None = None, tried: bool = True
+    ) -> Result:
+        """perhaps: an earlier try may have arrived; the next one must know. tried: False is not counted."""
+        if tried and row.attempts >= self._settings.attempts:
             return self._given_up(row, UNCERTAIN if perhaps else DEAD, error)
         pause = min(2.0**row.attempts, self._settings.cap) * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
         at = self._clock() + timedelta(seconds=pause if after is None else after)
-        return Result(row, RETRY, lambda session: sending.again(session, row, at=at, error=error, perhaps=perhaps))
+
+        def write(session: Session) -> None:
+            sending.again(session, row, at=at, error=error, perhaps=perhaps, tried=tried)
+
+        return Result(row, RETRY, write)

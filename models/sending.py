@@ -40,9 +40,14 @@ def leave_to_another(session: Session, row: Outbox, *, now: datetime) -> bool:
     return not mark
 
 
-def again(session: Session, row: Outbox, *, at: datetime, error: str, perhaps: bool) -> None:
-    """Try again from `at` on. perhaps: it may have arrived already, so the next try must know. Raises LeaseLost."""
+def again(
+    session: Session, row: Outbox, *, at: datetime, error: str, perhaps: bool, tried: bool = True
+) -> None:  # fmt: skip
+    """Try again from `at` on. perhaps: it may have arrived already, so the next try must know. tried: False where
+    nothing was tried, and nothing counts. Raises LeaseLost."""
     queue.retry(session, Outbox, row, at=at, error=error)
+    if not tried:
+        _set(session, row, attempts=row.attempts - 1)
     if not perhaps:
         _set(session, row, sending_at=None)
 

@@ -37,6 +37,10 @@ class SendFailed(Exception):
         self.after = after
 
 
+class NoRoom(SendFailed):
+    """By our own count the platform takes no more for now: nothing left, so it was no try, however often."""
+
+
 class NotNow(SendFailed):
     """Nothing can be said there before somebody there says something."""
 

@@ -186,8 +186,7 @@ def hurry(session: Session, now: datetime, chats: Collection[str] | None = None)
 
 
 def _later(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    """Rows that wait for their next try; not for the rate, which no new message helps: each try in vain brings them
-    nearer to being given up."""
+    """Rows that wait for their next try; not for the rate, which no new message helps."""
     return (
         col(Outbox.channel) == NAME, col(Outbox.finished_at).is_(None), col(Outbox.lease).is_(None),
         col(Outbox.visible_at) > now, ~col(Outbox.error).startswith(FULL),
