@@ -13,7 +13,7 @@ import structlog
 from sqlmodel import Session
 
 from bot import metrics
-from models import fetching, replay
+from models import fetching, outbox, replay
 from models.base import Clock, utc_now
 from models.database import Database
 from models.inbox import receive
@@ -31,7 +31,6 @@ class Once:
     since: datetime
 
 
-Beside = Callable[[Session, Sequence[Incoming], datetime], object]
 Held = tuple[Incoming, asyncio.Future[None], Once | None]  # a message, and who waits for it
 
 
@@ -68,13 +67,8 @@ class Ingest:
         self._waiting = waiting
         self._clock = clock
         self._wake = wake
-        self._beside: dict[str, Beside] = {}
         self._held: list[Held] = []
         self._flusher: asyncio.Task[None] | None = None
-
-    def beside(self, channel: str, work: Beside) -> None:
-        """Do `work` in each transaction that stores messages of `channel`: they, and the moment, are given to it."""
-        self._beside[channel] = work
 
     async def accept(self, message: Incoming, once: Once | None = None) -> None:
         """Returns once the message is committed (now or earlier: a duplicate is a success). once: committed with it.
@@ -131,9 +125,8 @@ class Ingest:
         messages = [message for (message, _, _), good in zip(batch, right, strict=True) if good]
         fetching.put(session, messages, now)
         new = receive(session, messages, now)
-        for channel, work in self._beside.items():
-            if its := [message for message in messages if message.channel == channel]:
-                work(session, its, now)
+        if new:
+            outbox.hurry(session, {message.conversation for message in messages}, now)
         return right, new
 
     async def _alone(self, one: Held) -> None:

@@ -8,6 +8,7 @@ handled = Counter("linsheng_messages_handled_total", "Messages handled", ["outco
 handling = Histogram("linsheng_batch_seconds", "Seconds for a batch from claim to commit", buckets=(
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10))  # fmt: skip
 sent = Counter("linsheng_messages_sent_total", "Messages that left", ["channel", "outcome"])
+unreached = Counter("linsheng_alerts_unreached_total", "Alerts given up, by what followed", ["channel", "follows"])
 deadlines = Counter("linsheng_deadlines_fired_total", "Deadlines that fell due", ["kind"])
 backlog = Gauge("linsheng_inbox_backlog", "Messages that wait to be handled")
 backlog_age = Gauge("linsheng_inbox_backlog_age_seconds", "Age of the oldest message that waits")

@@ -23,6 +23,7 @@ from bot.worker import Worker
 from config.privacy import privacy
 from config.settings import Settings
 from config.tables import leaves
+from handlers.desk import Linker
 from handlers.workdays import WorkCalendar
 from models.base import Clock, utc_now
 from models.database import Database
@@ -106,8 +107,7 @@ class Process:
             raise
 
     async def _work(self) -> None:
-        calendar = WorkCalendar.configured(self.settings.zone)
-        link = linker(self.settings, self.links)
+        calendar, link = self._told()
         engine = self._engine or await self._chosen()
         worker = Worker(
             self.db, engine, calendar, settings=self.settings.worker, clock=self.clock, link=link,
@@ -127,8 +127,13 @@ class Process:
         days = self.settings.worker.sample_days
         self._scheduler = scheduler.start(self.db, self._sweeper, keep_days=privacy().message_days, sample_days=days)
 
+    def _told(self) -> tuple[WorkCalendar, Linker]:
+        """Of whatever tells of a ticket: its deadline's calendar, and the link of its task card."""
+        return WorkCalendar.configured(self.settings.zone), linker(self.settings, self.links)
+
     def _send(self) -> None:
-        sender = Sender(self.db, self._sends, self.clock)
+        calendar, link = self._told()
+        sender = Sender(self.db, self._sends, self.clock, calendar=calendar, link=link)
         self._run("sender", sender.run(self._stop, self.outbox.event))
         if not self.db.is_sqlite:
             bells = {bell(Inbox): self.inbox.ring} if self.working else {}

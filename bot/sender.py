@@ -2,32 +2,36 @@
 
 A channel whose platform drops repeats may always try again. On the others the row says `sending_at` before the request
 leaves; claimed again like that, nobody knows whether the message arrived: a reply is then never repeated, an alert is,
-and says so.
+and says so. An alert that is given up goes on to whoever else may act, in the transaction that gives it up.
 """
 
 import asyncio
 import random
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import sqlalchemy as sa
 import structlog
 from aiolimiter import AsyncLimiter
 from pydantic import ValidationError
+from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session, col
 
 from bot import metrics
 from bot.channels.base import Channel, NoRoom, NotNow, SendFailed, Uncertain
 from bot.channels.carrying import elsewhere, hand_on
 from bot.channels.known import Known
+from bot.unreached import Unreached
 from bot.worker import wait_any
+from handlers.desk import Linker, no_link
 from handlers.texts import say
+from handlers.workdays import WorkCalendar
 from models import outbox, queue, sending
 from models.base import Clock, utc_now
 from models.database import Database
 from models.message import Outgoing, Purpose
-from models.outbox import DEAD, SENT, UNCERTAIN, Outbox
+from models.outbox import DEAD, LOST, SENT, UNCERTAIN, WAITS, Outbox
 from models.queue import LeaseLost
 from models.whois import owner
 
@@ -56,11 +60,12 @@ class SenderSettings:
 
 @dataclass(frozen=True)
 class Result:
-    """How one row went, and the statement that says so in the database."""
+    """How one row went, and the statement that says so in the database; it returns the outcome if that is another."""
 
     row: Outbox
     outcome: str
-    write: Callable[[Session], None]
+    write: Callable[[Session], str | None]
+    alone: bool = False  # in a transaction of its own: it may have to be written anew
 
 
 class Sender:
@@ -72,11 +77,15 @@ class Sender:
         channels: Mapping[str, Channel],
         clock: Clock = utc_now,
         settings: SenderSettings | None = None,
+        *,
+        calendar: WorkCalendar | None = None,
+        link: Linker = no_link,
     ) -> None:
-        """channels: by name, those this process has."""
+        """channels: by name, those this process has. calendar, link: see `Unreached`."""
         self._db = db
         self._channels = channels
         self._known = Known(db)
+        self._unreached = Unreached(self._known, calendar, link)
         self._clock = clock
         self._settings = settings or SenderSettings()
         self._limiters: dict[str, AsyncLimiter] = {}
@@ -113,7 +122,13 @@ class Sender:
         lease = timedelta(seconds=self._settings.lease)
         rows = await self._db.run(
             lambda session: queue.claim(
-                session, Outbox, now=self._clock(), lease=lease, limit=self._settings.batch, only=self._ours
+                session,
+                Outbox,
+                now=self._clock(),
+                lease=lease,
+                limit=self._settings.batch,
+                only=self._ours,
+                aside=lambda table: col(table.outcome) == WAITS,
             )
         )
         waiting = {asyncio.create_task(self._one(row)) for row in rows}
@@ -128,12 +143,21 @@ class Sender:
         return col(table.channel).in_(sorted(name for name, channel in self._channels.items() if channel.ready))
 
     async def _settle(self, results: Collection[Result]) -> None:
+        await self._settle_at_once([result for result in results if not result.alone])
+        for result in results:
+            if not result.alone:
+                continue
+            try:
+                await self._settle_at_once([result])
+            except Exception as error:  # the others must not wait for it; it is taken again when its lease is over
+                log.exception("sender.not_settled", outbox=result.row.id, error=type(error).__name__)
+
+    async def _settle_at_once(self, results: Collection[Result]) -> None:
         def work(session: Session) -> list[Result]:
             kept = []
             for result in results:
                 try:
-                    result.write(session)
-                    kept.append(result)
+                    kept.append(replace(result, outcome=result.write(session) or result.outcome))
                 except LeaseLost:  # raised before anything of this row was written: the others are not touched
                     log.warning("sender.lease_lost", outbox=result.row.id, channel=result.row.channel)
             return kept
@@ -148,7 +172,7 @@ class Sender:
         for pause in (0.5, 1.0, 2.0):
             try:
                 return await self._db.run(work)
-            except sa.exc.OperationalError as error:
+            except (sa.exc.OperationalError, StaleDataError) as error:  # the latter: somebody else has the ticket
                 log.warning("sender.not_written", error=type(error).__name__)
                 await asyncio.sleep(pause)
         return await self._db.run(work)
@@ -159,15 +183,17 @@ class Sender:
         """Never raises: whatever happens to one message is a result of that message."""
         channel = self._channels[row.channel]
         perhaps = row.sending_at is not None
-        if row.attempts > self._settings.attempts:  # processes died over it
-            return self._given_up(row, UNCERTAIN if perhaps else DEAD, row.error or "too many attempts")
         try:
             out = outbox.read(row)
         except ValidationError:
-            return self._given_up(row, DEAD, "the payload cannot be read")
+            return self._given_up(row, None, DEAD, "the payload cannot be read")
+        if row.outcome == LOST:
+            return self._given_up(row, out, DEAD, row.error)
+        if row.attempts > self._settings.attempts:  # processes died over it
+            return self._given_up(row, out, UNCERTAIN if perhaps else DEAD, row.error or "too many attempts")
         perhaps = perhaps and not channel.can.dedups
         if perhaps and out.purpose == Purpose.REPLY:
-            return self._given_up(row, UNCERTAIN, "nobody knows whether it arrived")
+            return self._given_up(row, out, UNCERTAIN, "nobody knows whether it arrived")
         if perhaps:
             out = out.model_copy(update={"repeat": True, "text": say("repeat_prefix") + out.text})
         try:
@@ -177,7 +203,7 @@ class Sender:
         except Exception as error:
             # Its words are not logged: they may hold the resident's.
             log.exception("sender.failed", outbox=row.id, channel=row.channel, error=type(error).__name__)
-            return self._later(row, type(error).__name__, perhaps=perhaps)
+            return self._later(row, out, type(error).__name__, perhaps=perhaps)
 
     async def _deliver(self, row: Outbox, channel: Channel, out: Outgoing, *, perhaps: bool) -> Result:
         if not await self._my_turn(channel):
@@ -189,20 +215,24 @@ class Sender:
             async with asyncio.timeout(self._settings.send):
                 platform_id = await channel.send(out, row.dedup_key)
         except SendFailed as error:
-            if isinstance(error, NotNow) and (result := await self._elsewhere(row, out)) is not None:
-                return result
-            if error.final:
-                return self._given_up(row, DEAD, str(error))
-            tried = not isinstance(error, NoRoom)
-            return self._later(row, str(error), perhaps=perhaps, after=error.after, tried=tried)
+            return await self._not_taken(row, out, error, perhaps=perhaps)
         except (Uncertain, TimeoutError) as error:
-            reason = str(error) or "no answer in time"
-            if channel.can.dedups:
-                return self._later(row, reason, perhaps=False)
-            if out.purpose == Purpose.REPLY:
-                return self._given_up(row, UNCERTAIN, reason)
-            return self._later(row, reason, perhaps=True)
+            return self._perhaps_taken(row, channel, out, str(error) or "no answer in time")
         return Result(row, SENT, lambda session: sending.sent(session, row, now=self._clock(), platform_id=platform_id))
+
+    async def _not_taken(self, row: Outbox, out: Outgoing, error: SendFailed, *, perhaps: bool) -> Result:
+        waits = isinstance(error, NotNow)
+        if waits and (result := await self._elsewhere(row, out)) is not None:
+            return result
+        if error.final:
+            return self._given_up(row, out, DEAD, str(error), wait=error.after if waits else None)
+        tried = not isinstance(error, NoRoom)
+        return self._later(row, out, str(error), perhaps=perhaps, after=error.after, waits=waits, tried=tried)
+
+    def _perhaps_taken(self, row: Outbox, channel: Channel, out: Outgoing, reason: str) -> Result:
+        if out.purpose == Purpose.REPLY and not channel.can.dedups:
+            return self._given_up(row, out, UNCERTAIN, reason)
+        return self._later(row, out, reason, perhaps=not channel.can.dedups)
 
     async def _elsewhere(self, row: Outbox, out: Outgoing) -> Result | None:
         """What is for one person does not wait, nor hold up the alert behind it, where she can be told on another
@@ -239,24 +269,40 @@ class Sender:
             return False
         return not self._stopping
 
-    def _given_up(self, row: Outbox, outcome: str, error: str) -> Result:
+    def _given_up(
+        self, row: Outbox, out: Outgoing | None, outcome: str, error: str, *, wait: float | None = None
+    ) -> Result:  # fmt: skip
+        """An alert goes on. wait: seconds until another try where it can go on to nobody; None: there is none."""
         log.error("sender.given_up", outbox=row.id, channel=row.channel, outcome=outcome, attempts=row.attempts)
+        alert = out if out is not None and out.purpose == Purpose.ALERT else None
 
-        def write(session: Session) -> None:
-            sending.give_up(session, row, now=self._clock(), outcome=outcome, error=error)
+        def write(session: Session) -> str | None:
+            now = self._clock()
+            sending.give_up(session, row, now=now, outcome=outcome, error=error)
+            if alert is None:
+                return None
+            waited = wait is not None and row.outcome == WAITS  # nobody else could be told at an earlier try
+            if not waited and self._unreached.follow(session, alert, row.dedup_key, now):
+                return None
+            if wait is None or row.attempts >= self._settings.attempts:
+                return None
+            sending.wait_on(session, row, at=now + timedelta(seconds=wait))
+            return RETRY
 
-        return Result(row, outcome, write)
+        return Result(row, outcome, write, alone=alert is not None)
 
     def _later(
-        self, row: Outbox, error: str, *, perhaps: bool, after: float | None = None, tried: bool = True
-    ) -> Result:
-        """perhaps: an earlier try may have arrived; the next one must know. tried: False is not counted."""
+        self, row: Outbox, out: Outgoing, error: str, *, perhaps: bool, after: float | None = None, waits: bool = False,
+        tried: bool = True,
+    ) -> Result:  # fmt: skip
+        """perhaps: an earlier try may have arrived; the next one must know. waits: for a word of hers. tried: False is
+        not counted."""
         if tried and row.attempts >= self._settings.attempts:
-            return self._given_up(row, UNCERTAIN if perhaps else DEAD, error)
+            return self._given_up(row, out, UNCERTAIN if perhaps else DEAD, error)
         pause = min(2.0**row.attempts, self._settings.cap) * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
         at = self._clock() + timedelta(seconds=pause if after is None else after)
 
         def write(session: Session) -> None:
-            sending.again(session, row, at=at, error=error, perhaps=perhaps, tried=tried)
+            sending.again(session, row, at=at, error=error, perhaps=perhaps, waits=waits, tried=tried)
 
         return Result(row, RETRY, write)

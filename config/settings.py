@@ -48,6 +48,7 @@ class OfficialAccountSettings(BaseModel):
     api_base: HttpAddress = "https://api.weixin.qq.com"
     rate: float = Field(default=20.0, gt=0, description="messages a second towards the platform")
     media_hosts: tuple[str, ...] = Field(default=(), description="from where videos come; unset: the platform's")
+    menus: bool = Field(default=True, description="buttons and ratings are pressed (msgmenu), not typed")
     template_id: str = Field(default="", description="the notice sent once the 48 hours are over (模板消息)")
     template_fields: dict[str, str] = Field(default_factory=dict, description='JSON: {"thing1": "{text}"}')
     subscription_id: str = Field(default="", description="the same for 订阅通知; goes first where somebody agreed")

@@ -29,8 +29,9 @@ class WecomKfSettings(BaseModel):
     poll_seconds: float = Field(default=2.0, gt=0, le=60, description="between two looks whether a callback was told")
     # Callbacks may have been lost while no process was there. Without a callback's token the platform limits sync_msg.
     sweep_seconds: float = Field(default=600.0, ge=60, description="then it is asked without a callback too")
-    # No page says with which code the platform answers a msgid that it has seen: a repeat, so the message is there.
-    repeat_codes: frozenset[int] = frozenset({95011})
+    # No page says with which code the platform refuses a msgid that it has seen, if it does: once it is known, put it
+    # here, and such a message counts as sent. Until then it is tried again, and never counted as sent when it was not.
+    repeat_codes: frozenset[int] = frozenset()
 
     @field_validator("accounts")
     @classmethod

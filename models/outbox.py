@@ -1,6 +1,6 @@
 """Every message that goes out. Written in the transaction that decided it; sent by the sender, effectively once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -13,6 +13,9 @@ from models.queue import QueueRow, queue_indexes
 
 # How a row can end. `uncertain`: the request left and no answer came; a reply is then not repeated.
 SENT, DEAD, UNCERTAIN = "sent", "dead", "uncertain"
+# What an unfinished row may say. `waits`: for a word of whoever it is for; what is behind it does not wait for it.
+# `lost`: it left, and its platform says that it did not arrive; the sender gives it up.
+WAITS, LOST = "waits", "lost"
 
 CARRIED = ">carried"  # ends the key of a message that was handed on to another channel, once for each time
 
@@ -56,6 +59,29 @@ def _row(key: str, message: Outgoing, now: datetime, at: datetime) -> dict[str, 
 def read(row: Outbox) -> Outgoing:
     """The message in a row."""
     return Outgoing.model_validate_json(row.payload)
+
+
+def hurry(session: Session, conversations: Collection[str], now: datetime) -> int:
+    """Somebody spoke there: what waited for that is due now, in its order and with all its tries. How many."""
+    waiting = sa.update(Outbox).where(
+        col(Outbox.conversation).in_(conversations), col(Outbox.finished_at).is_(None), col(Outbox.outcome) == WAITS,
+        col(Outbox.lease).is_(None),
+    )  # fmt: skip
+    return session.connection().execute(waiting.values(visible_at=now, attempts=0, outcome="")).rowcount
+
+
+def lost(session: Session, row_id: int, error: str, now: datetime) -> bool:
+    """The platform says that a message it took did not arrive: back into the queue, for the sender to give up. False
+    where that is known already.
+
+    One that is under way is fenced: whatever its sender finds, the platform knows better.
+    """
+    statement = sa.update(Outbox).where(
+        col(Outbox.id) == row_id, sa.or_(col(Outbox.outcome) == SENT, col(Outbox.finished_at).is_(None)),
+        col(Outbox.outcome) != LOST,
+    )  # fmt: skip
+    back = {"finished_at": None, "visible_at": now, "attempts": 0, "outcome": LOST, "error": error, "lease": None}
+    return session.connection().execute(statement.values(**back)).rowcount == 1
 
 
 def failed(session: Session, outcomes: Sequence[str], limit: int) -> Sequence[Outbox]:

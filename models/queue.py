@@ -69,18 +69,21 @@ def bell(table: type[Row]) -> str:
 def claim(
     session: Session, table: type[Row], *, now: datetime, lease: timedelta, limit: int,
     only: Callable[[type[Row]], sa.ColumnElement[bool]] | None = None,
+    aside: Callable[[type[Row]], sa.ColumnElement[bool]] | None = None,
 ) -> Sequence[Row]:  # fmt: skip
     """Take up to `limit` heads of conversations, oldest first, for `lease`; nobody else gets them meanwhile.
 
     only: gets the table and gives a condition; a head that does not meet it stays, and what is behind it waits for it.
+    aside: the same; a row that meets it is taken in its own time, and nothing behind it waits for it.
     """
     one = sa.orm.aliased(table, name="head")
     earlier = sa.orm.aliased(table, name="earlier")
-    first = ~sa.exists().where(
+    before = sa.exists().where(
         earlier.conversation == one.conversation,  # type: ignore[arg-type]
         earlier.finished_at.is_(None),  # type: ignore[union-attr]
         earlier.id < one.id,  # type: ignore[operator, arg-type]
     )
+    first = ~(before if aside is None else before.where(~aside(earlier)))
     heads = (
         sa.select(one.id)  # type: ignore[call-overload]
         .where(one.finished_at.is_(None), one.visible_at <= now, first)  # type: ignore[union-attr]

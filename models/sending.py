@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from models import queue
-from models.outbox import DEAD, SENT, Outbox
+from models.outbox import DEAD, SENT, WAITS, Outbox
 from models.queue import LeaseLost
 
 
@@ -41,15 +41,14 @@ def leave_to_another(session: Session, row: Outbox, *, now: datetime) -> bool:
 
 
 def again(
-    session: Session, row: Outbox, *, at: datetime, error: str, perhaps: bool, tried: bool = True
-) -> None:  # fmt: skip
-    """Try again from `at` on. perhaps: it may have arrived already, so the next try must know. tried: False where
-    nothing was tried, and nothing counts. Raises LeaseLost."""
+    session: Session, row: Outbox, *, at: datetime, error: str, perhaps: bool, waits: bool = False, tried: bool = True
+) -> None:
+    """Try again from `at` on, or, if it `waits`, as soon as somebody speaks there: what is behind it goes on then.
+    perhaps: it may have arrived already, so the next try must know. tried: False where nothing was tried, and nothing
+    counts. Raises LeaseLost."""
     queue.retry(session, Outbox, row, at=at, error=error)
-    if not tried:
-        _set(session, row, attempts=row.attempts - 1)
-    if not perhaps:
-        _set(session, row, sending_at=None)
+    values = {"outcome": WAITS if waits else "", "attempts": row.attempts if tried else row.attempts - 1}
+    _set(session, row, **values, **({} if perhaps else {"sending_at": None}))
 
 
 def hand_back(session: Session, row: Outbox, *, now: datetime) -> None:
@@ -61,6 +60,11 @@ def hand_back(session: Session, row: Outbox, *, now: datetime) -> None:
 def give_up(session: Session, row: Outbox, *, now: datetime, outcome: str = DEAD, error: str) -> None:
     """No more tries. Raises LeaseLost."""
     queue.bury(session, Outbox, row, now=now, outcome=outcome, error=error)
+
+
+def wait_on(session: Session, row: Outbox, *, at: datetime) -> None:
+    """Given up a moment ago, in this transaction, and nobody else can be told: it waits, see `again`, until `at`."""
+    _set(session, row, finished_at=None, visible_at=at, outcome=WAITS, sending_at=None)
 
 
 def _set(session: Session, row: Outbox, **values: Any) -> None:

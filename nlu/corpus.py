@@ -36,8 +36,8 @@ class Example:
     town: where it was said; "" for a lone utterance. context: None where nothing is known of it. corrected: staff of a
     deployment said what it is; such messages have a weight of their own, and say nothing of how often they are said.
     plain: said in so many words, as people write everywhere, though towns have little of it. only: what it is
-    written for, one of ONLY, the rest learns nothing from it: `matter`, which kind of matter and how urgent and private,
-    but not whether it is one; `danger`, whether life is in danger.
+    written for, one of ONLY; the rest learns nothing from it. `matter`: which kind of matter, how urgent and private,
+    but not whether it is one. `danger`: whether life is in danger.
     """
 
     text: str

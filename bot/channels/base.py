@@ -42,7 +42,8 @@ class NoRoom(SendFailed):
 
 
 class NotNow(SendFailed):
-    """Nothing can be said there before somebody there says something."""
+    """Nothing can be said there before somebody there says something: it waits for that, and what is behind it does
+    not wait for it. final: that would be too late; where somebody else can be told, she is told instead."""
 
 
 class Uncertain(Exception):

@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import aiohttp
 from yarl import URL
@@ -26,6 +26,7 @@ __all__ = [
     "WARN",
     "Greeting",
     "Proof",
+    "asked",
     "callback",
     "plain_greeting",
     "refuses",
@@ -44,6 +45,7 @@ LISTED = "this machine's address is not on the account's list (IP白名单, 企�
 HINTS = {
     40001: WRONG, 40013: WRONG, 40125: WRONG, 41002: WRONG, 41004: WRONG, 40091: WRONG, 40164: LISTED, 60020: LISTED,
     45009: "the account's calls of today are used up: try again tomorrow",
+    48001: "the account has no right to this interface: only a verified (认证) one has, see 接口权限",
     48002: "the app may not use this interface: the administrator must grant it",
 }  # fmt: skip
 _CODE = re.compile(r"errcode (\d+)")
@@ -80,18 +82,29 @@ def told(error: Exception) -> str:
 async def token(base: str, credential: Credential, clock: Clock, *, ask: str = "/cgi-bin/getcallbackip") -> Proof:
     """Fetch a token as a channel does, and share it with nobody: what other processes hold stays good. Then ask for
     something with it: WeCom gives its tokens to any address, and looks at the list only then."""
+    found = await asked(base, credential, clock, ask)
+    if isinstance(found, Proof):
+        return found
+    said = f"{base} gave a token, and answers to it"
+    if isinstance(addresses := found.get("ip_list"), list):  # of getcallbackip
+        said += f"; its callbacks come from {', '.join(map(str, addresses))}"
+    return Proof("credentials", OK, said)
+
+
+async def asked(
+    base: str, credential: Credential, clock: Clock, path: str, *, params: Mapping[str, str] | None = None,
+    body: Mapping[str, Any] | None = None, check: str = "credentials",
+) -> dict[str, Any] | Proof:  # fmt: skip
+    """The platform's answer, with a token fetched for this question, or the failed proof. body: of a POST; it must
+    change nothing."""
     api = ApiClient(base, credential, clock=clock, backoff=())
     await api.start()
     try:
-        answer = await api.get(ask)
+        return await api.get(path, params) if body is None else await api.call(path, body)
     except (SendFailed, Uncertain) as error:
-        return Proof("credentials", FAIL, f"{base}: {told(error)}")
+        return Proof(check, FAIL, f"{base}: {told(error)}")
     finally:
         await api.stop()
-    said = f"{base} gave a token, and answers to it"
-    if isinstance(addresses := answer.get("ip_list"), list):  # of getcallbackip
-        said += f"; its callbacks come from {', '.join(map(str, addresses))}"
-    return Proof("credentials", OK, said)
 
 
 async def callback(public_url: str, path: str, greeting: Greeting, *, within: float) -> Proof:

@@ -13,7 +13,7 @@ from bot.channels.wecom_app import WecomApp
 from bot.channels.wecom_bot.channel import WecomBot
 from bot.channels.wecom_kf import WecomKf
 from bot.ingest import Ingest
-from bot.links import Links, linker, secret_of
+from bot.links import secret_of
 from bot.scenes import Scenes
 from bot.wakeup import Bell
 from config.settings import Settings
@@ -50,12 +50,10 @@ def channels(
             )
         )  # fmt: skip
     if settings.wecom_app.enabled:
-        secret = secret_of(settings)
         found.append(
             WecomApp(
                 settings.wecom_app, db, ingest, zone=settings.zone, clock=clock,
-                body_bytes=settings.ingest.body_bytes, link=linker(settings, Links(secret) if secret else None),
-                decided=decided,
+                body_bytes=settings.ingest.body_bytes, decided=decided,
             )
         )  # fmt: skip
     if settings.wecom_kf.enabled:

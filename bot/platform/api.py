@@ -79,7 +79,7 @@ class Api:
                 return await raw(request)
             if (endpoint := self._endpoints.get(key)) is not None:
                 return await self._answer(request, endpoint)
-        raise PlatformError(48001)
+        raise PlatformError(48001 if platform == WECHAT else 48002)
 
     async def _answer(self, request: web.Request, endpoint: Endpoint) -> web.Response:
         body = await read_json(request) if request.method == "POST" else dict(request.query)

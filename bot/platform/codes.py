@@ -1,5 +1,5 @@
-"""What the platforms say when they refuse. Source: 全局返回码 of both; 8466xx and most of 950xx
-are known from clients' reports only, 95001 and 95011 are assumed."""
+"""What the platforms say when they refuse. Source: 全局返回码 of both (企业微信 90313); 8466xx are known from clients'
+reports only. A number may mean one thing at 企业微信 and another at 公众号."""
 
 from typing import Any
 
@@ -37,7 +37,7 @@ TEXTS = {
     47001: "data format error",
     47003: "argument invalid",
     48001: "api unauthorized",
-    48002: "user refuses messages of this account",
+    48002: "api forbidden",
     60020: "not allow to access from your ip",
     60111: "userid not found",
     81013: "user & party & tag all invalid",
@@ -47,9 +47,8 @@ TEXTS = {
     93000: "invalid webhook url",
     95000: "invalid open_kfid",
     95001: "kf send msg count limit",
+    95002: "kf send msg time limit",
     95007: "invalid msg token",
-    95011: "msgid duplicated",
-    95013: "conversation end",
     95018: "send msg session status invalid",
     301085: "recall msg out of time limit",
     846604: "aibot has no such conversation",

@@ -52,7 +52,13 @@ class CorpApi:
         api.post(f"{WECOM}:app", "message/send", self._send)
         api.post(f"{WECOM}:app", "message/update_template_card", self._update)
         api.post(f"{WECOM}:app", "message/recall", self._recall)
+        self.closed = False  # the app is switched off
+        api.get(f"{WECOM}:app", "agent/get", self._agent)
         api.get(WECOM, "getcallbackip", lambda _: fine(ip_list=["127.0.0.1"]))
+
+    def _agent(self, query: Body) -> Body:
+        need(query.get("agentid") == str(AGENT), 40056)
+        return fine(agentid=AGENT, name="邻声", close=int(self.closed))
 
     def _send(self, body: Body) -> Body:
         need(body.get("agentid") == AGENT, 40056)

@@ -32,7 +32,7 @@ class CustomerService(XmlAccount):
         self.messages: list[Body] = []
         self.states: dict[str, tuple[int, str]] = {}  # by customer: state and servicer
         self.links: dict[str, str] = {}  # contact ways: url to scene
-        self.window = Window(late=95013, used=95001)
+        self.window = Window(late=95002, used=95001)
         self.tokens: dict[str, datetime] = {}
         self._welcomes: dict[str, tuple[str, datetime]] = {}
 

@@ -1,8 +1,8 @@
 """What a 微信客服 app may call. Sources: the kf pages on sync_msg, send_msg, send_msg_on_event, service_state and
 add_contact_way.
 
-Assumed, where the pages are silent: a msgid that was used already is 95011; without a token sync_msg takes 5 calls a
-minute; a message while a human servicer is in charge is 95018.
+Assumed, where the pages are silent: a msgid that was used already is answered as the first time, and shown once (see
+`repeat_code`); without a token sync_msg takes 5 calls a minute.
 """
 
 import re
@@ -21,10 +21,13 @@ PAGE = 1000
 
 
 class KfApi:
-    """Registers `kf/*`. empty_pages: so many answers are first empty with has_more=1, which is legal."""
+    """Registers `kf/*`. empty_pages: so many answers are first empty with has_more=1, which is legal. repeat_code: by
+    which a msgid that was used already is refused, as no page says; None answers as if it were sent."""
 
     def __init__(self, account: CustomerService, api: Api) -> None:
         self.empty_pages = 0
+        self.repeat_code: int | None = None
+        self.managed = True  # whether this Secret may answer for the account
         self._account = account
         self._used: set[str] = set()
         self._bare = Rate(5, timedelta(minutes=1))
@@ -35,6 +38,7 @@ class KfApi:
             ("service_state/get", self._state),
             ("service_state/trans", self._trans),
             ("add_contact_way", self._contact),
+            ("account/list", self._list),
         ):
             api.post(f"{WECOM}:kf", f"kf/{path}", endpoint)
 
@@ -63,7 +67,9 @@ class KfApi:
         need(user, 40096)
         kind = str(body.get("msgtype"))
         text = self._words(kind, mapping(body.get(kind), 40008, kind))
-        message = self._new_id(body)
+        message = self._id(body)
+        if message in self._used:
+            return fine(msgid=message)
         state, _ = self._account.states.get(user, (UNTREATED, ""))
         need(state in (UNTREATED, ASSISTANT), 95018)
         self._account.window.spend(user, self._account.clock())
@@ -73,13 +79,16 @@ class KfApi:
         kind = str(body.get("msgtype"))
         need(kind in ("text", "msgmenu"), 40008, kind)
         text = self._words(kind, mapping(body.get(kind), 40008, kind))
-        message = self._new_id(body)
+        message = self._id(body)
+        if message in self._used:
+            return fine(msgid=message)
         return self._post(self._account.welcome_to(str(body.get("code") or "")), kind, text, body, message)
 
-    def _new_id(self, body: Body) -> str:
+    def _id(self, body: Body) -> str:
         message = str(body.get("msgid") or secrets.token_hex(16))
         need(MESSAGE_ID.fullmatch(message), 40058, "msgid")
-        need(message not in self._used, 95011)
+        if message in self._used and self.repeat_code is not None:
+            raise PlatformError(self.repeat_code)
         return message
 
     def _post(self, user: str, kind: str, text: str, body: Body, message: str) -> Body:
@@ -123,6 +132,10 @@ class KfApi:
         url = f"https://work.weixin.qq.com/kf/kfc{secrets.token_hex(8)}"
         self._account.links[url] = str(body.get("scene") or "")
         return fine(url=url)
+
+    def _list(self, body: Body) -> Body:
+        row = {"open_kfid": self._account.open_kfid, "name": "客服", "avatar": "", "manage_privilege": self.managed}
+        return fine(account_list=[row][number(body.get("offset", 0), "offset") :])
 
     def _customer(self, body: Body) -> str:
         need(body.get("open_kfid") == self._account.open_kfid, 95000)

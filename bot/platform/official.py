@@ -4,6 +4,7 @@ Sources: 接收普通消息, 接收事件推送, 被动回复用户消息.
 """
 
 import asyncio
+from collections.abc import Coroutine
 
 from bot.platform.aibot_people import JPEG
 from bot.platform.crypto import random_word
@@ -33,11 +34,19 @@ class OfficialAccount(XmlAccount):
         self.menu: Fields | None = None
         self.templates: dict[str, str] = {}  # template id: its title on the phone
         self.agreed: dict[tuple[str, str], int] = {}  # 订阅通知 that a user agreed to, and how often
+        self.undelivered: dict[str, str] = {}  # by user: why notices do not reach her, such as `user block`
         self.jobs: set[asyncio.Task[object]] = set()
 
-    async def say(self, user: str, text: str) -> Bubble:
-        """Words."""
-        return await self._write(user, "text", {"Content": text}, text)
+    async def say(self, user: str, text: str, *, menu: str = "") -> Bubble:
+        """Words. menu: the id of the msgmenu item that she pressed."""
+        return await self._write(user, "text", {"Content": text} | ({"bizmsgmenuid": menu} if menu else {}), text)
+
+    async def choose(self, menu: Bubble, user: str, item: str) -> Bubble:
+        """She presses an item of a msgmenu. Raises ValueError when it has no such item."""
+        items = {found["id"]: found["content"] for found in menu.body["msgmenu"]["list"]}
+        if item not in items:
+            raise ValueError(f"the menu offers {sorted(items)}")
+        return await self.say(user, items[item], menu=item)
 
     async def photo(self, user: str, data: bytes = JPEG) -> Bubble:
         """A picture."""
@@ -108,9 +117,19 @@ class OfficialAccount(XmlAccount):
         self._show_answer(user, answer)
         return push
 
-    def report_job(self, user: str, message: int, status: str = "success") -> None:
+    def report_job(self, user: str, message: int) -> None:
         """TEMPLATESENDJOBFINISH, a moment after a template was sent."""
-        telling = self.event(user, "TEMPLATESENDJOBFINISH", MsgID=message, Status=status)
+        status = f"failed:{self.undelivered[user]}" if user in self.undelivered else "success"
+        self._soon(self.event(user, "TEMPLATESENDJOBFINISH", MsgID=message, Status=status))
+
+    def report_subscription(self, user: str, message: int, template: str) -> None:
+        """subscribe_msg_sent_event, a moment after a 订阅通知 was sent."""
+        why = self.undelivered.get(user)
+        told = {"TemplateId": template, "MsgID": message, "ErrorCode": 0, "ErrorStatus": "success"}
+        told |= {"ErrorCode": 20000, "ErrorStatus": why} if why else {}
+        self._soon(self.event(user, "subscribe_msg_sent_event", SubscribeMsgSentEvent={"List": told}))
+
+    def _soon(self, telling: Coroutine[object, object, object]) -> None:
         job: asyncio.Task[object] = asyncio.ensure_future(telling)
         self.jobs.add(job)
         job.add_done_callback(self.jobs.discard)

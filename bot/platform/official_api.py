@@ -1,5 +1,6 @@
 """What a 公众号 may call. Sources: 客服接口-发消息, 模板消息, 订阅通知 (bizsend), 生成带参数的二维码, 自定义菜单."""
 
+import itertools
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ class OfficialApi:
     def __init__(self, account: OfficialAccount, api: Api) -> None:
         self._account = account
         self._once: dict[str, int] = {}
+        self._messages = itertools.count(200_000_001)
         api.post(WECHAT, "message/custom/send", self._custom)
         api.post(WECHAT, "message/template/send", self._template)
         api.post(WECHAT, "message/subscribe/bizsend", self._bizsend)
@@ -33,7 +35,7 @@ class OfficialApi:
     def _user(self, body: Body) -> str:
         user = str(body.get("touser") or "")
         need(user in self._account.followers, 40003)
-        need(user not in self._account.blocking, 48002)
+        need(user not in self._account.blocking, 48002, "the user refuses messages of this account")
         return user
 
     def _custom(self, body: Body) -> Body:
@@ -67,9 +69,7 @@ class OfficialApi:
         client = str(body.get("client_msg_id") or "")
         if client and client in self._once:  # assumed: the first answer again, and nothing on the screen
             return fine(msgid=self._once[client])
-        shown = self._account.post(user, "template", text, body)
-        message = 200_000_000 + len(self._account.world.bubbles)
-        shown.key = str(message)
+        message = self._shown(user, "template", text, body)
         if client:
             self._once[client] = message
         self._account.report_job(user, message)
@@ -81,8 +81,16 @@ class OfficialApi:
         left = self._account.agreed.get((user, template), 0)
         need(left > 0, 43101)
         self._account.agreed[user, template] = left - 1
-        self._account.post(user, "subscribe", text, body)
+        # No page says that the answer has an id: the event alone tells it.
+        self._account.report_subscription(user, self._shown(user, "subscribe", text, body), template)
         return fine()
+
+    def _shown(self, user: str, kind: str, text: str, body: Body) -> int:
+        """A notice on her screen, unless it does not reach her; returns its id."""
+        message = next(self._messages)
+        if user not in self._account.undelivered:
+            self._account.post(user, kind, text, body).key = str(message)
+        return message
 
     def _fields(self, body: Body) -> str:
         title = self._account.templates.get(str(body.get("template_id")))

@@ -115,13 +115,14 @@ class Page:
 
     def _told(self, number: int, bubble: Bubble) -> Body:
         faces = {user: _face(card) for user, card in bubble.views.items()}
-        menu = bubble.body.get("msgmenu", {}).get("list", []) if bubble.kind == "msgmenu" else []
+        listed = bubble.body.get("msgmenu", {}).get("list", []) if bubble.kind == "msgmenu" else []
+        items = [one.get("click", one) for one in listed if one.get("type", "click") == "click"]
         return {
             "number": number, "at": bubble.at.isoformat(), "channel": bubble.channel, "chat": bubble.chat,
             "by": bubble.by, "kind": bubble.kind, "text": bubble.text, "quote": bubble.quote,
             "finished": bubble.finished, "recalled": bubble.recalled,
             "card": _face(bubble.card) if bubble.card else None, "faces": faces,
-            "menu": [[item["click"]["id"], item["click"]["content"]] for item in menu if item.get("type") == "click"],
+            "menu": [[item["id"], item["content"]] for item in items],
         }  # fmt: skip
 
     # --- what is done -----------------------------------------------------------------------------------------------
@@ -156,7 +157,9 @@ class Page:
         await self._p.click(self._bubble(body["number"]), _named(body), str(body["key"]), chosen=body.get("chosen"))
 
     async def _choose(self, body: Body) -> None:
-        await self._p.kf.choose(self._bubble(body["number"]), _named(body), str(body["key"]))
+        menu = self._bubble(body["number"])
+        account = self._p.mp if menu.channel == MP else self._p.kf
+        await account.choose(menu, _named(body), str(body["key"]))
 
     async def _group(self, body: Body) -> None:
         members = [str(user).strip() for user in body["members"] if str(user).strip()]

@@ -1,7 +1,7 @@
 """The door: one bad letter spoils only itself."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 
 import pytest
@@ -41,24 +41,3 @@ async def test_a_nul_is_left_out(db: Database) -> None:
     await Ingest(db).accept(said)
     (one,) = kept(db)
     assert (one.text, one.sender_name, one.forwarded[0].text) == ("停水", "朵朵", "停电")
-
-
-async def test_what_is_done_beside_a_channels_messages_is_committed_with_them(db: Database) -> None:
-    seen: list[list[str]] = []
-
-    def work(session: Session, messages: Sequence[Incoming], now: datetime) -> None:
-        seen.append([message.id for message in messages])
-        session.connection().execute(sa.text("UPDATE inbox SET error = 'seen'"))
-        if "m2" in seen[-1]:
-            raise ValueError("m2")
-
-    door = Ingest(db, linger=0.0)
-    door.beside(letter(1).channel, work)
-    await door.accept(letter(1))
-    with pytest.raises(ValueError, match="m2"):
-        await door.accept(letter(2))
-    await door.accept(letter(3).model_copy(update={"channel": "another"}))
-    assert seen == [["m1"], ["m2"]]
-    assert [message.id for message in kept(db)] == ["m1", "m3"]
-    errors = sa.select(Inbox.error).order_by(Inbox.id)  # type: ignore[call-overload]
-    assert db.tx(lambda session: list(session.scalars(errors))) == ["seen", ""]

@@ -118,6 +118,26 @@ async def test_a_platform_that_is_down_or_refuses_our_address_is_said_to(tmp_pat
         here.p.up()
 
 
+async def test_an_account_that_the_secret_may_not_answer_for_is_named(tmp_path: Path) -> None:
+    async with deployment(tmp_path, "wecom_kf") as here:
+        assert (await here.prove())["accounts"].state == OK
+        proof = (await here.prove(accounts=[here.p.kf.open_kfid, "wk-of-another"]))["accounts"]
+        assert (proof.state, "wk-of-another:" in proof.said, here.p.kf.open_kfid in proof.said) == (FAIL, True, False)
+        here.p.kf_api.managed = False
+        assert here.p.kf.open_kfid in (await here.prove())["accounts"].said
+        here.p.faults.fail("/cgi-bin/kf/account/list", code=48002)
+        assert "must grant it" in (await here.prove())["accounts"].said
+
+
+async def test_an_app_that_is_another_or_switched_off_is_told(tmp_path: Path) -> None:
+    async with deployment(tmp_path, "wecom_app") as here:
+        assert (await here.prove())["app"].state == OK
+        assert "40056" in (await here.prove(agent_id=1))["app"].said
+        here.p.app_api.closed = True
+        proof = (await here.prove())["app"]
+        assert (proof.state, "启用" in proof.said) == (FAIL, True)
+
+
 @pytest.mark.parametrize("name", WITH_CALLBACK)
 @pytest.mark.parametrize("wrong", [{"token": "anothertoken"}, {"aes_key": WRONG_KEY}])
 async def test_an_address_that_has_other_keys_is_told(tmp_path: Path, name: str, wrong: dict[str, str]) -> None:

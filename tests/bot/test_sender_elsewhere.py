@@ -1,7 +1,5 @@
 """A channel that may only answer: what is for one person leaves by another of her channels that can push now."""
 
-from zoneinfo import ZoneInfo
-
 import pytest
 import sqlalchemy as sa
 from sqlmodel import Session, col
@@ -9,15 +7,12 @@ from sqlmodel import Session, col
 from bot.channels.base import Capabilities, NotNow, SendFailed
 from bot.channels.wecom_bot import mailbox
 from bot.sender import Sender
-from handlers.desk import Desk
-from handlers.town import load
-from handlers.unreached import UNREACHABLE, not_reached
-from handlers.workdays import WorkCalendar
+from handlers.unreached import UNREACHABLE
 from models import outbox
 from models.database import Database
 from models.mark import TOWN, bump
 from models.message import Card, Outgoing, Purpose
-from models.outbox import DEAD, SENT
+from models.outbox import DEAD, SENT, WAITS
 from models.person import Identity
 from models.ticket import Status, TicketEvent
 from tests.bot.test_sender import Bench, Recorder
@@ -93,7 +88,7 @@ async def test_otherwise_it_waits(
     # The register's own address of her is on the web chat, which no process here has.
     assert await here.say(letter) == []
     (row,) = here.rows()
-    assert (row.outcome, row.attempts, outbox.read(row).chat) == ("", 1, letter.chat)
+    assert (row.outcome, row.attempts, outbox.read(row).chat) == (WAITS, 1, letter.chat)
     clock.forward(minutes=11)
     await here.sender.step()
     assert [row.outcome for row in here.rows()] == [SENT]
@@ -128,23 +123,12 @@ async def test_it_never_goes_back_to_a_channel_where_it_has_been(town_db: Databa
         return open_ticket(session, clock(), **told).id or 0
 
     ticket = town_db.tx(settle)
-
-    async def lost(out: Outgoing) -> None:
-        def work(session: Session) -> None:
-            key = f"unreached:{len(here.app.heard)}"
-            desk = Desk(session, load(session), clock(), WorkCalendar.configured(ZoneInfo("Asia/Shanghai")), key)
-            not_reached(desk, out)
-            outbox.put(session, desk.take(), clock())
-
-        town_db.tx(work)
-        raise SendFailed("the platform has no such member", final=True)
-
-    here.app.meanwhile = lost
+    here.app.troubles = [SendFailed("the platform has no such member", final=True) for _ in range(20)]
     here.channel.troubles = [NotNow("nobody has spoken", after=600) for _ in range(20)]
     here.put(alert(channel="wecom_app", ticket=ticket))
     for _ in range(20):
         await here.sender.step()
     hers = [row for row in here.rows() if row.channel in (MUTE, "wecom_app")]
-    assert [(row.channel, row.outcome) for row in hers] == [("wecom_app", DEAD), (MUTE, "")]
+    assert [(row.channel, row.outcome) for row in hers] == [("wecom_app", DEAD), (MUTE, WAITS)]
     lines = sa.select(sa.func.count()).where(col(TicketEvent.what) == UNREACHABLE)
     assert town_db.tx(lambda session: session.scalar(lines)) == 1

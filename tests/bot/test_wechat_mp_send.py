@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from bot.channels.api import ApiClient, ApiError
-from bot.channels.base import SendFailed, Uncertain
+from bot.channels.base import NotNow, SendFailed, Uncertain
+from bot.channels.menus import msgid
 from bot.channels.render import split
 from bot.channels.wechat_mp import OfficialAccount
 from bot.ingest import Ingest
@@ -61,11 +62,11 @@ def contents(api: Api) -> list[str]:
 async def test_a_text_goes_out_as_a_customer_message(account: OfficialAccount, api: Api) -> None:
     assert await account.send(out(), "c1") == ""
     assert api.letters == [{"touser": "o-阿杰", "msgtype": "text", "text": {"content": "已登记"}}]
-    assert api.final == {45015, 45047, 48002, 40003, 43004, 45002}
+    assert api.final == {48002, 40003, 43004, 45002}
     assert (account.can.max_bytes, account.can.dedups, account.can.rate) == (2048, False, SETTINGS.rate)
 
 
-async def test_a_card_becomes_lines_and_words_to_type(account: OfficialAccount, api: Api) -> None:
+async def test_a_card_becomes_a_menu_or_lines_and_words_to_type(account: OfficialAccount, api: Api) -> None:
     card = Card(
         title="新工单 42",
         facts=(("地点", "柳岸花园6幢"), ("类别", "电梯")),
@@ -73,7 +74,24 @@ async def test_a_card_becomes_lines_and_words_to_type(account: OfficialAccount, 
         buttons=(Button(text="接单", action="accept:42"), Button(text="转派", action="pass:42")),
         link="https://l.example/t/42",
     )
-    await account.send(out("请您处理", card=card, ticket=42, repeat=True, purpose=Purpose.ALERT), "c1")
+    alert = out("请您处理", card=card, ticket=42, repeat=True, purpose=Purpose.ALERT)
+    name = await account.send(alert, "c1")
+    assert (name, api.letters.pop()) == (
+        msgid("c1"),
+        {
+            "touser": "o-阿杰",
+            "msgtype": "msgmenu",
+            "msgmenu": {
+                "head_content": '请您处理\n新工单 42\n地点：柳岸花园6幢\n类别：电梯\n电梯坏了 ＜a href="http://bad.example">领奖＜/a>',
+                "list": [{"id": "accept:42", "content": "接单"}, {"id": "pass:42", "content": "转派"}],
+                "tail_content": "https://l.example/t/42",
+            },
+        },
+    )
+    # Where the platform takes no menu, or the deployment wants none, they are words to type.
+    api.script = [ApiError(40008, "errcode 40008")]
+    assert await account.send(alert, "c1") == ""
+    assert api.letters.pop(0)["msgtype"] == "msgmenu"
     assert contents(api)[0].splitlines() == [
         "请您处理",
         "新工单 42",
@@ -128,12 +146,23 @@ async def test_the_next_try_goes_on_with_the_part_that_failed(account: OfficialA
     assert contents(api).count(first) == 2
 
 
-@pytest.mark.parametrize("error", [ApiError(45015, "window", final=True), SendFailed("busy"), Uncertain("hung")])
+@pytest.mark.parametrize("error", [ApiError(48002, "refuses", final=True), SendFailed("busy"), Uncertain("hung")])
 async def test_failures_reach_the_sender_as_they_are(account: OfficialAccount, api: Api, error: Exception) -> None:
     api.script = [error]
     with pytest.raises(type(error)) as raised:
         await account.send(out(), "c1")
     assert raised.value is error
+
+
+@pytest.mark.parametrize("code", [45015, 45047])
+async def test_a_window_that_is_over_waits_for_her_and_an_alert_goes_on(
+    account: OfficialAccount, api: Api, code: int
+) -> None:
+    for purpose in Purpose:
+        api.script = [ApiError(code, f"errcode {code}")]
+        with pytest.raises(NotNow, match=str(code)) as closed:
+            await account.send(out(purpose=purpose), "c1")
+        assert (closed.value.final, closed.value.after) == (purpose == Purpose.ALERT, 6 * 3600)
 
 
 async def test_an_empty_message_is_final(account: OfficialAccount, api: Api) -> None:

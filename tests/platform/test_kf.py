@@ -94,10 +94,13 @@ async def test_a_welcome_carries_the_building_and_is_good_once(p: TestPlatform, 
 
 async def test_five_answers_an_own_msgid_and_a_human(p: TestPlatform, call: Caller) -> None:
     out = {"touser": "wm-lihua", "open_kfid": p.kf.open_kfid, "msgtype": "text", "text": {"content": "已登记"}}
-    assert (await call("kf/send_msg", **out))["errcode"] == 95013
+    assert (await call("kf/send_msg", **out))["errcode"] == 95002
     await p.kf.say("wm-lihua", "灯坏了")
     assert (await call("kf/send_msg", **out, msgid="LS-1"))["msgid"] == "LS-1"
-    assert (await call("kf/send_msg", **out, msgid="LS-1"))["errcode"] == 95011
+    assert (await call("kf/send_msg", **out, msgid="LS-1"))["msgid"] == "LS-1"
+    assert len(p.seen("wm-lihua")) == 1, "the same message once more is the same message"
+    p.kf_api.repeat_code = 95999
+    assert (await call("kf/send_msg", **out, msgid="LS-1"))["errcode"] == 95999
     assert (await call("kf/send_msg", **out, msgid="编号"))["errcode"] == 40058
     for _ in range(4):
         assert (await call("kf/send_msg", **out))["errcode"] == 0
@@ -146,4 +149,4 @@ async def test_reports_are_pulled_by_what_changed(p: TestPlatform, session: aioh
     assert [(step["process_type"], step["status"]) for step in order["process_list"]] == [(2, 1), (5, 1)]
     assert "status" not in order
     assert (await call("report/resident/get_order_list", limit=51))["errcode"] == 40058
-    assert (await call("kf/sync_msg", open_kfid=p.kf.open_kfid))["errcode"] == 48001  # another app's call
+    assert (await call("kf/sync_msg", open_kfid=p.kf.open_kfid))["errcode"] == 48002  # another app's call

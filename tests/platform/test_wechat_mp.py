@@ -17,7 +17,7 @@ from models import fetching, voices
 from models.database import Database
 from models.fetching import Fetching
 from models.inbox import Inbox
-from models.message import Card, Kind, Purpose
+from models.message import Card, Kind
 from models.outbox import Outbox
 from tests.platform.harness import TestPlatform
 from tests.platform.mp import SCENES, App, serving
@@ -171,12 +171,23 @@ async def test_five_answers_and_then_no_call(app: App, db: Database) -> None:
     await app.p.mp.say("o1", "在吗")
     await app.send("o1", *(f"第{n}条" for n in range(7)))
     assert [text for _, text in seen(app)] == [f"第{n}条" for n in range(5)]
-    assert [outcome for outcome, _ in outcomes(db)] == ["sent"] * 5 + ["dead"] * 2
+    assert [outcome for outcome, _ in outcomes(db)] == ["sent"] * 5 + ["waits"] * 2
     assert [call.code for call in app.p.calls if "custom" in call.path] == [0] * 5, "the platform is not asked in vain"
     app.p.clock.forward(minutes=1)
     await app.p.mp.say("o1", "还在吗")
     await app.send("o1", "在的")
-    assert seen(app)[-1] == ("text", "在的")
+    assert [text for _, text in seen(app)][5:] == ["第5条", "第6条", "在的"], "what waited for her word goes first"
+
+
+async def test_what_waits_for_her_word_is_given_up_in_the_end(app: App, db: Database) -> None:
+    await app.p.mp.say("o1", "在吗")
+    app.p.clock.forward(hours=49)
+    await app.send("o1", "已办结")
+    for _ in range(9):
+        assert outcomes(db) == [("waits", "")]
+        app.p.clock.forward(hours=6)
+        await app.leave()
+    assert (outcomes(db), seen(app)) == ([("dead", "")], [])
 
 
 async def test_after_two_days_a_template_says_it(p: TestPlatform, db: Database, tmp_path: Path) -> None:
@@ -212,7 +223,7 @@ async def test_who_agreed_to_a_notice_gets_that_once(p: TestPlatform, db: Databa
         p.clock.forward(hours=49)
         await app.send("o1", "已办结", "还有一句")
         assert [kind for kind, _ in seen(app)] == ["subscribe"]
-        assert [outcome for outcome, _ in outcomes(db)] == ["sent", "dead"]
+        assert [outcome for outcome, _ in outcomes(db)] == ["sent", "waits"]
 
 
 async def test_a_long_term_agreement_is_good_for_all(p: TestPlatform, db: Database, tmp_path: Path) -> None:
@@ -308,9 +319,9 @@ async def test_who_unfollows_is_not_written_to(app: App, db: Database) -> None:
     await app.p.mp.say("o1", "在吗")
     await app.p.mp.unfollow("o1")
     app.p.calls.clear()
-    await app.send("o1", "在的", purpose=Purpose.ALERT)
+    await app.send("o1", "在的")
     assert [call.path for call in app.p.calls if "send" in call.path] == []
-    assert [outcome for outcome, _ in outcomes(db)] == ["dead"]
+    assert [outcome for outcome, _ in outcomes(db)] == ["waits"]
 
 
 async def test_a_qr_code_for_a_building(app: App) -> None:

@@ -9,7 +9,7 @@ from bot.channels.base import SendFailed, Uncertain
 from bot.channels.sealed import Seal
 from bot.channels.wecom_bot.letters import NAME
 from bot.channels.wecom_bot.response import allowed
-from models.outbox import UNCERTAIN
+from models.outbox import UNCERTAIN, WAITS
 from tests.platform.wecom_bot import CARD, figure, handled, heard, put, row
 from tests.platform.wecom_bot_hook import Scene, post
 
@@ -38,7 +38,7 @@ async def test_an_address_is_used_once(scene: Scene) -> None:
     put(scene.db, p, "a", "二", "k2")
     await sender.step()
     assert scene.shown("a") == ["一"]
-    assert row(scene.db, "k2").outcome == ""
+    assert row(scene.db, "k2").outcome == WAITS
 
 
 async def test_an_hour_later_there_is_no_way(scene: Scene) -> None:

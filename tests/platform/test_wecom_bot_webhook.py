@@ -9,7 +9,7 @@ from bot.channels.wecom_bot.letters import NAME
 from bot.channels.wecom_bot.webhook import message_of, stream_id
 from bot.sender import Sender
 from models.database import Database
-from models.outbox import SENT
+from models.outbox import SENT, WAITS
 from tests.platform.harness import platform
 from tests.platform.wecom_bot import CARD, handled, heard, hooked, put, row
 from tests.platform.wecom_bot_hook import Scene
@@ -138,7 +138,7 @@ async def test_any_process_serves_the_polls_and_sends(db: Database) -> None:
             assert await p.bot.poll() == 0
             assert [bubble.text for bubble in p.seen("a")] == ["已登记"]
             assert await Sender(db, {NAME: second}, p.clock).step() == 2
-            assert [row(db, key).outcome for key in ("k1", "k2")] == [SENT, ""]
+            assert [row(db, key).outcome for key in ("k1", "k2")] == [SENT, WAITS]
             assert (len(p.seen("a")), p.complaints) == (1, [])
 
 

@@ -55,7 +55,9 @@ async def test_what_cannot_be_done_is_one_sentence(at_home: pytest.MonkeyPatch, 
 async def test_credentials_and_address_are_proved(p: TestPlatform, db: Database, tmp_path: Path) -> None:
     async with serving(p, db, tmp_path) as app:
         proofs = await app.channel.prove(p.kf.callback.partition("/callback")[0])
-        assert [(proof.check, proof.state) for proof in proofs] == [("credentials", "ok"), ("callback", "warn")]
+        assert [(proof.check, proof.state) for proof in proofs] == [
+            ("credentials", "ok"), ("accounts", "ok"), ("callback", "warn")
+        ]  # fmt: skip
         p.faults.untrusted = True
         proofs = await app.channel.prove("http://127.0.0.1:9")
         assert proofs[-1].state == "fail"

@@ -8,15 +8,20 @@ import sqlalchemy as sa
 from sqlmodel import col
 from structlog.testing import capture_logs
 
+from bot.channels.menus import msgid
 from bot.channels.wecom_kf import ledger
+from bot.channels.wecom_kf.pushing import CLOSED
 from handlers.texts import say
 from models import quota
 from models.database import Database
 from models.inbox import Inbox
 from models.message import Button, Card, Purpose
-from models.outbox import DEAD, SENT, Outbox
+from models.outbox import DEAD, SENT, WAITS, Outbox
+from models.ticket import Status, Ticket
+from tests.models.letters import open_ticket
 from tests.platform.harness import TestPlatform
 from tests.platform.kf import App, serving
+from tests.scenario.matters import everybody_to
 
 USER = "wm-lihua"
 
@@ -53,6 +58,22 @@ async def test_an_answer_that_was_lost_is_not_sent_twice(app: App, fault: dict[s
     await app.leave()
     assert (app.texts(USER), [row.outcome for row in app.rows()]) == (["已登记"], [SENT])
     assert left(app) == 4, "it is counted once"
+
+
+@pytest.mark.parametrize("known", [False, True])
+async def test_a_refused_repeat_counts_as_sent_only_where_its_code_is_known(
+    p: TestPlatform, db: Database, tmp_path: Path, known: bool
+) -> None:
+    """No page says how the platform refuses a msgid that it has seen, and another refusal must not pass for it."""
+    p.kf_api.repeat_code = 95999
+    async with serving(p, db, tmp_path / "media", **({"repeat_codes": [95999]} if known else {})) as app:
+        await wrote(app)
+        app.p.faults.fail("/cgi-bin/kf/send_msg", taken=True, cut=True)
+        await app.send(USER, "已登记")
+        app.p.clock.forward(minutes=5)
+        await app.leave()
+        assert [row.outcome for row in app.rows()] == ([SENT] if known else [""])
+        assert app.texts(USER) == ["已登记"]
 
 
 @pytest.mark.parametrize("elsewhere", [False, True])
@@ -120,16 +141,28 @@ async def test_what_is_too_much_waits_for_her_next_word(app: App) -> None:
     await app.send(USER, *"123456")
     await app.send(USER, "急", purpose=Purpose.ALERT)
     assert app.texts(USER) == ["1", "2", "3", "4", "5"]
-    assert [(row.outcome, "used up" in row.error) for row in app.rows()[5:]] == [("", True), ("", False)]
+    assert [(row.outcome, "used up" in row.error) for row in app.rows()[5:]] == [(WAITS, True), (WAITS, True)]
     await wrote(app, "修得怎么样了")
     await app.leave()
     assert app.texts(USER)[5:] == ["6", "急"]
     assert set(app.sent("send_msg")) == {0}, "the platform never had to refuse"
 
 
-async def test_an_alert_does_not_wait(app: App) -> None:
-    await app.send("wm-never-wrote", "急", purpose=Purpose.ALERT)
-    assert [(row.outcome, "95013" in row.error) for row in app.rows()] == [(DEAD, True)]
+async def test_an_alert_waits_only_where_nobody_else_can_be_told(p: TestPlatform, town_db: Database) -> None:
+    everybody_to(town_db, "wecom_kf")
+    told = {"status": Status.ASSIGNED, "grid": "QX-01-01-01", "worker": "W01"}
+    ticket = town_db.tx(lambda session: open_ticket(session, p.clock(), **told).id)
+    async with serving(p, town_db, Path()) as app:
+        await app.send("w01", "急", purpose=Purpose.ALERT, card=Card(title="任务"), ticket=ticket, to_person="W01")
+        rows = app.rows()
+        assert (rows[0].outcome, "95002" in rows[0].error) == (DEAD, True)
+        waiting = next(row for row in rows if row.outcome == WAITS)  # nobody of them has ever written
+        user = waiting.conversation.partition(":")[2]
+        await p.kf.say(user, "在")
+        await app.look()
+        await app.leave()
+        assert [row.outcome for row in app.rows() if row.id == waiting.id] == [SENT]
+        assert app.texts(user)
 
 
 async def test_the_platform_counts_otherwise(app: App) -> None:
@@ -143,14 +176,57 @@ async def test_the_platform_counts_otherwise(app: App) -> None:
     assert app.texts(USER) == ["已登记", "再说一句"]
 
 
+@pytest.mark.parametrize("code", sorted(CLOSED))
+async def test_what_the_platform_does_not_take_now_waits_for_her_next_word(app: App, code: int) -> None:
+    answered = await wrote(app)
+    app.p.faults.fail("/cgi-bin/kf/send_msg", code=code)
+    await app.send(USER, "已登记", trigger=answered)
+    (row,) = app.rows()
+    assert (row.outcome in (SENT, DEAD), (row.visible_at - app.p.clock()).total_seconds() > 3600) == (False, True)
+    await wrote(app, "在吗")
+    await app.leave()
+    assert (app.texts(USER), left(app)) == (["已登记"], 4)
+
+
 async def test_a_message_that_did_not_reach_her(app: App) -> None:
     await wrote(app)
     await app.send(USER, "已登记")
     (row,) = app.rows()
     await app.p.kf.fail(USER, f"{row.platform_id}_0", 10)
     await app.look()
+    await app.leave()
     (row,) = app.rows()
     assert (row.outcome, row.error) == (DEAD, "msg_send_fail 10")
+
+
+async def test_an_alert_that_did_not_reach_her_goes_on_once(p: TestPlatform, town_db: Database) -> None:
+    everybody_to(town_db, "wecom_kf")
+    told = {"status": Status.ASSIGNED, "grid": "QX-01-01-01", "worker": "W01"}
+    ticket = town_db.tx(lambda session: open_ticket(session, p.clock(), **told).id)
+    async with serving(p, town_db, Path()) as app:
+        for user in ("w01", "c01", "c02"):
+            await p.kf.say(user, "在")
+        await app.look()
+        await app.send("w01", "急", purpose=Purpose.ALERT, card=Card(title="任务"), ticket=ticket, to_person="W01")
+        assert [row.outcome for row in app.rows()] == [SENT]
+        for _ in range(2):  # the platform tells it twice
+            await p.kf.fail("w01", f"{app.rows()[0].platform_id}_0", 10)
+            await app.look()
+            await app.leave()
+        assert app.rows()[0].outcome == DEAD
+        assert town_db.tx(lambda session: session.get_one(Ticket, ticket).worker) == "C01"
+        assert [len(app.texts(user)) for user in ("c01", "c02")] == [1, 1]
+
+
+async def test_what_did_not_arrive_while_its_answer_is_awaited(app: App) -> None:
+    """The answer to the request was lost, and it is to be tried again, when the platform says that it is in vain."""
+    await wrote(app)
+    app.p.faults.fail("/cgi-bin/kf/send_msg", taken=True, cut=True)
+    await app.send(USER, "已登记")
+    await app.p.kf.fail(USER, f"{msgid('test:0')}_0", 10)
+    await app.look()
+    await app.leave()
+    assert [(row.outcome, row.error) for row in app.rows()] == [(DEAD, "msg_send_fail 10")]
 
 
 # ---- the greeting
@@ -174,7 +250,7 @@ async def test_a_greeting_that_is_late_waits_for_her(app: App) -> None:
     (entered,) = app.heard()
     app.p.clock.forward(seconds=21)
     await app.send(USER, "您好，我是邻声。", trigger=entered.id)
-    assert (app.texts(USER), app.rows()[0].outcome) == ([], "")
+    assert (app.texts(USER), app.rows()[0].outcome) == ([], WAITS)
     await wrote(app)
     await app.leave()
     assert app.texts(USER) == ["您好，我是邻声。"]
@@ -224,7 +300,7 @@ async def test_to_a_human_and_back(app: App) -> None:
     said = await wrote(app, "3幢路灯坏了")
     await app.send(USER, "收到，已登记", trigger=said)
     await app.send(USER, "LS00001 网格员已接单")
-    assert [row.outcome for row in app.rows()] == [SENT, DEAD, ""]
+    assert [row.outcome for row in app.rows()] == [SENT, DEAD, WAITS]
     assert left(app) == 5, "nothing of it is counted"
 
     await wrote(app, "转机器人")

@@ -9,12 +9,13 @@ from aiohttp.test_utils import TestServer
 
 from bot.app import build
 from bot.channels.wechat_mp import NAME, PATH
+from bot.platform.world import Bubble
 from config.settings import Settings
 from models.database import Database
 from models.ticket import Status
 from nlu.types import Engine
 from tests.platform.harness import TestPlatform, platform
-from tests.scenario.matters import everybody_to, photo, photos, status, ticket, told
+from tests.scenario.matters import events, everybody_to, photo, photos, status, ticket, told
 
 RESIDENT, WORKER, STRANGER = "o-new", "w01", "w07"  # nobody the town knows, 网格员小顾, 网格员大山
 
@@ -35,6 +36,15 @@ async def served(app: web.Application, p: TestPlatform) -> TestServer:
     await server.start_server()
     p.mp.callback = str(server.make_url(PATH))
     return server
+
+
+def menus(p: TestPlatform, who: str, item: str) -> list[Bubble]:
+    """Menus of hers that offer something which begins like this."""
+    return [bubble for bubble in p.seen(who) if any(one.startswith(item) for one, _ in items(bubble))]
+
+
+def items(menu: Bubble) -> list[tuple[str, str]]:
+    return [(one["id"], one["content"]) for one in menu.body.get("msgmenu", {}).get("list", [])]
 
 
 @pytest.mark.timeout(120)
@@ -65,22 +75,29 @@ async def the_matter(p: TestPlatform, db: Database, home: Path) -> None:
     await p.until(lambda: "【新任务】" in told(p, WORKER))
     number = ticket(db)
     assert number is not None
-    assert f"“接单 {number.id}”" in told(p, WORKER)
-    await mp.say(STRANGER, f"接单 {number.id}")
+    # The alert is a menu; another one's press on the same key changes nothing.
+    (alert,) = menus(p, WORKER, "accept:1")
+    assert [content for _, content in items(alert)] == ["接单", "转派", "办结"]
+    await mp.say(STRANGER, "接单", menu="accept:1")
     await p.until(lambda: "不在您的职责范围内" in told(p, STRANGER))
-    assert status(db) == Status.ASSIGNED
+    assert (status(db), "refused" in events(db)) == (Status.ASSIGNED, True)
 
     p.clock.forward(minutes=5)
-    await mp.say(WORKER, f"接单 {number.id}")
+    await mp.choose(alert, WORKER, "accept:1")
     await p.until(lambda: status(db) == Status.ACCEPTED)
     p.clock.forward(minutes=30)
     await mp.say(RESIDENT, "修得怎么样了")
     await p.until(lambda: "LS00001 柳岸花园3幢照明：" in told(p, RESIDENT))
-    await mp.say(WORKER, f"办结 {number.id} 换了灯泡")
+    await mp.choose(alert, WORKER, "done:1")
     await p.until(lambda: "已办结" in told(p, RESIDENT))
-    await mp.say(RESIDENT, "满意")
+
+    # 满意 is a press too, and it names the matter.
+    (rating,) = menus(p, RESIDENT, "LS")
+    assert [content for _, content in items(rating)] == ["满意", "不满意"]
+    await mp.choose(rating, RESIDENT, items(rating)[0][0])
     await p.until(lambda: status(db) == Status.CLOSED)
     await p.until(lambda: "谢谢您的评价" in told(p, RESIDENT))
+    assert (events(db).count("accepted"), ticket(db).rating) == (1, 5)  # type: ignore[union-attr]
     assert all(push.tries == 1 for push in p.pushes)
     # Staff who never wrote to the account cannot be reached on it; everything else arrived.
     assert {call.code for call in p.calls} <= {0, 40003}

@@ -66,7 +66,7 @@ class OfficialAccount(Channel):
         credential = stable_token(app_id, secret.get_secret_value())
         self._api = api or ApiClient(settings.api_base, credential, db=db, clock=clock)
         self._pushing = Pushing(settings, self._api, clock=clock, zone=zone or ZoneInfo("Asia/Shanghai"), db=db)
-        self._happened = Happened(db, scenes)
+        self._happened = Happened(db, scenes, clock)
         self._ingest = ingest
         self._db = db
         self._clock = clock

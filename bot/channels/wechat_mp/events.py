@@ -14,38 +14,47 @@ from models.message import Incoming
 
 SCENE = "qrscene_"
 SAYS = "say:"  # how a menu key of ours begins
-LISTS = {
+SENT = "success"  # of TEMPLATESENDJOBFINISH and subscribe_msg_sent_event; else `failed:user block` and the like
+AGREEMENTS = {
     "subscribe_msg_popup_event": "SubscribeMsgPopupEvent",
     "subscribe_msg_change_event": "SubscribeMsgChangeEvent",
-    "subscribe_msg_sent_event": "SubscribeMsgSentEvent",
 }
 MOST = 50  # templates that one event may name; an account has 25
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """What somebody answered to a subscription template (订阅通知), or how sending one went."""
+    """What somebody answered to a subscription template (订阅通知)."""
 
     template: str
     accepted: bool
 
 
 @dataclass(frozen=True)
+class Delivery:
+    """What became of a notice. message: the platform's id. failed: why it did not arrive, "" if it did. template: of a
+    subscription notice."""
+
+    message: str
+    failed: str
+    template: str = ""
+
+
+@dataclass(frozen=True)
 class Event:
-    """name: in lower case. key: EventKey. status: of a template that was sent. message: its MsgID."""
+    """name: in lower case. key: EventKey."""
 
     name: str
     user: str
     at: datetime
     key: str = ""
-    status: str = ""
-    message: str = ""
     agreements: tuple[Agreement, ...] = field(default=())
+    deliveries: tuple[Delivery, ...] = field(default=())
 
     @property
     def id(self) -> str:
         """Events have none of their own; the platform's advice is sender and second, here with what happened."""
-        told = "\0".join((self.user, self.name, self.key, self.message))
+        told = "\0".join((self.user, self.name, self.key, *(one.message for one in self.deliveries)))
         return f"e{int(self.at.timestamp())}-{hashlib.sha256(told.encode(errors='replace')).hexdigest()[:16]}"
 
     @property
@@ -79,23 +88,35 @@ def read_event(message: Any) -> Event | None:
             user=user,
             at=datetime.fromtimestamp(int(text_of(data.get("CreateTime"))), UTC),
             key=key[:256],
-            status=text_of(data.get("Status"))[:64],
-            message=text_of(data.get("MsgID"))[:64],
-            agreements=_agreements(data.get(LISTS.get(name, ""))),
+            agreements=tuple(map(_agreement, _rows(data, AGREEMENTS.get(name, "")))),
+            deliveries=_deliveries(name, data),
         )
 
 
-def _agreements(told: Any) -> tuple[Agreement, ...]:
-    if told is None:
-        return ()
-    rows = told["List"]
+def _rows(data: Any, name: str) -> list[Any]:
+    if data.get(name) is None:
+        return []
+    rows = data[name]["List"]
     rows = rows if isinstance(rows, list) else [rows]
     if len(rows) > MOST:
         raise Refused("malformed")
-    return tuple(
-        Agreement(text_of(row["TemplateId"])[:128], text_of(row.get("SubscribeStatusString")) == "accept")
-        for row in rows
-    )
+    return rows
+
+
+def _agreement(row: Any) -> Agreement:
+    return Agreement(text_of(row["TemplateId"])[:128], text_of(row.get("SubscribeStatusString")) == "accept")
+
+
+def _deliveries(name: str, data: Any) -> tuple[Delivery, ...]:
+    if name == "templatesendjobfinish":
+        return (_delivery(data.get("MsgID"), data.get("Status")),)
+    rows = _rows(data, "SubscribeMsgSentEvent") if name == "subscribe_msg_sent_event" else []
+    return tuple(_delivery(row["MsgID"], row.get("ErrorStatus"), row["TemplateId"]) for row in rows)
+
+
+def _delivery(message: Any, status: Any, template: Any = None) -> Delivery:
+    how = text_of(status)[:64]
+    return Delivery(text_of(message)[:64], "" if how == SENT else how or "failed", text_of(template)[:100])
 
 
 def said(event: Event, words: frozenset[str]) -> Incoming | None:

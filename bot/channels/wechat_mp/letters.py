@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.channels.coordinates import wgs84_from_gcj02
+from bot.channels.menus import pressed
 from bot.channels.security import Refused, refusing
 from models.message import Incoming, Kind, Media
 
@@ -24,7 +25,8 @@ def text_of(value: object) -> str:
 
 
 def _words(message: Any) -> Fields:
-    return {"text": text_of(message.content)}
+    """Typed, or pressed in a menu: wechatpy does not know `bizmsgmenuid`."""
+    return pressed(text_of(message.content), text_of(message._data.get("bizmsgmenuid")))
 
 
 def _image(message: Any) -> Fields:

@@ -13,14 +13,17 @@ import structlog
 from sqlmodel import Session
 
 from bot.channels.api import ApiClient, ApiError
-from bot.channels.base import SendFailed
+from bot.channels.base import NotNow, SendFailed
+from bot.channels.menus import menu, msgid, to_rate
 from bot.channels.render import TEXT_BYTES, text
 from bot.channels.wechat_mp import ledger, notices
+from bot.channels.wechat_mp.delivered import unnamed
+from bot.channels.wechat_mp.letters import NAME
 from config.settings import OfficialAccountSettings
 from models import quota
 from models.base import Clock
 from models.database import Database
-from models.message import Outgoing
+from models.message import Outgoing, Purpose
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -31,17 +34,22 @@ UNFINISHED = 1_000  # messages of several parts that are remembered between two 
 
 CLOSED = frozenset({45015, 45047})  # the 48 hours are over; the five are used up
 # 48002 the user refuses messages, 40003 no such openid, 43004 not a follower, 45002 too long.
-FINAL = CLOSED | {48002, 40003, 43004, 45002}
+FINAL = frozenset({48002, 40003, 43004, 45002})
 DISAGREED = 43101
 # 47003 a field's value, 40037 no such template: no other try can help, an operator must look.
-NOTICE_FINAL = frozenset({DISAGREED, 43004, 40003, 47003, 40037})
+NOTICE_FINAL = frozenset({43004, 40003, 47003, 40037})
+WAIT = 6 * 3600.0  # seconds until another try, unless she writes before
+# 40008 no such kind of message, 40058 and 47001 a field is wrong: the same goes out as words.
+BAD_MENU = frozenset({40008, 40058, 47001})
+
+Part = dict[str, Any]  # msgtype, and what stands below it
 
 
-class Closed(SendFailed):
-    """By our own count the platform takes nothing more for this user now."""
+class Closed(NotNow):
+    """By our own count, or by the platform's, she must write before anything more reaches her."""
 
-    def __init__(self) -> None:
-        super().__init__("the user's messages are used up or too long ago", final=True)
+    def __init__(self, out: Outgoing, reason: str = "the user's messages are used up or too long ago") -> None:
+        super().__init__(reason, final=out.purpose == Purpose.ALERT, after=WAIT)
 
 
 class Pushing:
@@ -56,52 +64,68 @@ class Pushing:
         self._clock = clock
         self._zone = zone
         self._db = db
-        self._unsent: OrderedDict[str, list[str]] = OrderedDict()  # client id: the parts still to be sent
+        self._unsent: OrderedDict[str, list[Part]] = OrderedDict()  # client id: the parts still to be sent
 
     async def send(self, out: Outgoing, client_id: str) -> str:
-        """As one to three texts, or as a notice; returns the notice's id, or "".
+        """As one to three texts, a menu or a notice; returns what an answer to the menu names, the notice's id, or "".
 
         When a later part fails for now, the next try goes on with that part. Raises SendFailed or Uncertain; of a
         message in parts one uncertain part makes the whole uncertain.
         """
-        left = await self._run(partial(ledger.refresh, user=out.chat, now=self._clock()))
+        left, rating = await self._run(partial(self._look, out=out)) or (None, False)
         rest = [] if out.repeat else self._unsent.pop(client_id, [])
-        begun = bool(rest)
-        parts = rest or text(out, TEXT_BYTES, most=PARTS if left is None else max(1, min(PARTS, left - KEPT)))
+        counted = left is not None
+        name = msgid(client_id)
+        offered = None if rest or not self._settings.menus else _menu(out, name, rating=rating)
+        if offered is not None:
+            try:
+                return await self._parts(out, client_id, [offered], counted=counted) or name
+            except ApiError as error:
+                if error.code not in BAD_MENU:
+                    raise
+                log.warning("menu.refused", channel=NAME, code=error.code)
+        most = PARTS if left is None else max(1, min(PARTS, left - KEPT))
+        words = [{"msgtype": "text", "text": {"content": part}} for part in text(out, TEXT_BYTES, most=most)]
+        return await self._parts(out, client_id, rest or words, counted=counted, begun=bool(rest))
+
+    def _look(self, session: Session, out: Outgoing) -> tuple[int | None, bool]:
+        """How many may leave now, and whether it asks for her rating."""
+        return ledger.refresh(session, out.chat, self._clock()), to_rate(session, out)
+
+    async def _parts(
+        self, out: Outgoing, client_id: str, parts: list[Part], *, counted: bool, begun: bool = False
+    ) -> str:  # fmt: skip
+        """Returns the id of the notice that went out instead, or ""."""
         if not parts:
             raise SendFailed("the message is empty", final=True)
         for index, part in enumerate(parts):
             try:
-                await self._text(out.chat, part, counted=left is not None)
+                await self._part(out, part, counted=counted)
             except SendFailed as error:
-                if not (index or begun) and self._shut(error) and self._has_notice:
+                if not (index or begun) and isinstance(error, Closed) and self._has_notice:
                     return await self._notice(out, client_id)
                 if (index or begun) and not error.final:
                     self._remember(client_id, parts[index:])
                 raise
         return ""
 
-    def _remember(self, client_id: str, parts: list[str]) -> None:
+    def _remember(self, client_id: str, parts: list[Part]) -> None:
         self._unsent[client_id] = parts
         if len(self._unsent) > UNFINISHED:
             self._unsent.popitem(last=False)
 
-    @staticmethod
-    def _shut(error: SendFailed) -> bool:
-        return isinstance(error, Closed) or (isinstance(error, ApiError) and error.code in CLOSED)
-
-    async def _text(self, user: str, content: str, *, counted: bool) -> None:
-        key = ledger.key(user)
+    async def _part(self, out: Outgoing, part: Part, *, counted: bool) -> None:
+        key = ledger.key(out.chat)
         kind = await self._run(partial(quota.spend, key=key, now=self._clock())) if counted else ""
         if counted and not kind:
-            raise Closed
-        letter = {"touser": user, "msgtype": "text", "text": {"content": content}}
+            raise Closed(out)
         try:
-            await self._api.call("/cgi-bin/message/custom/send", letter, final=FINAL)
+            await self._api.call("/cgi-bin/message/custom/send", {"touser": out.chat, **part}, final=FINAL)
         except SendFailed as error:  # an Uncertain one stays counted: it may have arrived
-            if self._shut(error):
+            if isinstance(error, ApiError) and error.code in CLOSED:
                 await self._run(partial(quota.exhaust, key=key))
-            elif kind:
+                raise Closed(out, str(error)) from None
+            if kind:
                 await self._run(partial(quota.refund, key=key, kind=kind))
             raise
 
@@ -120,7 +144,7 @@ class Pushing:
             if kind:
                 return await self._subscription(out, key, kind)
         if not given.template_id:
-            raise Closed
+            raise Closed(out)
         body = self._body(out, given.template_id, given.template_fields) | {
             "client_msg_id": notices.repeat_id(client_id)
         }
@@ -138,12 +162,12 @@ class Pushing:
         except SendFailed as error:
             if isinstance(error, ApiError) and error.code == DISAGREED:
                 await self._run(partial(quota.exhaust, key=key))
-            else:
-                await self._run(partial(quota.refund, key=key, kind=kind))
+                raise Closed(out, str(error)) from None
+            await self._run(partial(quota.refund, key=key, kind=kind))
             raise
         if given.subscription_long_term:
             await self._run(partial(quota.refund, key=key, kind=kind))
-        return told
+        return told or unnamed(given.subscription_id)
 
     def _body(self, out: Outgoing, template: str, fields: dict[str, str]) -> dict[str, Any]:
         local = self._clock().astimezone(self._zone)
@@ -156,3 +180,12 @@ class Pushing:
 
     async def _run(self, work: Callable[[Session], T]) -> T | None:
         return None if self._db is None else await self._db.run(work)
+
+
+def _menu(out: Outgoing, name: str, *, rating: bool) -> Part | None:
+    made = menu(out, name, rating=rating)
+    if made is None:
+        return None
+    listed = [{"id": item, "content": label} for item, label in made.items]
+    tail = {"tail_content": made.link} if made.link else {}
+    return {"msgtype": "msgmenu", "msgmenu": {"head_content": made.head, "list": listed} | tail}

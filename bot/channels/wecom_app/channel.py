@@ -14,7 +14,7 @@ from aiohttp import web
 from bot.channels import media, proofs
 from bot.channels.api import ApiClient
 from bot.channels.base import Capabilities, Channel, Proof, SendFailed
-from bot.channels.credentials import gettoken
+from bot.channels.credentials import Credential, gettoken
 from bot.channels.known import Known
 from bot.channels.pressed import LATE, Presses, ticket_of
 from bot.channels.replays import Replays, Under
@@ -30,7 +30,6 @@ from bot.channels.wecom_app.updating import CODE_LIFE, Updating
 from bot.ingest import Ingest
 from bot.wakeup import Bell
 from config.wecom_app import WecomAppSettings
-from handlers.desk import Linker, no_link
 from handlers.workdays import WorkCalendar
 from models.base import Clock, utc_now
 from models.database import Database
@@ -50,9 +49,9 @@ class WecomApp(Channel):
 
     def __init__(
         self, settings: WecomAppSettings, db: Database, ingest: Ingest, *, zone: ZoneInfo, clock: Clock = utc_now,
-        body_bytes: int = 64 * 1024, link: Linker = no_link, decided: Bell | None = None,
+        body_bytes: int = 64 * 1024, decided: Bell | None = None,
     ) -> None:  # fmt: skip
-        """zone: of the deadlines that are told. link: of a task card to its page. decided: rings when a worker of this
+        """zone: of the deadlines that are told. decided: rings when a worker of this
         process has handled something. Raises ValueError naming the settings that are missing."""
         secret, token, aes_key = settings.secret, settings.token, settings.aes_key
         if not (settings.corp_id and settings.agent_id and secret and token and aes_key):
@@ -67,7 +66,6 @@ class WecomApp(Channel):
         credential = gettoken(settings.corp_id, secret.get_secret_value())
         self._api = ApiClient(settings.api_base, credential, db=db, clock=clock)
         self._zone = zone
-        self._link = link
         self._rooms: Rooms | None = None
         self._pushing: Pushing | None = None
         self._updating = Updating(settings, db, self._api, self._codes, clock)
@@ -88,8 +86,7 @@ class WecomApp(Channel):
         calendar = await self._db.call(WorkCalendar.configured, self._zone)
         self._rooms = Rooms(self._db, self._api, calendar, self._settings.corp_id or "", self._clock)
         self._pushing = Pushing(
-            self._settings, self._db, self._api, self._codes, rooms=self._rooms, calendar=calendar, link=self._link,
-            clock=self._clock,
+            self._settings, self._db, self._api, self._codes, rooms=self._rooms, clock=self._clock
         )  # fmt: skip
         await self._api.start()
         self._watch = asyncio.create_task(self._watching(), name=NAME)
@@ -121,10 +118,25 @@ class WecomApp(Channel):
             return []
         credential = gettoken(corp_id, secret.get_secret_value())
         greeting = proofs.sealed_greeting(token.get_secret_value(), aes_key.get_secret_value(), corp_id, self._clock())
+        token_given = await proofs.token(given.api_base, credential, self._clock)
         return [
-            await proofs.token(given.api_base, credential, self._clock),
+            token_given,
+            *([await self._app_there(credential)] if token_given.state == proofs.OK else []),
             await proofs.callback(public_url, PATH, greeting, within=1.0),
         ]
+
+    async def _app_there(self, credential: Credential) -> Proof:
+        """The agent id is that of the Secret's app, and the app is not switched off (获取应用, 企业微信 90227)."""
+        given = self._settings
+        agent = {"agentid": str(given.agent_id)}
+        found = await proofs.asked(
+            given.api_base, credential, self._clock, "/cgi-bin/agent/get", params=agent, check="app"
+        )
+        if isinstance(found, Proof):
+            return found
+        if found.get("close"):
+            return Proof("app", proofs.FAIL, "the app is switched off: 应用管理 → the app → 启用.")
+        return Proof("app", proofs.OK, f"agent {given.agent_id} is there, and switched on")
 
     # --- what came in -----------------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """What leaves by the app: texts, task cards, lines in rooms. Platform pages 90236 发送应用消息, 90313 全局返回码.
 
-A message that the platform took and gave to nobody is no message: whom it was for is found out, and it goes on.
+A message that the platform took and gave to nobody is no message.
 """
 
 import hashlib
@@ -11,14 +11,11 @@ from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session
 
-from bot import metrics
 from bot.channels import cards, render
 from bot.channels.api import ApiClient, ApiError
 from bot.channels.base import SendFailed
-from bot.channels.known import Known
 from bot.channels.pressed import card_key
 from bot.channels.wecom_app import faces
 from bot.channels.wecom_app.codes import Codes
@@ -26,10 +23,7 @@ from bot.channels.wecom_app.letters import NAME
 from bot.channels.wecom_app.rooms import PREFIX, Rooms
 from bot.channels.wecom_app.updating import CODE_LIFE
 from config.wecom_app import WecomAppSettings
-from handlers.desk import Desk, Linker
-from handlers.unreached import not_reached
-from handlers.workdays import WorkCalendar
-from models import outbox, quota
+from models import quota
 from models.base import Clock
 from models.database import Database
 from models.message import Outgoing
@@ -42,32 +36,32 @@ BAD_CARD = frozenset({40058, 42045})
 FINAL = UNKNOWN | BAD_CARD | {40008, 44004, 45002}
 SAME = 1_800  # seconds within which the platform drops the very same card; its task id makes each another one
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-TRIES = 4
 UNFINISHED = 1_000  # messages of several parts that are remembered between two tries
+
+
+class Nobody(SendFailed):
+    """The platform knows nobody of that name, or she may not see the app."""
+
+    def __init__(self) -> None:
+        super().__init__("the platform has no such member, or she cannot see the app", final=True)
 
 
 class Pushing:
     """The app's way out."""
 
     def __init__(
-        self, settings: WecomAppSettings, db: Database, api: ApiClient, codes: Codes, *, rooms: Rooms,
-        calendar: WorkCalendar, link: Linker, clock: Clock,
+        self, settings: WecomAppSettings, db: Database, api: ApiClient, codes: Codes, *, rooms: Rooms, clock: Clock
     ) -> None:  # fmt: skip
-        """link: of a task card to its page, for whoever takes over."""
         self._settings = settings
         self._db = db
         self._api = api
         self._codes = codes
         self._rooms = rooms
-        self._known = Known(db)
-        self._calendar = calendar
-        self._link = link
         self._clock = clock
         self._unsent: OrderedDict[str, list[str]] = OrderedDict()  # client id: the parts still to be sent
 
     async def send(self, out: Outgoing, client_id: str) -> str:
-        """Returns the platform's msgid. Raises SendFailed, final where the platform knows nobody of that name; what
-        then has to happen is committed before."""
+        """Returns the platform's msgid. Raises SendFailed, final where the platform knows nobody of that name."""
         if out.chat.startswith(PREFIX):
             return await self._rooms.send(out)
         try:
@@ -82,7 +76,7 @@ class Pushing:
             return await self._send_text(out, client_id)
         except ApiError as error:
             if error.code in UNKNOWN:
-                raise await self._lost(out, client_id) from None
+                raise Nobody from None
             raise
 
     def _card(self, out: Outgoing, client_id: str) -> dict[str, Any] | None:
@@ -95,7 +89,7 @@ class Pushing:
     async def _send_card(self, out: Outgoing, client_id: str, card: dict[str, Any]) -> str:
         same = {"enable_duplicate_check": 1, "duplicate_check_interval": SAME}
         answer = await self._letter(out, {"msgtype": "template_card", "template_card": card} | same)
-        await self._check(out, client_id, answer)
+        _check(out, answer)
         now = self._clock()
         note = partial(
             faces.remember, out=out, client_id=client_id, answer=answer, codes=self._codes, now=now,
@@ -123,7 +117,7 @@ class Pushing:
                     if len(self._unsent) > UNFINISHED:
                         self._unsent.popitem(last=False)
                 raise
-            await self._check(out, client_id, answer)
+            _check(out, answer)
             first = first or str(answer.get("msgid", ""))
         return first
 
@@ -144,34 +138,9 @@ class Pushing:
                 return max(1.0, (free - now).total_seconds())
         return 0.0
 
-    # --- nobody there -----------------------------------------------------------------------------------------------
 
-    async def _check(self, out: Outgoing, client_id: str, answer: dict[str, Any]) -> None:
-        """errcode 0 and yet not delivered: `invaliduser` (lower-cased), or no licence for the app."""
-        missed = "|".join(str(answer.get(name) or "") for name in ("invaliduser", "unlicenseduser"))
-        if out.chat.lower() in missed.lower().split("|"):
-            raise await self._lost(out, client_id)
-
-    async def _lost(self, out: Outgoing, client_id: str) -> SendFailed:
-        """What follows is decided and committed; its messages have keys of their own, so that it is decided once."""
-        outcome = await self._follow_up(out, client_id)
-        metrics.sent.labels(NAME, "no_such_member").inc()
-        log.error("member.not_reached", channel=NAME, ticket=out.ticket, follows=outcome)
-        return SendFailed("the platform has no such member, or she cannot see the app", final=True)
-
-    async def _follow_up(self, out: Outgoing, client_id: str) -> str:
-        def work(session: Session) -> str:
-            now = self._clock()
-            town = self._known.town(session)
-            desk = Desk(session, town, now, self._calendar, f"unreached:{client_id}", self._link)
-            outcome = not_reached(desk, out)
-            session.flush()
-            outbox.put(session, desk.take(), now)
-            return outcome
-
-        for _ in range(TRIES):
-            try:
-                return await self._db.run(work)
-            except StaleDataError:
-                log.info("member.conflict", ticket=out.ticket)
-        return await self._db.run(work)
+def _check(out: Outgoing, answer: dict[str, Any]) -> None:
+    """errcode 0 and yet not delivered: `invaliduser` (lower-cased), or no licence for the app. Raises Nobody."""
+    missed = "|".join(str(answer.get(name) or "") for name in ("invaliduser", "unlicenseduser"))
+    if out.chat.lower() in missed.lower().split("|"):
+        raise Nobody

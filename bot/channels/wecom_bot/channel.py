@@ -62,7 +62,6 @@ class WecomBot(Channel):
         self._db = db
         self._ingest = ingest
         self._clock = clock
-        ingest.beside(NAME, mailbox.spoken)
         key = settings.aes_key.get_secret_value() if settings.aes_key and settings.mode == "webhook" else ""
         self._aes_key = key
         self._kinds: OrderedDict[str, bool] = OrderedDict()

@@ -170,27 +170,16 @@ def ways(session: Session, chat: str, now: datetime, but: Collection[str] = ()) 
     return found
 
 
-def spoken(session: Session, messages: Collection[Incoming], now: datetime) -> None:
-    """Who has just spoken can be spoken to: what could not leave for her is tried at once. Mostly nothing waits, and
-    one look says so, since this is in every callback's way."""
-    if session.execute(sa.select(col(Outbox.id)).where(*_later(now)).limit(1)).first() is not None:
-        hurry(session, now, {message.chat for message in messages})
+def hurry(session: Session, now: datetime) -> int:
+    """The way is open again: what waits for its next try is due now. How many.
 
-
-def hurry(session: Session, now: datetime, chats: Collection[str] | None = None) -> int:
-    """A way is open (again): what waits for its next try is due now. chats: only of these conversations. How many."""
-    statement = sa.update(Outbox).where(*_later(now))
-    if chats is not None:
-        statement = statement.where(col(Outbox.conversation).in_([f"{NAME}:{chat}" for chat in chats]))
-    return session.connection().execute(statement.values(visible_at=now)).rowcount
-
-
-def _later(now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
-    """Rows that wait for their next try; not for the rate, which no new message helps."""
-    return (
+    Not what waits for the rate, which no connection helps.
+    """
+    statement = sa.update(Outbox).where(
         col(Outbox.channel) == NAME, col(Outbox.finished_at).is_(None), col(Outbox.lease).is_(None),
         col(Outbox.visible_at) > now, ~col(Outbox.error).startswith(FULL),
     )  # fmt: skip
+    return session.connection().execute(statement.values(visible_at=now)).rowcount
 
 
 def revive(session: Session, reason: str, now: datetime) -> int:

@@ -19,7 +19,7 @@ from bot.channels.render import TEXT_BYTES
 from bot.channels.replays import Replays
 from bot.channels.sealed import Seal
 from bot.channels.security import Refused, read_body
-from bot.channels.wecom_kf.codes import client, credential
+from bot.channels.wecom_kf.codes import client, credential, managed
 from bot.channels.wecom_kf.keeping import Keeping
 from bot.channels.wecom_kf.letters import NAME, word
 from bot.channels.wecom_kf.puller import Puller
@@ -79,14 +79,16 @@ class WecomKf(Channel):
         return await self._pushing.send(out, client_id)
 
     async def prove(self, public_url: str) -> list[Proof]:
-        """A token, and the address check of 接收消息服务器配置."""
+        """A token, the right to each account, and the address check of 接收消息服务器配置."""
         given = self._settings
         if given.token is None or given.aes_key is None:
             return []
         token, aes_key = given.token.get_secret_value(), given.aes_key.get_secret_value()
         greeting = proofs.sealed_greeting(token, aes_key, given.corp_id or "", self._clock())
+        token_given = await proofs.token(given.api_base, credential(given), self._clock)
         return [
-            await proofs.token(given.api_base, credential(given), self._clock),
+            token_given,
+            *([await managed(given, self._clock)] if token_given.state == proofs.OK else []),
             await proofs.callback(public_url, PATH, greeting, within=1.0),
         ]
 

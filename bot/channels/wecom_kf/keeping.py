@@ -13,13 +13,14 @@ import structlog
 from sqlmodel import Session, col
 
 from bot import metrics
+from bot.channels.menus import msgid
 from bot.channels.wecom_kf import ledger
 from bot.channels.wecom_kf.letters import ENDED, NAME, Event
 from bot.scenes import Scenes, there
 from handlers.texts import say
 from models import fetching, inbox, outbox, quota
 from models.message import Incoming, Kind, Outgoing
-from models.outbox import DEAD, Outbox
+from models.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 # To the bot again, said to a human servicer (接待人员): never a matter.
@@ -50,7 +51,7 @@ class Keeping:
                 self._come_back(session, one, now)
             else:
                 messages.append(one)
-            ledger.hurry(session, one.chat, now)
+            outbox.hurry(session, [f"{NAME}:{one.chat}"], now)
         fetching.put(session, messages, now)
         new = inbox.receive(session, messages, now)
         metrics.received.labels("new").inc(new)
@@ -69,9 +70,9 @@ class Keeping:
         if event.name == "user_recall_msg" and event.about:
             return _message(event, {}).model_copy(update={"kind": Kind.RECALL, "recalls": event.about})
         if event.name == "msg_send_fail":
-            _not_arrived(session, event)
+            _not_arrived(session, event, now)
         elif event.name == "session_status_change" and event.kind == ENDED:
-            ledger.hurry(session, event.user, now)
+            outbox.hurry(session, [f"{NAME}:{event.user}"], now)
         else:
             log.info("kf.event", name=event.name)
         return None
@@ -97,12 +98,15 @@ def _message(event: Event, told: dict[str, str]) -> Incoming:
     )  # fmt: skip
 
 
-def _not_arrived(session: Session, event: Event) -> None:
-    """A message that the platform took did not reach her: it stands among the failed ones, for an operator."""
+def _not_arrived(session: Session, event: Event, now: datetime) -> None:
+    """A message that the platform took did not reach her: the sender gives it up. Told again, it changes nothing."""
     name = event.about.partition("_")[0]  # of several parts one row
-    row = sa.update(Outbox).where(col(Outbox.conversation) == f"{NAME}:{event.user}", col(Outbox.platform_id) == name)
-    changed = session.connection().execute(row.values(outcome=DEAD, error=f"msg_send_fail {event.kind}"))
+    hers = sa.select(col(Outbox.id), col(Outbox.dedup_key)).where(col(Outbox.conversation) == f"{NAME}:{event.user}")
+    # Of one whose answer we are still waiting for only we know what it is called.
+    found = sa.or_(col(Outbox.platform_id) == name, col(Outbox.finished_at).is_(None))
+    rows = [number for number, key in session.execute(hers.where(found)) if msgid(key) == name]
+    lost = [outbox.lost(session, number, f"msg_send_fail {event.kind}", now) for number in rows]
     if event.kind in CLOSED:
         quota.exhaust(session, ledger.key(event.account, event.user))
     metrics.sent.labels(NAME, "not_arrived").inc()
-    log.warning("kf.not_arrived", rows=changed.rowcount, fail_type=event.kind)
+    log.warning("kf.not_arrived", rows=sum(lost), fail_type=event.kind)

@@ -6,12 +6,10 @@ Kept in `models.quota`, granted in the transaction that keeps her message.
 import hashlib
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session
 
 from bot.channels.wecom_kf.letters import NAME
 from models import quota
-from models.outbox import Outbox
 
 FIVE, WINDOW = 5, timedelta(hours=48)
 
@@ -30,12 +28,3 @@ def left(session: Session, account: str, user: str, now: datetime) -> int | None
     """How many may leave now; None when we know of nothing, and the platform says when it is enough."""
     name = key(account, user)
     return quota.left(session, name, now) if quota.known(session, name) else None
-
-
-def hurry(session: Session, user: str, now: datetime) -> int:
-    """She can be written to again: what waited for that is due now, with all its tries. Returns how many."""
-    waiting = sa.update(Outbox).where(
-        col(Outbox.conversation) == f"{NAME}:{user}", col(Outbox.finished_at).is_(None), col(Outbox.lease).is_(None),
-        col(Outbox.visible_at) > now,
-    )  # fmt: skip
-    return session.connection().execute(waiting.values(visible_at=now, attempts=0)).rowcount

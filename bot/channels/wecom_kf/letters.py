@@ -4,13 +4,13 @@ Whatever a servicer (接待人员) writes is between her and the customer, and i
 """
 
 import json
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from bot.channels.coordinates import wgs84_from_gcj02
+from bot.channels.menus import pressed
 from bot.channels.security import Refused, refusing
 from models.message import Forwarded, Incoming, Kind, Media
 
@@ -19,8 +19,6 @@ CUSTOMER, SYSTEM = 3, 4  # origin
 TEXT = 20_000  # characters, as `Incoming` takes them
 MOST_LINES = 100  # of a forwarded record
 ENDED = 3  # change_type of session_status_change: the session with a servicer is over
-ACTION = re.compile(r"[a-z_]{1,20}:\d{1,15}")  # a button of ours, as the id of a menu's item
-RATING = re.compile(r"(LS[0-9a-f]{26})-[a-z]{1,10}")  # an answer to one of our messages, which it names
 
 Body = dict[str, Any]
 Fields = dict[str, Any]
@@ -51,12 +49,7 @@ def word(body: object, name: str, most: int = 200) -> str:
 
 
 def _text(body: Body) -> Fields:
-    text, pressed = word(body, "content", TEXT).strip(), word(body, "menu_id", 128)
-    if ACTION.fullmatch(pressed):
-        return {"kind": Kind.CARD, "action": pressed}
-    if (rated := RATING.fullmatch(pressed)) is not None:
-        return {"text": text, "quote": rated[1]}
-    return {"text": text}
+    return pressed(word(body, "content", TEXT).strip(), word(body, "menu_id", 128))
 
 
 def _media(kind: Kind, mime: str = "") -> Callable[[Body], Fields]:

@@ -4,7 +4,6 @@ Platform pages: 企业微信 94677 发送消息, 95122 发送欢迎语等事件�
 written lately waits for her next word; an alert does not wait, somebody else must hear of it.
 """
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +17,8 @@ from pydantic import ValidationError
 from sqlmodel import Session, col
 
 from bot.channels.api import ApiClient, ApiError
-from bot.channels.base import SendFailed, Uncertain
+from bot.channels.base import NotNow, SendFailed, Uncertain
+from bot.channels.menus import msgid, to_rate
 from bot.channels.wecom_kf import ledger
 from bot.channels.wecom_kf.keeping import BACK_KEY
 from bot.channels.wecom_kf.letters import NAME
@@ -31,7 +31,6 @@ from models.database import Database
 from models.inbox import Inbox
 from models.message import Incoming, Outgoing, Purpose
 from models.outbox import Outbox
-from models.ticket import Status, Supporter, Ticket
 
 log = structlog.get_logger(__name__)
 WELCOME = timedelta(seconds=20)
@@ -40,18 +39,18 @@ MOST = 2  # parts of one message. Always as many, however few are left: each mus
 UNFINISHED = 1_000  # parts that are remembered between two tries
 WANTS_HUMAN = "human"  # the outcome of a message (`handlers.questions`)
 
-CLOSED = frozenset({95001, 95013})  # the five are used up; the 48 hours are over
-NOT_OURS = 95018  # a servicer has the session, or it is over
+NOT_OURS = 95018  # the session's state does not allow it: a servicer has it, or it waits in the queue, or is over
+OVER = frozenset({95001, 95002, 95013})  # the five are used up; the 48 hours are over; the session has ended
+CLOSED = OVER | {NOT_OURS}  # what waits for the customer's next word (90313)
 # 40096 no such customer, 95000 no such account, 45002 too long, 44004 empty, 40058 a field is wrong.
 FINAL = frozenset({40096, 95000, 45002, 44004, 40058})
 
 
-class Closed(SendFailed):
+class Closed(NotNow):
     """By our own count, or by the platform's, she must write before anything more reaches her."""
 
     def __init__(self, out: Outgoing, reason: str = "the customer's messages are used up or too long ago") -> None:
-        alert = out.purpose == Purpose.ALERT
-        super().__init__(reason, final=alert, after=None if alert else WAIT)
+        super().__init__(reason, final=out.purpose == Purpose.ALERT, after=WAIT)
 
 
 @dataclass(frozen=True)
@@ -138,19 +137,16 @@ class Pushing:
             code = error.code if isinstance(error, ApiError) else 0
             if code in self._settings.repeat_codes:
                 return  # it arrived at an earlier try, and is counted now
-            if code in CLOSED:
+            if code in OVER:
                 await self._db.run(partial(quota.exhaust, key=key))
-                raise Closed(out, str(error)) from None
-            if kind:  # an uncertain one too: it is tried again, and a platform that is away must not use up the five
+            elif kind:  # an uncertain one too: it is tried again, and a platform that is away must not use up the five
                 await self._db.run(partial(quota.refund, key=key, kind=kind))
-            if code == NOT_OURS:
-                raise self._with_somebody_else(out, plan, str(error)) from None
+            if code == NOT_OURS and plan.answers and await self._servicers.in_charge(plan.account, out.chat):
+                # A human answers her now: what we would have answered is not said later, what happens meanwhile is.
+                raise SendFailed(str(error), final=True) from None
+            if code in CLOSED:
+                raise Closed(out, str(error)) from None
             raise
-
-    @staticmethod
-    def _with_somebody_else(out: Outgoing, plan: Plan, reason: str) -> SendFailed:
-        """A human answers her now: what we would have answered is not said later, what happens meanwhile is."""
-        return SendFailed(reason, final=True) if plan.answers else Closed(out, reason)
 
     # --- what the database says ---------------------------------------------------------------------------------
 
@@ -163,7 +159,7 @@ class Pushing:
             account=account,
             left=ledger.left(session, account, out.chat, now),
             back=self._settings.human != "off" and _wants_back(session, out.chat),
-            rating=_to_rate(session, out),
+            rating=to_rate(session, out),
             answers=trigger is not None,
             human=trigger is not None and row is not None and row.outcome == WANTS_HUMAN
             and self._settings.human != "off",
@@ -179,11 +175,6 @@ class Pushing:
         rows: Sequence[Inbox] = session.scalars(last.order_by(sa.desc(col(Inbox.id))).limit(1)).all()
         told = next((found.platform.get("open_kfid", "") for found in map(_read, rows) if found), "")
         return told if told in accounts else accounts[0]
-
-
-def msgid(client_id: str) -> str:
-    """Ours for a message: the same at every try, at most 32 of [0-9a-zA-Z_-] with a part's number behind it."""
-    return f"LS{hashlib.sha256(client_id.encode()).hexdigest()[:26]}"
 
 
 def _numbered(name: str, index: int) -> str:
@@ -208,16 +199,3 @@ def _wants_back(session: Session, user: str) -> bool:
         col(Outbox.dedup_key).startswith(BACK_KEY, autoescape=True),
     )  # fmt: skip
     return session.scalars(rows.limit(1)).first() is not None
-
-
-def _to_rate(session: Session, out: Outgoing) -> bool:
-    """It speaks of a matter of hers that waits for her rating."""
-    if out.ticket is None or out.card is not None or out.purpose != Purpose.REPLY:
-        return False
-    ticket = session.get(Ticket, out.ticket)
-    if ticket is None or ticket.status != Status.RESOLVED:
-        return False
-    hers = sa.select(col(Supporter.id)).where(
-        col(Supporter.ticket) == ticket.id, col(Supporter.channel) == NAME, col(Supporter.sender) == out.chat
-    )
-    return session.scalars(hers.limit(1)).first() is not None

@@ -29,17 +29,21 @@ class Servicers:
     async def take_over(self, account: str, user: str) -> bool:
         """A servicer gets the session, or the queue does. False when the platform refuses all of it: the staff have
         been alerted in any case. Raises SendFailed when it is not there."""
-        if self._settings.human == "off" or await self._state(account, user) in WITH_HUMANS:
+        if self._settings.human == "off" or await self.in_charge(account, user):
             return False
         for servicer in self._in_turn(user):
             if await self._trans(account, user, HUMAN, servicer):
                 return True
         return await self._trans(account, user, QUEUE)
 
+    async def in_charge(self, account: str, user: str) -> bool:
+        """A human has the session, or will. Raises SendFailed when the platform is not there."""
+        return await self._state(account, user) in WITH_HUMANS
+
     async def give_back(self, account: str, user: str) -> None:
         """The session is the bot's again; where the platform does not allow that, it is over, and her next word begins
         another one. Nothing when no human has it. Raises SendFailed when the platform is not there."""
-        if await self._state(account, user) in WITH_HUMANS and not await self._trans(account, user, ASSISTANT):
+        if await self.in_charge(account, user) and not await self._trans(account, user, ASSISTANT):
             await self._trans(account, user, OVER)
 
     def _in_turn(self, user: str) -> tuple[str, ...]:
