@@ -19,7 +19,7 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session, col
 
 from bot import metrics
-from bot.channels.base import Channel, NotNow, SendFailed, Uncertain
+from bot.channels.base import Channel, NoRoom, NotNow, SendFailed, Uncertain
 from bot.channels.carrying import elsewhere, hand_on
 from bot.channels.known import Known
 from bot.unreached import Unreached
@@ -223,7 +223,8 @@ class Sender:
             return result
         if error.final:
             return self._given_up(row, out, DEAD, str(error), wait=error.after if waits else None)
-        return self._later(row, out, str(error), perhaps=perhaps, after=error.after, waits=waits)
+        tried = not isinstance(error, NoRoom)
+        return self._later(row, out, str(error), perhaps=perhaps, after=error.after, waits=waits, tried=tried)
 
     def _perhaps_taken(self, row: Outbox, channel: Channel, out: Outgoing, reason: str) -> Result:
         if out.purpose == Purpose.REPLY and not channel.can.dedups:
@@ -292,17 +293,20 @@ class Sender:
         return Result(row, outcome, write, alone=alert is not None)
 
     def _later(
-        self, row: Outbox, out: Outgoing, error: str, *, perhaps: bool, after: float | None = None, waits: bool = False
+        self, row: Outbox, out: Outgoing, error: str, *, perhaps: bool, after: float | None = None, waits: bool = False,
+        tried: bool = True,
     ) -> Result:  # fmt: skip
-        """perhaps: an earlier try may have arrived; the next one must know. waits: for a word of hers."""
-        if row.attempts >= self._settings.attempts:
+        """perhaps: an earlier try may have arrived; the next one must know. waits: for a word of hers. tried: False is
+        not counted."""
+        if tried and row.attempts >= self._settings.attempts:
             return self._given_up(row, out, UNCERTAIN if perhaps else DEAD, error)
         now, pause = self._clock(), self._pause(row)
 
         def write(session: Session) -> None:
-            soon = after is None or (waits and self._spoken(session, row, out))
+            soon = waits and self._spoken(session, row, out)
             at = now + timedelta(seconds=pause if soon or after is None else after)
-            sending.again(session, row, at=at, error=error, perhaps=perhaps, waits=waits and not soon)
+            waiting = waits and not soon
+            sending.again(session, row, at=at, error=error, perhaps=perhaps, waits=waiting, tried=tried)
 
         return Result(row, RETRY, write)
 

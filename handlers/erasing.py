@@ -269,7 +269,7 @@ def _messages(
     for media in (media for row in rows if (told := letter(row)) for media in told.media if media.path):
         session.add(_remnant(desk, number, RemnantKind.FILE, media.path))
     for row in (row for row in rows if row.received_at > desk.now - LATER):
-        row.payload, row.outcome = json.dumps(_bare(row)), ERASED
+        row.payload, row.outcome = json.dumps(_bare(row), separators=(",", ":")), ERASED
         session.add(row)
     session.flush()
     unsaid(session, [row.dedup_key for row in rows], held)
@@ -285,11 +285,12 @@ def _messages(
         run(sa.delete(Inbox).where(col(Inbox.id).in_(ids)))
 
 
-def _bare(row: Inbox) -> dict[str, str]:
-    """A message of which nothing is left but that it came."""
+def _bare(row: Inbox) -> dict[str, str | bool]:
+    """A message of which nothing is left but that it came, and whether others were there."""
+    told = letter(row)
     return {
         "id": row.message, "channel": row.channel, "chat": row.chat, "sender": row.sender, "kind": row.kind,
-        "sent_at": row.sent_at.isoformat(),
+        "sent_at": row.sent_at.isoformat(), **({"direct": True} if told is not None and told.direct else {}),
     }  # fmt: skip
 
 

@@ -49,7 +49,9 @@ def groups(session: Session, *, unlisted: bool = False, limit: int) -> list[Hear
 
 
 def _is_group(row: Inbox) -> bool:
+    if row.chat in (row.sender, f"d-{row.sender}"):
+        return False  # so channels name a direct chat, also where nothing is left in the message to say so
     try:
         return not inbox.read(row).direct
     except ValidationError:
-        return row.sender != row.chat  # a direct chat is mostly named by its user
+        return True

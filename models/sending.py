@@ -41,12 +41,14 @@ def leave_to_another(session: Session, row: Outbox, *, now: datetime) -> bool:
 
 
 def again(
-    session: Session, row: Outbox, *, at: datetime, error: str, perhaps: bool, waits: bool = False
-) -> None:  # fmt: skip
+    session: Session, row: Outbox, *, at: datetime, error: str, perhaps: bool, waits: bool = False, tried: bool = True
+) -> None:
     """Try again from `at` on, or, if it `waits`, as soon as somebody speaks there: what is behind it goes on then.
-    perhaps: it may have arrived already, so the next try must know. Raises LeaseLost."""
+    perhaps: it may have arrived already, so the next try must know. tried: False where nothing was tried, and nothing
+    counts. Raises LeaseLost."""
     queue.retry(session, Outbox, row, at=at, error=error)
-    _set(session, row, outcome=WAITS if waits else "", **({} if perhaps else {"sending_at": None}))
+    values = {"outcome": WAITS if waits else "", "attempts": row.attempts if tried else row.attempts - 1}
+    _set(session, row, **values, **({} if perhaps else {"sending_at": None}))
 
 
 def hand_back(session: Session, row: Outbox, *, now: datetime) -> None:

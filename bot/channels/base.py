@@ -37,6 +37,10 @@ class SendFailed(Exception):
         self.after = after
 
 
+class NoRoom(SendFailed):
+    """By our own count the platform takes no more for now: nothing left, so it was no try, however often."""
+
+
 class NotNow(SendFailed):
     """Nothing can be said there before somebody there says something: it waits for that, and what is behind it does
     not wait for it. final: that would be too late; where somebody else can be told, she is told instead."""

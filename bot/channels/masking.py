@@ -14,6 +14,7 @@ _LANDLINE = re.compile(r"(?<!\d)(0\d{2,3}[)）]?[- ]?)\d{3,4}[- ]?(\d{4})(?!\d)"
 _DASH = " ?[-—–杠] ?"
 _FLAT = r"[1-9]\d?(?!00)\d\d(?!\d)"  # floor and flat: 301, 1202; no floor has a flat 00
 _NOT_SO = r"(?!\s?[元块个米年月天斤分秒平多万路]|[:：.]\d|-\d\d?-\d)"  # 3号楼2026年, 6幢301路, 3幢 2026-03-02
+_NO_HOUSE = r"(?!\s?(?:号楼|[幢栋座]))"  # 8-10-12幢
 _NO_HOTLINE = r"(?!1(?:10|19|20|22)(?!\d))"
 _FLATS = tuple(
     re.compile(rf"(?P<stays>{before}){flat}")
@@ -21,13 +22,27 @@ _FLATS = tuple(
         (r"(?<!\d)", r"\d{1,4}(?=\s?室(?!.?厅))"),  # and no 2室1厅
         (r"(?<!\d)", rf"(?:\d{{3,4}}(?=\s?房)|{_FLAT}(?=\s?户))"),
         (r"", r"[零〇一二三四五六七八九幺两]{3,4}(?=[室户房])"),
-        (r"(?:[幢栋座楼]|单元门?|弄\d{1,4}号)[ #-]?", rf"{_NO_HOTLINE}{_FLAT}{_NOT_SO}"),
+        (r"(?:[幢栋座楼]|\d#|单元门?|弄\d{1,4}号)[ #-]?[A-Za-z]?", rf"{_NO_HOTLINE}{_FLAT}{_NOT_SO}"),
+        (r"(?:[幢栋座楼]|单元门?)", r"[一二三四五六七八九]{1,2}[零〇][一二三四五六七八九]"),
         # 3-2-501, 3幢-2-501; a date begins with its year, and the 03-02 of one has a nought.
-        (rf"(?<![\dA-Za-z:])[\dA-Za-z]\d{{0,2}}[幢栋座]?{_DASH}\d{{1,2}}(?:单元)?{_DASH}", r"[1-9]\d{1,3}(?!\d|:\d)"),
+        (
+            rf"(?<![\dA-Za-z:])[\dA-Za-z]\d{{0,2}}[幢栋座]?{_DASH}\d{{1,2}}(?:单元)?{_DASH}",
+            rf"[1-9]\d{{1,3}}(?!\d|:\d){_NO_HOUSE}",
+        ),
         # 3-501; 福民路80-120号 are houses.
-        (rf"(?<![\dA-Za-z:路街道巷弄-])\d{{1,2}}{_DASH}", rf"{_FLAT}(?!号){_NOT_SO}"),
+        (rf"(?<![\dA-Za-z:路街道巷弄-])[A-Za-z]?\d{{1,2}}{_DASH}", rf"{_FLAT}(?!号){_NO_HOUSE}{_NOT_SO}"),
     )
 )
+# 301、302、303室, 2单元301和302: whatever stands in a row with a flat is one.
+_AND = r"\s?(?:[、，,/~～—–-]|[和及跟与至到])\s?"
+_HIDDEN = r"(?<!\*)\*{3}(?!\*)"  # no telephone's
+_NO_COUNT = r"(?!\s?[人只次辆名位])"
+TURNS = 5  # of twenty flats each, behind one that is known and before it: no row is longer
+_ONE = rf"{_NO_HOTLINE}{_FLAT}{_NO_HOUSE}{_NOT_SO}{_NO_COUNT}"
+_ROW = re.compile(
+    rf"(?:(?<![\dA-Za-z:.-]){_ONE}{_AND}){{0,20}}{_HIDDEN}[室户房号]?(?:{_AND}(?:{_ONE}|{_HIDDEN})[室户房号]?){{0,20}}"
+)
+_IN_ROW = re.compile(rf"(?<!\d){_ONE}")
 
 
 def masked(text: str) -> str:
@@ -36,4 +51,6 @@ def masked(text: str) -> str:
     text = _LANDLINE.sub(r"\1****\2", _MOBILE.sub(r"\1****\2", text))
     for flat in _FLATS:
         text = flat.sub(r"\g<stays>***", text)
+    for _ in range(TURNS):
+        text = _ROW.sub(lambda row: _IN_ROW.sub("***", row[0]), text)
     return text

@@ -3,11 +3,14 @@
 import json
 
 import pytest
+import sqlalchemy as sa
 from sqlmodel import Session
 
+from handlers.erasing import ERASED, _bare
 from models import heard, inbox
 from models.chat import Chat, ChatKind
 from models.database import Database
+from models.inbox import Inbox
 from tests.bot.test_cli import Shell, cells, home_db, shell
 from tests.conftest import START, HandClock
 from tests.models.letters import letter
@@ -45,6 +48,22 @@ def test_one_that_cannot_be_read_is_still_shown(sqlite_db: Database) -> None:
     found = sqlite_db.tx(lambda session: heard.groups(session, unlisted=True, limit=9))
     assert "wr-new" in [one.chat for one in found]
     assert "lisi" not in [one.chat for one in found]
+
+
+def test_nobody_becomes_a_group_by_having_her_data_deleted(db: Database) -> None:
+    """What is left of her messages: in the web chat, whose direct chats have codes of their own, and elsewhere."""
+
+    def work(session: Session) -> None:
+        for number, (channel, chat) in enumerate([("wecom_bot", "lisi"), ("web", "d-lisi"), ("web", "d-named")]):
+            place = {"channel": channel, "chat": chat, "direct": True, "sender": "lisi", "text": "停水了"}
+            inbox.receive(session, [letter(number).model_copy(update=place)], START)
+        for row in session.scalars(sa.select(Inbox)):
+            row.payload, row.outcome = json.dumps(_bare(row), separators=(",", ":")), ERASED
+            session.add(row)
+        assert [inbox.read(row).direct for row in session.scalars(sa.select(Inbox))] == [True] * 3
+
+    db.tx(work)
+    assert db.tx(lambda session: heard.groups(session, limit=9)) == []
 
 
 @pytest.mark.usefixtures("home_db")

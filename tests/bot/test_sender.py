@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from bot.channels.base import Capabilities, Channel, SendFailed, Uncertain
+from bot.channels.base import Capabilities, Channel, NoRoom, SendFailed, Uncertain
 from bot.sender import Sender, SenderSettings
 from handlers.texts import say
 from models import outbox, queue
@@ -213,6 +213,18 @@ async def test_a_refusal_for_now_waits_as_long_as_it_is_told(bench: Bench) -> No
     assert await bench.sender.step() == 0
     bench.clock.forward(seconds=2)
     assert await bench.sender.step() == 1
+    assert bench.rows()[0].outcome == SENT
+
+
+async def test_no_room_is_no_try(bench: Bench) -> None:
+    bench.put(letter("一"))
+    bench.channel.troubles = [NoRoom("the rate is used up", after=40) for _ in range(12)]
+    for _ in range(12):
+        assert await bench.sender.step() == 1
+        (row,) = bench.rows()
+        assert (row.attempts, row.visible_at, row.sending_at) == (0, bench.clock() + timedelta(seconds=40), None)
+        bench.clock.forward(seconds=40)
+    await bench.sender.step()
     assert bench.rows()[0].outcome == SENT
 
 

@@ -4,13 +4,15 @@ from typing import Any
 
 import pytest
 
+from bot.channels.api import ApiError
 from bot.channels.wecom_bot.letters import NAME
 from bot.platform.aibot import IN_FLIGHT
 from bot.platform.aibot_people import TooMany
 from bot.sender import Sender
 from models.database import Database
+from models.outbox import SENT
 from tests.platform.harness import TestPlatform, platform
-from tests.platform.wecom_bot import connected, handled, heard, hooked, live, put, soon, stays
+from tests.platform.wecom_bot import connected, handled, heard, hooked, line, live, put, row, soon, stays
 
 
 async def three(p: TestPlatform, group: str) -> Any:
@@ -95,3 +97,51 @@ async def test_a_full_minute_puts_the_end_off(sqlite_db: Database) -> None:
         p.clock.forward(seconds=70)
         await soon(lambda: p.bot.in_flight("a") == 0)
         assert [one.text for one in p.seen("a") if not one.by] == ["网格员已接单", "收到。"]
+
+
+def refusing(bot: Any, monkeypatch: pytest.MonkeyPatch, *refusals: ApiError) -> list[str]:
+    """The platform refuses so many answers; gives the list of all that are tried."""
+    ask, tried, left = line(bot).ask, [], list(refusals)
+
+    async def refused(cmd: str, body: Any, req_id: str | None = None) -> Any:
+        if cmd == "aibot_respond_msg":
+            tried.append(cmd)
+            if left:
+                raise left.pop(0)
+        return await ask(cmd, body, req_id)
+
+    monkeypatch.setattr(line(bot), "ask", refused)
+    return tried
+
+
+async def test_what_the_platform_limits_is_left_alone_for_its_minute(
+    sqlite_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with platform() as p, connected(p, sqlite_db) as bot:
+        tried = refusing(bot, monkeypatch, ApiError(846607, "the rate is used up", after=60.0))
+        for text in ("早", "今天天气真好"):
+            await p.say(None, "a", text)
+        await soon(lambda: len(heard(sqlite_db)) == 2)
+        handled(sqlite_db, p)
+        await soon(lambda: tried)
+        await stays(lambda: (len(tried), p.bot.in_flight("a")) == (1, 2))
+        p.clock.forward(seconds=61)
+        await soon(lambda: p.bot.in_flight("a") == 0)
+        assert len(tried) == 3
+
+
+async def test_an_answer_that_is_refused_for_good_goes_as_a_message(
+    sqlite_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a reason that no page tells of: it must not be refused ten times for the same."""
+    async with platform() as p, connected(p, sqlite_db, finish_unanswered=False) as bot:
+        tried = refusing(bot, monkeypatch, *(ApiError(846999, "no") for _ in range(9)))
+        said = await p.say(None, "a", "灯坏了")
+        await soon(lambda: heard(sqlite_db))
+        put(sqlite_db, p, "a", "已登记", trigger=said.id)
+        sender = Sender(sqlite_db, {NAME: bot}, p.clock)
+        assert await sender.step() == 1
+        p.clock.forward(seconds=5)
+        assert await sender.step() == 1
+        assert (row(sqlite_db).outcome, len(tried)) == (SENT, 1)
+        assert [(one.kind, one.text) for one in p.seen("a") if not one.by] == [("markdown", "已登记")]

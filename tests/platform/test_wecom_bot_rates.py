@@ -2,7 +2,7 @@
 
 import pytest
 
-from bot.channels.base import SendFailed
+from bot.channels.base import NoRoom, SendFailed
 from bot.channels.wecom_bot.letters import NAME
 from bot.sender import Sender
 from models.database import Database
@@ -105,7 +105,7 @@ async def test_what_waits_for_the_rate_is_not_tried_at_every_word(db: Database, 
     users = "abcdefghijkl"
     async with platform() as p, opened(p, db, per_minute=1, finish_unanswered=False) as bot:
         group = p.group("g", *users)
-        sender = Sender(db, {NAME: bot}, p.clock)
+        sender, tries = Sender(db, {NAME: bot}, p.clock), 0
         for number, user in enumerate(users):
             await p.say(group, user, "@邻声 灯坏了")
             await soon(lambda heard_now=number + 1: len(heard(db)) == heard_now)  # type: ignore[misc]
@@ -116,8 +116,35 @@ async def test_what_waits_for_the_rate_is_not_tried_at_every_word(db: Database, 
                 else:
                     await bot._rates.take(group)
                 put(db, p, group, "二", "k2")
-            await sender.step()
-        assert (row(db, "k2").outcome, row(db, "k2").attempts) == ("", 1)
+            tries += await sender.step()
+        assert (tries, row(db, "k2").outcome) == (1, "")
+
+
+async def test_what_waits_for_room_is_never_given_up(sqlite_db: Database) -> None:
+    """Others may be faster at the little room that there is, however often."""
+    async with platform() as p, connected(p, sqlite_db, per_minute=1) as bot:
+        p.bot.known.add("a")
+        put(sqlite_db, p, "a", "网格员已接单")
+        sender = Sender(sqlite_db, {NAME: bot}, p.clock)
+        for _ in range(12):
+            await bot._rates.take("a")
+            assert await sender.step() == 1
+            assert (row(sqlite_db).outcome, row(sqlite_db).attempts, row(sqlite_db).sending_at) == ("", 0, None)
+            p.clock.forward(seconds=70)
+        assert await sender.step() == 1
+        assert [bubble.text for bubble in p.seen("a")] == ["网格员已接单"]
+
+
+async def test_what_says_nothing_leaves_room_for_what_does(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db, per_minute=6) as bot:
+        for _ in range(4):
+            await bot._rates.take("a", spare=True)
+        with pytest.raises(NoRoom):
+            await bot._rates.take("a", spare=True)
+        await bot._rates.take("a")
+        await bot._rates.take("a")
+        with pytest.raises(NoRoom):
+            await bot._rates.take("a")
 
 
 async def test_an_address_is_not_spent_by_the_platforms_own_limit(sqlite_db: Database) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
 
@@ -250,32 +251,38 @@ class Live:
         except ApiError as error:
             if error.code in BAD_TURN:
                 return False
-            self._turns[said] = req_id  # not taken, and still open
+            if error.after is not None:
+                self._turns[said] = req_id  # not now, and still open; whatever else it says, it would say again
             raise
         return True
 
     async def _finish(self) -> None:
         """A word for each message that was handled and has no answer: of one user the platform takes three at a time
         (100719), and whether that counts here, too, is not written down."""
+        rests: dict[str, datetime] = {}  # chats that take no more before then
         while True:
             await asyncio.sleep(self._pace.settle)
             if not (self.up and self._turns):
                 continue
             try:
-                waiting = list(self._turns)  # here, not in the thread: they change meanwhile
-                for said in await self._db.run(partial(mailbox.unanswered, said=waiting)):
-                    await self._finish_one(said)
+                rests = {chat: until for chat, until in rests.items() if until > self._clock()}
+                waiting = [said for said in self._turns if said[0] not in rests]  # not in the thread: they change
+                handled = await self._db.run(partial(mailbox.unanswered, said=waiting)) if waiting else []
+                for said in handled:
+                    if said[0] not in rests and (pause := await self._finish_one(said)):
+                        rests[said[0]] = self._clock() + timedelta(seconds=pause)
             except Exception as error:  # the database is away: they are still there at the next look
                 log.warning("callback.not_finished", channel=NAME, error=type(error).__name__)
 
-    async def _finish_one(self, said: Said) -> None:
+    async def _finish_one(self, said: Said) -> float:
+        """Seconds that its chat is to be left alone; 0 where it may go on."""
         try:
-            await self._rates.take(said[0])
+            await self._rates.take(said[0], spare=True)
             await self._end(said, shown(mailbox.Content(finished=True), direct=True))
         except (SendFailed, Uncertain) as error:
             log.warning("callback.not_finished", channel=NAME, why=str(error))
-            if isinstance(error, ApiError) and error.after is None:
-                self._turns.pop(said, None)  # it would be said in vain for ever
+            return (error.after or 0.0) if isinstance(error, SendFailed) else 0.0
+        return 0.0
 
     async def show(self, chat: str, name: str, data: bytes, *, group: bool | None) -> None:
         """A picture as a message of its own. Raises SendFailed or Uncertain."""

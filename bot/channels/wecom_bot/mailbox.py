@@ -173,7 +173,7 @@ def ways(session: Session, chat: str, now: datetime, but: Collection[str] = ()) 
 def hurry(session: Session, now: datetime) -> int:
     """The way is open again: what waits for its next try is due now. How many.
 
-    Not what waits for the rate, which no connection helps: each try in vain brings it nearer to being given up.
+    Not what waits for the rate, which no connection helps.
     """
     statement = sa.update(Outbox).where(
         col(Outbox.channel) == NAME, col(Outbox.finished_at).is_(None), col(Outbox.lease).is_(None),

@@ -5,12 +5,13 @@ a stream that goes on make none.
 """
 
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from bot.channels.base import SendFailed
+from bot.channels.base import NoRoom
 from bot.channels.wecom_bot.letters import NAME
 from config.settings import WecomBotSettings
 from models import quota
@@ -21,6 +22,7 @@ from models.message import Kind
 
 FULL = "the rate is used up"  # begins the reason of whatever waits for this, ours or the platform's own word
 LIMITED = frozenset({45009, 45011, 846607})
+KEPT = 3  # of so many messages one is kept for those that say something
 MINUTE = 60.0  # seconds until another try when the platform says so
 
 
@@ -36,33 +38,34 @@ class Rates:
         self._db = db
         self._clock = clock
 
-    async def take(self, chat: str) -> None:
-        """One more message into this conversation. Raises SendFailed with the seconds to wait when its minute or hour
-        is full."""
-        if (wait := await self._db.run(lambda session: self._take(session, chat))) > 0:
-            raise SendFailed(FULL, after=wait)
+    async def take(self, chat: str, *, spare: bool = False) -> None:
+        """One more message into this conversation. spare: one that says nothing; a part of the room is kept from such.
+        Raises NoRoom with the seconds to wait when its minute or hour is full."""
+        if (wait := await self._db.run(lambda session: self._take(session, chat, spare=spare))) > 0:
+            raise NoRoom(FULL, after=wait)
 
-    def _take(self, session: Session, chat: str) -> float:
+    def _take(self, session: Session, chat: str, *, spare: bool) -> float:
         now = self._clock()
         whose = hashlib.sha256(chat.encode()).hexdigest()[:32]  # a direct chat is a person
-        for name, limit, per in self._limits:
-            begun = self._begun(session, chat, now - per)
+        for name, most, per in self._limits:
+            limit = most - most // KEPT if spare else most
+            begun = self._begun(session, chat, now - per, limit)
             left = limit - len(begun)
             key = f"{NAME}:{name}:{whose}"
             if left <= 0:
-                return max(1.0, (begun[-left] + per - now).total_seconds())
+                return max(1.0, (begun[-1] + per - now).total_seconds())
             if not quota.take(session, key, limit=left, per=per, now=now):
                 free = quota.free_at(session, key, limit=left, per=per, now=now)
                 return max(1.0, (free - now).total_seconds())
         return 0.0
 
-    def _begun(self, session: Session, chat: str, since: datetime) -> list[datetime]:
-        """When streams were begun, oldest first: in the webhook mode every message opens one, and the inbox has them
-        all; to count them at the door as well would cost each callback a transaction."""
+    def _begun(self, session: Session, chat: str, since: datetime, most: int) -> Sequence[datetime]:
+        """When streams were begun, the newest first, at most `most`: in the webhook mode every message opens one, and
+        the inbox has them all; to count them at the door as well would cost each callback a transaction."""
         if not self._streams:
             return []
         told = sa.select(col(Inbox.sent_at)).where(
             col(Inbox.channel) == NAME, col(Inbox.chat) == chat, col(Inbox.sent_at) > since,
             col(Inbox.kind) != Kind.CARD.value,
         )  # fmt: skip
-        return list(session.scalars(told.order_by(col(Inbox.sent_at))))
+        return session.scalars(told.order_by(sa.desc(col(Inbox.sent_at))).limit(most)).all()
