@@ -30,7 +30,7 @@ from nlu.types import Matter
 # Messages in these roles are what a matter is made of; a status question or a rating only belongs to its history.
 MADE_OF = ("report", "detail", "join", "correct", "withdraw", "refuse", "relay")
 SILENT = "silent"
-BEFORE = re.compile(r"[\s，,。]*(?:位置|地点)?(?:就)?(?:是)?(?:在)?")
+BEFORE = re.compile(r"[\s，,。]*(?:位置|地点)?(?:就)?(?:是)?(?:[^\s，,。]{0,5}住)?(?:在)?")
 BEHIND = re.compile(
     r"那[儿里边块头]|这[儿里边块头]|门口|旁边|边上|跟前|附近|对[面门]|[前后里外]面|[里后前]头|楼下|拐角|[\s，,。]|$"
 )
@@ -272,7 +272,7 @@ def settle_place(ctx: Context, ticket: Ticket, role: str, found: Placement) -> b
 
 
 def _says_where(ctx: Context) -> bool:
-    """The words begin with the place and stop there: 就在菜市门口. Not: 我在菜市门口上班, 物业不在."""
+    """The words begin with the place and stop there: 就在菜市门口, 他住北院7号楼. Not: 我在菜市门口上班, 物业不在."""
     spans = [span for span in ctx.understanding.spans if span.kind == "location" and span.codes]
     text = ctx.message.text
     return bool(spans) and bool(BEFORE.fullmatch(text[: spans[0].start]) and BEHIND.match(text[spans[0].end :]))

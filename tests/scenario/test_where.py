@@ -25,6 +25,18 @@ def test_who_told_of_it_may_say_that_it_is_far_from_her_home(chat: Scene) -> Non
     assert ticket.row.place == "P-GHJ-GG"
 
 
+def test_for_somebody_who_lives_elsewhere_it_is_there(chat: Scene) -> None:
+    mine = chat.at("2026-03-02 20:40").direct("小满要早睡")
+    mine.writes("想帮我大哥家申请低保 他们家三口人就靠一份保安工资")
+    (ticket,) = chat.tickets()
+    before = ticket.place
+    chat.wait("1 minute")
+    mine.writes("他住机械厂新村3幢")
+
+    assert before != "机械厂新村3幢"
+    assert [ticket.place for ticket in chat.tickets()] == ["机械厂新村3幢"]
+
+
 def test_a_neighbour_who_says_that_it_is_elsewhere_is_believed(chat: Scene) -> None:
     chat.at("2026-03-02 15:30").group(SOUTH).says("春芽", "@邻声 2幢楼道灯坏了")
     chat.wait("2 minutes").group(SOUTH).says("风吹柳", "是3幢 不是2幢 我刚从那过 楼道灯全黑的")
