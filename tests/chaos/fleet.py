@@ -49,7 +49,7 @@ def environment(url: str, home: Path, town: Path, api: str = "http://127.0.0.1:9
         "LINSHENG_DEMO": "false", "LINSHENG_LOG_LEVEL": "info", "LINSHENG_LOG_JSON": "true",
         "LINSHENG_WECHAT_MP__TOKEN": TOKEN, "LINSHENG_WECHAT_MP__AES_KEY": KEY, "LINSHENG_WECHAT_MP__APP_ID": APP,
         "LINSHENG_WECHAT_MP__APP_SECRET": SECRET, "LINSHENG_WECHAT_MP__API_BASE": api,
-        "LINSHENG_WECHAT_MP__RATE": "1000",
+        "LINSHENG_WECHAT_MP__RATE": "1000", "LINSHENG_WECHAT_MP__MENUS": "false",  # words can be told apart
     }  # fmt: skip
 
 

@@ -68,7 +68,8 @@ class FakePlatform:
 
     async def _send(self, request: web.Request) -> web.Response:
         letter = json.loads(await request.read())
-        delivery = Delivery(letter["touser"], letter["text"]["content"])
+        menu = letter["msgtype"] == "msgmenu"
+        delivery = Delivery(letter["touser"], letter["msgmenu"]["head_content"] if menu else letter["text"]["content"])
         mood = self._mood()
         self.moods[mood] = self.moods.get(mood, 0) + 1
         if mood in (Mood.OK, Mood.LATE, Mood.CUT) or (mood == Mood.HANG and self._draw.random() < 0.5):

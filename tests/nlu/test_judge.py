@@ -20,6 +20,7 @@ HEADS = {
     "leaf": Head("leaf", ("a.x", "a.y", "b.x", "b.y"), 30, 1.0, context=False),
     "urgent": Head("urgent", ("True",), 34, 1.0, context=False),
     "sensitive": Head("sensitive", ("True",), 35, 1.0, context=False),
+    "danger": Head("danger", ("True",), 36, 1.0, context=False),
 }
 YES_NO = np.array([[1, 0]], dtype=np.float32)  # which lists fired
 Learned = tuple[judgefit.Judged, list[Example], Floats, list[list[str]]]
@@ -39,7 +40,7 @@ def _examples(count: int = 400) -> list[Example]:
 def _answers(examples: list[Example]) -> Floats:
     """Heads that are half right about everything."""
     draw = np.random.default_rng(8)
-    logits = draw.normal(size=(len(examples), 36)).astype(np.float32)
+    logits = draw.normal(size=(len(examples), 37)).astype(np.float32)
     for row, example in zip(logits, examples, strict=True):
         row[INTENTS.index(example.intent)] += 1.5
         row[34] += 2 * example.urgent
@@ -114,7 +115,7 @@ def test_kept_and_read_again_it_is_the_same(judged: Learned, tmp_path: Path) -> 
 
 def test_inputs_stay_numbers() -> None:
     for size in (80.0, -80.0):
-        logits = np.full((1, 36), size, dtype=np.float32)
+        logits = np.full((1, 37), size, dtype=np.float32)
         logits[0, 0] = -size
         said = judge.said(HEADS, logits, YES_NO)
         assert np.all(np.isfinite(said))

@@ -68,7 +68,7 @@ def heads() -> Heads:
     """Heads that see nothing, and a judge that goes by two tokens of the context."""
     own: list[Head] = []
     for name, labels in (("intent", INTENTS), ("words", INTENTS), ("leaf", LEAVES), ("urgent", ("True",)),
-                         ("sensitive", ("True",))):  # fmt: skip
+                         ("sensitive", ("True",)), ("danger", ("True",))):  # fmt: skip
         own.append(Head(name, labels, own[-1].stop if own else 0, 1.0, False))
     outputs = len(INTENTS) + 2
     bias = np.full(outputs, -9.0, dtype=np.float32)
