@@ -46,7 +46,7 @@ def small() -> list[Example]:
     """A part of the data that trains in a second."""
     known = frozenset(KNOWN)
     alone = [e for file in corpus.files() for e in corpus.utterances(file, known)]
-    return [*alone[::8], *list(corpus.town(corpus.towns()[0]))[::3]]
+    return [*alone[::20], *list(corpus.town(corpus.towns()[0]))[::3]]
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from nlu.heads import Heads
 from nlu.normalize import normalize
 from nlu.types import INTENTS, Context, Utterance
 
+pytestmark = pytest.mark.xdist_group("heads")  # one process trains what they share
 Bag = tuple[list[str], list[str]]
 TASKS = {task.name: task for task in headfit.TASKS}
 
@@ -26,7 +27,7 @@ def examples() -> list[Example]:
     """A part of the training data that trains in a second: some of every intent, and a town."""
     known = frozenset(leaves())
     alone = [e for file in sorted(corpus.DATA.glob("*.yml")) for e in corpus.utterances(file, known)]
-    return train.with_contexts([*alone[::4], *list(corpus.town(corpus.towns()[0]))[::2]])
+    return train.with_contexts([*alone[::12], *list(corpus.town(corpus.towns()[0]))[::2]])
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from nlu.heads import Heads
 from nlu.spans import FORM, LONGEST, Spotter
 from nlu.types import MATTER, Context, Span, Understanding, Utterance
 
+pytestmark = pytest.mark.xdist_group("spans")  # one process trains what they share
 DIRECT = Context(direct=True)
 
 
