@@ -181,7 +181,8 @@ def repeated(platform: Platform, books: Books) -> Iterator[str]:
         mine = [(row.outcome, out) for row, out in rows if out.chat == chat]
         sent = sum(outcome == SENT for outcome, _ in mine)
         maybe = sum(outcome == UNCERTAIN for outcome, _ in mine)
-        seen = [bubble.text for bubble in platform.seen(chat)]
+        # 收到。 only ends an exchange; it stands in no outbox.
+        seen = [bubble.text for bubble in platform.seen(chat) if bubble.text != say("bot_heard")]
         marked = sum(say("repeat_prefix") in text for text in seen)
         if not sent <= len(seen) <= sent + maybe + marked:
             yield f"{chat}: {sent} sent and {maybe} uncertain, {len(seen)} seen, {marked} of them marked as repeats"
