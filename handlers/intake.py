@@ -67,9 +67,8 @@ def without_words(ctx: Context) -> str:
     """A picture, voice, video or pin alone: it belongs to what its sender just said, or waits for what comes next."""
     m = ctx.message
     placement = locate(ctx.town, ctx.where())
-    ticket = _latest_own(ctx, minutes=ctx.decisions.photo_minutes)
-    if ticket is not None and m.kind in PICTURES:
-        ticket = _in_turn(ctx, ticket)
+    minutes = ctx.decisions.photo_minutes
+    ticket = _shown(ctx, minutes=minutes) if m.kind in PICTURES else _latest_own(ctx, minutes=minutes)
     quoted = next((linked for linked in rank(ctx, None, placement) if linked.named), None)
     if m.quote and quoted:
         ticket = quoted.ticket
@@ -296,25 +295,28 @@ def _role(ctx: Context, likeliest: str, *, own: bool) -> str:
     return "join" if likeliest in ("join", "report") else "detail"
 
 
-def _in_turn(ctx: Context, ticket: Ticket) -> Ticket:
-    """Of which matter a picture without words is, when what its sender said before told of several: the first picture
+def _shown(ctx: Context, *, minutes: float) -> Ticket | None:
+    """Of which matter a picture without words is. When what its sender said before told of several, the first picture
     shows the first of them, the next one the next."""
-    rows = _own_rows(ctx, minutes=ctx.decisions.photo_minutes)
+    rows = _own_rows(ctx, minutes=minutes, limit=LATEST)
+    if not rows:
+        return None
+    ticket = rows[0].ticket
     told = next((row.message for row in rows if row.kind not in PICTURES), None)
     matters = sorted((row for row in rows if row.message == told), key=lambda row: row.id or 0)
-    if told is None or ticket.id not in {row.ticket for row in matters}:
-        return ticket
-    shown = len({row.message for row in rows[: rows.index(matters[-1])]})
-    return ctx.session.get_one(Ticket, matters[min(shown, len(matters) - 1)].ticket)
+    if ticket in {row.ticket for row in matters}:
+        before = len({row.message for row in rows[: rows.index(matters[-1])]})
+        ticket = matters[min(before, len(matters) - 1)].ticket
+    return ctx.session.get(Ticket, ticket)
 
 
 def _latest_own(ctx: Context, *, minutes: float) -> Ticket | None:
     """The ticket to which the sender said something here within the last `minutes`."""
-    row = next(iter(_own_rows(ctx, minutes=minutes)), None)
+    row = next(iter(_own_rows(ctx, minutes=minutes, limit=1)), None)
     return ctx.session.get(Ticket, row.ticket) if row else None
 
 
-def _own_rows(ctx: Context, *, minutes: float) -> Sequence[TicketMessage]:
+def _own_rows(ctx: Context, *, minutes: float, limit: int) -> Sequence[TicketMessage]:
     """What the sender said here within the last `minutes` that belongs to tickets, the latest first."""
     m = ctx.message
     return ctx.session.scalars(
@@ -326,5 +328,5 @@ def _own_rows(ctx: Context, *, minutes: float) -> Sequence[TicketMessage]:
         )
         .where(col(TicketMessage.sent_at) >= m.sent_at - timedelta(minutes=minutes))
         .order_by(sa.desc(col(TicketMessage.sent_at)), sa.desc(col(TicketMessage.id)))
-        .limit(LATEST)
+        .limit(limit)
     ).all()

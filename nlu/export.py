@@ -62,8 +62,8 @@ def settled(examples: Iterable[Example]) -> list[Example]:
     """One example for each text that Rasa may learn, of the intent it has most often; chatter where two are as often.
 
     Rasa sees no context, and 好的 cannot be talk and a detail at once. An annotated one stands for its equals. Reports
-    of an unknown kind are left out, and what teaches its kind alone: Rasa's intents are the kinds, and places are often
-    not marked there.
+    of an unknown kind are left out, and what is written for the kind or for danger alone: Rasa's intents are the
+    kinds, and places are often not marked there.
     """
     said: defaultdict[str, list[Example]] = defaultdict(list)
     for example in examples:

@@ -16,7 +16,7 @@ from nlu.ragged import added, grouped
 LEAST = -9.0  # logarithms of shares below it say nothing more
 LIKELIEST = 3  # leaves whose shares together tell whether any kind fits at all
 FLAGS = ("urgent", "sensitive")  # lists of nlu.lexicon
-YES_OR_NO = (*FLAGS, "danger")
+YES_OR_NO = (*FLAGS, "danger")  # heads of one column, of which the judge hears the plain answer
 READ = ("intent", "words", "leaf")
 
 

@@ -41,6 +41,9 @@ class NoRoom(SendFailed):
     """By our own count the platform takes no more for now: nothing left, so it was no try, however often."""
 
 
+WAIT = 6 * 3600.0  # seconds until another try, unless somebody there speaks before: ten of them are 60 hours
+
+
 class NotNow(SendFailed):
     """Nothing can be said there before somebody there says something: it waits for that, and what is behind it does
     not wait for it. final: that would be too late; where somebody else can be told, she is told instead."""

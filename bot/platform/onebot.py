@@ -5,6 +5,7 @@ As strict as the standard is, so that what passes here passes elsewhere. Source:
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -17,7 +18,7 @@ ACCOUNT = 10001
 KINDS = ("text", "at", "reply", "image", "record")  # of segments that may be sent
 
 
-class Implementation:
+class Implementation(ABC):
     """One account. url: where the bot listens, token: its own; clock: seconds since 1970."""
 
     def __init__(self, url: str, token: str, *, account: int, clock: Callable[[], float]) -> None:
@@ -31,9 +32,9 @@ class Implementation:
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._reader: asyncio.Task[None] | None = None
 
+    @abstractmethod
     def post(self, chat: str, message: list[Body]) -> int:
         """The account posts in `g-777`, or to a user's number; returns the message's id."""
-        raise NotImplementedError
 
     # --- the connection -----------------------------------------------------------------------------------------
 

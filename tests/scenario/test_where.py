@@ -82,6 +82,14 @@ def test_who_is_not_there_is_no_place_that_it_is_not(chat: Scene) -> None:
     [
         ("@邻声 南门的路灯坏了 还有整个小区都停水了", "utility.water", "P-LA-GS"),
         ("@邻声 垃圾亭臭死了 没人收，另外2幢电梯又坏了", "facility.elevator", "P-LA-RS"),
+        pytest.param(
+            "@邻声 垃圾亭臭死了 还有电梯又坏了",
+            "facility.elevator",
+            "P-LA-RS",
+            marks=pytest.mark.xfail(
+                reason="taken for one matter since there are thirty towns", strict=False
+            ),
+        ),
     ],
 )
 def test_another_matter_of_the_same_message_may_be_elsewhere(chat: Scene, text: str, category: str, place: str) -> None:

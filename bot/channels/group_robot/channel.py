@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from bot.channels import proofs, render
 from bot.channels.api import ApiClient, ApiError
-from bot.channels.base import Capabilities, Channel, Proof, SendFailed, Uncertain
+from bot.channels.base import Capabilities, Channel, NoRoom, Proof, SendFailed, Uncertain
 from bot.channels.credentials import robot_key
 from bot.channels.group_robot.notices import NAME, Notices
 from config.side_channels import GroupRobotSettings
@@ -131,7 +131,7 @@ class GroupRobot(Channel):
             return max(1.0, (free - now).total_seconds())
 
         if pause := await self._db.run(take):
-            raise SendFailed("this minute's messages are used up", after=pause)
+            raise NoRoom("this minute's messages are used up", after=pause)
         await api.call(PATH, letter, final=FINAL)
         return ""
 

@@ -13,7 +13,7 @@ import structlog
 from sqlmodel import Session
 
 from bot.channels.api import ApiClient, ApiError
-from bot.channels.base import NotNow, SendFailed
+from bot.channels.base import WAIT, NotNow, SendFailed
 from bot.channels.menus import menu, msgid, to_rate
 from bot.channels.render import TEXT_BYTES, text
 from bot.channels.wechat_mp import ledger, notices
@@ -38,7 +38,6 @@ FINAL = frozenset({48002, 40003, 43004, 45002})
 DISAGREED = 43101
 # 47003 a field's value, 40037 no such template: no other try can help, an operator must look.
 NOTICE_FINAL = frozenset({43004, 40003, 47003, 40037})
-WAIT = 6 * 3600.0  # seconds until another try, unless she writes before
 # 40008 no such kind of message, 40058 and 47001 a field is wrong: the same goes out as words.
 BAD_MENU = frozenset({40008, 40058, 47001})
 

@@ -51,8 +51,9 @@ class WecomApp(Channel):
         self, settings: WecomAppSettings, db: Database, ingest: Ingest, *, zone: ZoneInfo, clock: Clock = utc_now,
         body_bytes: int = 64 * 1024, decided: Bell | None = None,
     ) -> None:  # fmt: skip
-        """zone: of the deadlines that are told. decided: rings when a worker of this
-        process has handled something. Raises ValueError naming the settings that are missing."""
+        """zone: of the deadlines that are told. decided: rings when a worker of this process has handled something.
+
+        Raises ValueError naming the settings that are missing."""
         secret, token, aes_key = settings.secret, settings.token, settings.aes_key
         if not (settings.corp_id and settings.agent_id and secret and token and aes_key):
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")

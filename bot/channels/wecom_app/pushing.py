@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from bot.channels import cards, render
 from bot.channels.api import ApiClient, ApiError
-from bot.channels.base import SendFailed
+from bot.channels.base import NoRoom, SendFailed
 from bot.channels.pressed import card_key
 from bot.channels.wecom_app import faces
 from bot.channels.wecom_app.codes import Codes
@@ -123,7 +123,7 @@ class Pushing:
 
     async def _letter(self, out: Outgoing, body: dict[str, Any]) -> dict[str, Any]:
         if pause := await self._db.run(partial(self._take, user=out.chat)):
-            raise SendFailed("this member's messages are used up for now", after=pause)
+            raise NoRoom("this member's messages are used up for now", after=pause)
         head = {"touser": out.chat, "agentid": self._settings.agent_id, "safe": 0, "enable_id_trans": 0}
         return await self._api.call(SEND, head | body, final=FINAL)
 

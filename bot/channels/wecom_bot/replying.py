@@ -9,7 +9,7 @@ import structlog
 
 from bot.channels import cards, render
 from bot.channels.api import ApiError
-from bot.channels.base import NotNow, SendFailed
+from bot.channels.base import WAIT, NotNow, SendFailed
 from bot.channels.pressed import card_key
 from bot.channels.wecom_bot import mailbox
 from bot.channels.wecom_bot.letters import NAME
@@ -23,9 +23,7 @@ from models.message import Outgoing, Purpose
 log = structlog.get_logger(__name__)
 POLLED = 15.0  # seconds that a poll has to take an answer; then it goes by the response_url
 LOOK = 0.25
-# Seconds until another try where nobody has spoken; a new message in the chat makes it due at once. After ten tries an
-# alert goes on to somebody else.
-LATER, WAIT = 600.0, 6 * 3600.0
+LATER = 600.0  # seconds until another try of an alert; after ten it goes on to somebody else
 SPENT = 5_000
 
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from sqlmodel import Session, col
 
 from bot.channels.api import ApiClient, ApiError
-from bot.channels.base import NotNow, SendFailed, Uncertain
+from bot.channels.base import WAIT, NotNow, SendFailed, Uncertain
 from bot.channels.menus import msgid, to_rate
 from bot.channels.wecom_kf import ledger
 from bot.channels.wecom_kf.keeping import BACK_KEY
@@ -34,7 +34,6 @@ from models.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 WELCOME = timedelta(seconds=20)
-WAIT = 6 * 3600.0  # seconds until another try, unless she writes before
 MOST = 2  # parts of one message. Always as many, however few are left: each must be cut alike at every try
 UNFINISHED = 1_000  # parts that are remembered between two tries
 WANTS_HUMAN = "human"  # the outcome of a message (`handlers.questions`)
