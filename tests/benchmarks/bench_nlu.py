@@ -28,7 +28,7 @@ def run(bench: Bench) -> Result:
     size = WorkerSettings().batch
     engine = EmbeddedEngine.ready(bench.home, leaves())
     examples = [list(corpus.town(folder)) for folder in corpus.towns()]
-    towns = [(found[0].names, [Utterance(e.text, e.context or Context()) for e in found]) for found in examples]
+    towns = [chat(found) for found in examples]
     bench.say(f"{sum(len(asked) for _, asked in towns):,} messages of {len(towns)} towns, {size} at a time")
     rate = _rate(engine.parse, towns, size)
     bench.say("one by one")
@@ -51,6 +51,11 @@ def run(bench: Bench) -> Result:
             ),
         ]
     )
+
+
+def chat(found: Sequence[Example]) -> Town:
+    """A town's messages as an engine is asked about them."""
+    return found[0].names, [Utterance(example.text, example.context or Context()) for example in found]
 
 
 Ask = Callable[[Sequence[Utterance], Names], object]

@@ -1,4 +1,4 @@
-"""Both engines on the same messages, which neither has learned from: how well, how fast, and at what price."""
+"""Both engines on the same messages: how well (on what neither has learned from), how fast, and at what price."""
 
 import os
 import time
@@ -12,7 +12,8 @@ from nlu import corpus
 from nlu.corpus import Example
 from nlu.embedded import EmbeddedEngine
 from nlu.gazetteer import NOWHERE
-from nlu.types import Context, Engine, Names, Understanding, Utterance
+from nlu.types import Context, Engine, Understanding, Utterance
+from tests.benchmarks.bench_nlu import Town, chat
 from tests.benchmarks.result import Bench, Figure, Result, percentile
 from tests.rasa.scores import scores
 from tests.rasa.server import NoRasa, Server, unseen
@@ -21,12 +22,12 @@ BATCH = 32  # messages, as a worker takes them
 ALONE = 300  # messages asked one by one
 BESIDE = "the embedded engine, same utterances, same run"
 CHATTED = "the embedded engine, same chats, same run"
-CHATS = Path(__file__).parent / "towns"  # how fast is asked of what a deployment reads: whole chats, most of it talk
+EVERY = 5  # of the training towns, whose chats are read for the time alone: whole chats, most of it talk
 
 
 def run(bench: Bench) -> Result:
     """How well: the utterances of the regression set, as if told to the bot alone: a lone line has no chat around it.
-    How fast: these one by one, and the whole chats of the exam towns in batches."""
+    How fast: these one by one, and whole chats in batches, as a deployment reads them."""
     before = _megabytes()
     begun = time.perf_counter()
     own = EmbeddedEngine.ready(bench.home, leaves())
@@ -39,7 +40,7 @@ def run(bench: Bench) -> Result:
         return Result(skipped=str(why))
     client = RasaClient(server.settings(), server.token, leaves())
     try:
-        chats = _chats()
+        chats = [chat(list(corpus.town(folder))) for folder in corpus.towns()[::EVERY]]
         told = sum(len(asked) for _, asked in chats)
         bench.say(f"{len(examples):,} utterances one by one, {told:,} messages in batches of {BATCH}")
         rasa = RasaEngine(client, own)
@@ -60,9 +61,6 @@ def run(bench: Bench) -> Result:
         server.stop()
 
 
-Chat = tuple[Names, list[Utterance]]
-
-
 class _Measured:
     """answers: to each example. rate: messages of whole chats a second, in batches. cpu: ms of each such message.
     alone: seconds of each example, one by one."""
@@ -78,17 +76,8 @@ def _asked(examples: Sequence[Example]) -> list[Utterance]:
     return [Utterance(example.text, Context(direct=True)) for example in examples]
 
 
-def _chats() -> list[Chat]:
-    """Each exam town's messages, with the names of its places."""
-    found = []
-    for folder in sorted(path for path in CHATS.iterdir() if path.is_dir()):
-        examples = list(corpus.town(folder))
-        found.append((examples[0].names, [Utterance(one.text, one.context or Context()) for one in examples]))
-    return found
-
-
 def _measured(
-    engine: Engine, examples: Sequence[Example], chats: Sequence[Chat], cpu: Callable[[], float] = time.process_time
+    engine: Engine, examples: Sequence[Example], chats: Sequence[Town], cpu: Callable[[], float] = time.process_time
 ) -> _Measured:
     answers = [found for batch in _batches(_asked(examples)) for found in engine.parse(batch, NOWHERE)]  # warms, too
     alone = []
