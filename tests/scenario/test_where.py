@@ -86,9 +86,7 @@ def test_who_is_not_there_is_no_place_that_it_is_not(chat: Scene) -> None:
             "@邻声 垃圾亭臭死了 还有电梯又坏了",
             "facility.elevator",
             "P-LA-RS",
-            marks=pytest.mark.xfail(
-                reason="taken for one matter since there are thirty towns", strict=False
-            ),
+            marks=pytest.mark.xfail(reason="taken for one matter since there are thirty towns", strict=False),
         ),
     ],
 )
