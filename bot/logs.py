@@ -83,10 +83,14 @@ def _places(trace: TracebackType | None) -> str:
 class AccessLog(AbstractAccessLogger):
     """One line a request: the route as it is declared, so that neither query nor token stands in it."""
 
+    def __init__(self, logger: logging.Logger, log_format: str) -> None:
+        super().__init__(logger, log_format)
+        self._log = log.bind()  # once: it is put together anew for every line otherwise
+
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
         """time: seconds."""
         match = getattr(request, "match_info", None)
         resource = match.route.resource if match is not None else None
         route = resource.canonical if resource is not None else "unknown"
-        say = log.debug if route in QUIET else log.info
+        say = self._log.debug if route in QUIET else self._log.info
         say("http", method=request.method, route=route, status=response.status, ms=round(1000 * time, 1))

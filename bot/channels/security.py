@@ -20,7 +20,7 @@ from xml.parsers import expat
 
 import xmltodict
 from aiohttp import web
-from wechatpy.crypto import WeChatCrypto
+from wechatpy.crypto import PrpCrypto, WeChatCrypto
 from wechatpy.exceptions import InvalidAppIdException, WeChatException
 from wechatpy.parser import parse_message
 
@@ -147,10 +147,11 @@ class Vault:
     def __init__(self, token: str, aes_key: str, receiver: str) -> None:
         """aes_key: EncodingAESKey, 43 characters of base64. Raises ValueError when it is no key."""
         try:
-            self._crypto = WeChatCrypto(token, aes_key, receiver)
+            self._crypto = PrpCrypto(WeChatCrypto(token, aes_key, receiver).key)
         except (AssertionError, Base64Error):
             raise ValueError("an EncodingAESKey is 43 characters of base64") from None
         self._token = token
+        self._receiver = receiver
 
     def greet(self, query: Mapping[str, str], now: datetime) -> str:
         """The echostr of a handshake without encryption (公众号: signature over token, timestamp, nonce)."""
@@ -168,7 +169,7 @@ class Vault:
         check_signature(signature, self._token, timestamp, nonce, encrypted)
         check_time(timestamp, now)
         with refusing():
-            plain: str = self._crypto.decrypt_message({"Encrypt": encrypted}, signature, timestamp, nonce)
+            plain: str = self._crypto.decrypt(encrypted, self._receiver)
             return plain
 
     def opened(self, body: str, query: Mapping[str, str], now: datetime) -> str:
@@ -192,5 +193,5 @@ class Vault:
 
     def seal(self, letter: str, timestamp: str, nonce: str) -> tuple[str, str]:
         """The letter encrypted, and its signature."""
-        sealed = xmltodict.parse(self._crypto.encrypt_message(letter, nonce, timestamp))["xml"]
-        return sealed["Encrypt"], sealed["MsgSignature"]
+        encrypted: str = self._crypto.encrypt(letter, self._receiver).decode()
+        return encrypted, signature_of(self._token, timestamp, nonce, encrypted)
