@@ -6,19 +6,22 @@ messages that have it (split conformal, after Vovk; class-conditional). With a s
 stays in the set while its credibility is above alpha.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, hstack
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from nlu.head import Floats
 from nlu.types import MATTER
 
 SEED = 20260302
+EPOCHS = 20
 # No intent is made rarer than this, in logarithms: 转人工 is said to the bot, and hardly ever in a town's chat.
 RAREST = -1.2
 
@@ -43,10 +46,22 @@ def fit(
 ) -> LogisticRegression:
     """One head. strength: the inverse of the penalty.
 
-    Of two classes it is fitted to the end, in a second; of many it ends early: as good, in a third of the time.
+    Of two classes it is fitted to the end, in a second. Of many by stochastic average gradients, in EPOCHS passes over
+    the rows: a tenth of the time of L-BFGS, and further down (ADR 0035). They learn an intercept of their own too
+    slowly from sparse rows; a column of ones stands in for it.
     """
-    model = LogisticRegression(C=strength, max_iter=300, tol=1e-5 if len(np.unique(labels)) == 2 else 1e-3)
-    return model.fit(rows, labels, sample_weight=weight)
+    if len(np.unique(labels)) == 2:
+        return LogisticRegression(C=strength, max_iter=300, tol=1e-5).fit(rows, labels, sample_weight=weight)
+    ones = csr_matrix(np.ones((rows.shape[0], 1), dtype=rows.dtype))
+    model = LogisticRegression(
+        C=strength, max_iter=EPOCHS, tol=0.0, solver="sag", random_state=SEED, fit_intercept=False
+    )  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the passes are counted, not the steps measured
+        model.fit(hstack([rows, ones], format="csr"), labels, sample_weight=weight)
+    model.intercept_ = model.coef_[:, -1]
+    model.coef_ = model.coef_[:, :-1]
+    return model
 
 
 def as_in_life(

@@ -17,8 +17,8 @@ from nlu.gazetteer import NOWHERE
 from nlu.head import Floats, Head
 from nlu.types import INTENTS
 
-MIN_COUNT = 3
-CONTEXT_WEIGHT = 6.0
+MIN_COUNT = 2
+CONTEXT_WEIGHT = 9.0
 PLAIN = 0.6  # the least that a plain utterance weighs
 CORRECTED = 2.0  # the weight of a message that staff put right, against a town's message
 MANY = 5_000  # examples from which on another process is worth its start
@@ -74,7 +74,7 @@ def _of_danger(example: Example) -> bool:
 
 
 TASKS = (
-    Task("intent", 12.0, 0.3, True, lambda e: not e.only, lambda e: e.intent),
+    Task("intent", 24.0, 0.3, True, lambda e: not e.only, lambda e: e.intent),
     Task("words", 12.0, 0.3, False, lambda e: not e.only, lambda e: e.intent),
     Task("leaf", 30.0, 0.6, False, _of_kind, lambda e: e.leaf),
     Task("urgent", 8.0, 0.6, False, judgefit.tells, lambda e: str(e.urgent)),
