@@ -8,9 +8,9 @@ from nlu import corpus
 
 # All that training runs through; `embedded.py` only asks what was trained.
 CODE = (
-    "calibrate.py", "corpus.py", "features.py", "gazetteer.py", "generate.py", "grammar.py", "grams.py", "head.py",
-    "headfit.py", "heads.py", "judge.py", "judgefit.py", "lexicon.py", "normalize.py", "ragged.py", "sounds.py",
-    "spanfit.py", "spans.py", "syllables.txt", "timeline.py", "train.py", "types.py", "variants.txt",
+    "bags.py", "calibrate.py", "corpus.py", "features.py", "gazetteer.py", "generate.py", "grammar.py", "grams.py",
+    "head.py", "headfit.py", "heads.py", "judge.py", "judgefit.py", "lexicon.py", "normalize.py", "ragged.py",
+    "sounds.py", "spanfit.py", "spans.py", "syllables.txt", "timeline.py", "train.py", "types.py", "variants.txt",
 )  # fmt: skip
 # What a message becomes before the weights see it. Weights learned through other features would read at random.
 READING = (

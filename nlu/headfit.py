@@ -1,54 +1,25 @@
 """Trains the linear heads on some of the examples: what each learns, and the features that they share."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from nlu import calibrate, judgefit
+from nlu.bags import Bags, Matrix
 from nlu.corpus import Example
 from nlu.gazetteer import NOWHERE
 from nlu.head import Floats, Head
 from nlu.types import INTENTS
 
-MIN_COUNT = 2
-CONTEXT_WEIGHT = 9.0
 PLAIN = 0.6  # the least that a plain utterance weighs
 CORRECTED = 2.0  # the weight of a message that staff put right, against a town's message
 MANY = 5_000  # examples from which on another process is worth its start
 PROCESSES = 2  # of half a gigabyte each
-Bag = tuple[list[str], list[str]]  # features of the words, and of the context
-
-
-class Matrix:
-    """Bags as a sparse matrix: binary counts times idf, rows of length 1."""
-
-    def __init__(self, bags: Sequence[Sequence[str]]) -> None:
-        counts = Counter(feature for found in bags for feature in set(found))
-        kept = sorted(feature for feature, count in counts.items() if count >= MIN_COUNT)
-        self.vocabulary = {feature: index for index, feature in enumerate(kept)}
-        total = len(bags)
-        self.idf = np.array([np.log((1 + total) / (1 + counts[f])) + 1 for f in kept], dtype=np.float32)
-        # Context tokens are few and common; a weight of their own keeps them from drowning among the n-grams.
-        self.idf[[i for f, i in self.vocabulary.items() if f.startswith("~")]] = CONTEXT_WEIGHT
-
-    def rows(self, bags: Sequence[Sequence[str]]) -> csr_matrix:
-        """The matrix of these bags."""
-        starts, indices, values = [0], [], []
-        for found in bags:
-            known = [self.vocabulary[f] for f in found if f in self.vocabulary]
-            weights = self.idf[known]
-            norm = float(np.sqrt(weights @ weights)) if known else 1.0
-            indices += known
-            values += list(weights / norm)
-            starts.append(len(indices))
-        return csr_matrix((values, indices, starts), shape=(len(bags), len(self.vocabulary)), dtype=np.float32)
 
 
 @dataclass(frozen=True)
@@ -92,22 +63,22 @@ class Learned:
     bias: NDArray[np.float32]
     heads: tuple[Head, ...]
 
-    def read(self, bags: Sequence[Bag]) -> Floats:
-        """All columns for messages, (messages, columns)."""
-        words = self.matrix.rows([words for words, _ in bags]) @ self.weights
-        both = self.matrix.rows([words + context for words, context in bags]) @ self.weights
+    def read(self, bags: Bags) -> Floats:
+        """All columns for messages, (messages, columns). bags: by the names of those that were learned from."""
+        words = self.matrix.rows(bags.words) @ self.weights
+        both = self.matrix.rows(bags.both) @ self.weights
         looks = np.array([head.context for head in self.heads for _ in head.labels])
         return np.asarray(np.where(looks, both, words) + self.bias, dtype=np.float32)
 
 
-def learn(examples: Sequence[Example], bags: Sequence[Bag], leaves: Sequence[str]) -> Learned:
+def learn(examples: Sequence[Example], bags: Bags, leaves: Sequence[str]) -> Learned:
     """All heads from these examples. bags: the features of each."""
-    matrix = Matrix([words + context for words, context in bags])
+    matrix = Matrix(bags)
     town = np.array([bool(example.town) for example in examples])
     columns: list[NDArray[np.float32]] = []
     bias: list[float] = []
     heads: list[Head] = []
-    rows = {False: matrix.rows([words for words, _ in bags]), True: matrix.rows([words + more for words, more in bags])}
+    rows = {False: matrix.rows(bags.words), True: matrix.rows(bags.both)}
     for task in TASKS:
         picked = [i for i, example in enumerate(examples) if task.chosen(example)]
         names = labels_of(task.name, leaves)
@@ -130,17 +101,17 @@ def learn(examples: Sequence[Example], bags: Sequence[Bag], leaves: Sequence[str
 
 
 def learn_each(
-    examples: Sequence[Example], bags: Sequence[Bag], leaves: Sequence[str], parts: Sequence[Sequence[int]]
+    examples: Sequence[Example], bags: Bags, leaves: Sequence[str], parts: Sequence[Sequence[int]]
 ) -> Iterator[Learned]:
     """`learn` from some of the examples, for each of the parts, in their order; where there are many examples in
     processes of their own, PROCESSES at the most. parts: numbers of examples."""
     count = min(len(parts), cpu_count(), PROCESSES) if len(examples) >= MANY else 1
     bare = [replace(example, names=NOWHERE) for example in examples]  # a gazetteer does not travel
-    jobs = (delayed(_alone)([bare[i] for i in part], [bags[i] for i in part], leaves) for part in parts)
+    jobs = (delayed(_alone)([bare[i] for i in part], bags.part(part), leaves) for part in parts)
     yield from Parallel(n_jobs=count, return_as="generator")(jobs)
 
 
-def _alone(examples: Sequence[Example], bags: Sequence[Bag], leaves: Sequence[str]) -> Learned:
+def _alone(examples: Sequence[Example], bags: Bags, leaves: Sequence[str]) -> Learned:
     # More threads only spin: three times the time on two cores.
     with threadpool_limits(1):
         return learn(examples, bags, leaves)

@@ -9,11 +9,12 @@ from threadpoolctl import threadpool_limits
 
 from nlu import calibrate, features, headfit, judgefit, spanfit
 from nlu.artefact import Progress, fingerprint
+from nlu.bags import Bag, Bags
 from nlu.calibrate import SEED, Held
 from nlu.corpus import Example
 from nlu.grams import grams
 from nlu.head import Floats, Head
-from nlu.headfit import TASKS, Bag, labels_of, number_of, weights_of
+from nlu.headfit import TASKS, labels_of, number_of, weights_of
 from nlu.heads import Heads
 from nlu.judgefit import Outside
 from nlu.normalize import normalize
@@ -77,13 +78,14 @@ def _train(examples: Sequence[Example], leaves: Sequence[str], progress: Progres
     fold = judgefit.folds(examples)
     parts = [np.flatnonzero(fold != number).tolist() for number in range(judgefit.FOLDS)]
     progress("learning the heads", 0.05)
-    learned = headfit.learn_each(examples, bags, leaves, [list(range(len(examples))), *parts])
+    rows = Bags.of(bags)
+    learned = headfit.learn_each(examples, rows, leaves, [list(range(len(examples))), *parts])
     whole = next(learned)
     logits = np.zeros((len(examples), len(whole.bias)), dtype=np.float32)
     for number, part in enumerate(learned):
         progress("learning from all but a part", 0.3 + 0.55 * number / len(parts))
         here = np.flatnonzero(fold == number).tolist()
-        logits[here] = part.read([bags[i] for i in here])
+        logits[here] = part.read(rows.part(here))
     progress("weighing the answers", 0.86)
     columns = {head.name: head for head in whole.heads}
     heard = [i for i, example in enumerate(examples) if not example.only]

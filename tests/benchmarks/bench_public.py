@@ -14,12 +14,12 @@ from sklearn.model_selection import train_test_split
 from config.decisions import decisions
 from config.tables import leaves
 from nlu import spanfit, spans
+from nlu.bags import Bags, Matrix
 from nlu.calibrate import fit
 from nlu.embedded import EmbeddedEngine
 from nlu.features import mask
 from nlu.gazetteer import NOWHERE
 from nlu.grams import grams
-from nlu.headfit import Matrix
 from nlu.normalize import normalize
 from nlu.types import Utterance
 from tests.benchmarks.result import SHARED, Bench, Figure, Result
@@ -59,13 +59,13 @@ def run(bench: Bench) -> Result:
 def _departments(lines: list[str]) -> tuple[float, float]:
     """Accuracy and macro F1 in per cent on a held-out fifth, with the heads' own features and fit."""
     rows = list(csv.DictReader(lines))
-    bags = [grams(mask(text, [])) for text in (normalize(row["title"]) for row in rows)]
+    bags = Bags.of([(grams(mask(normalize(row["title"]), [])), []) for row in rows])
     names = sorted({row["label"] for row in rows})
     labels = np.array([names.index(row["label"]) for row in rows])
     learn, test = train_test_split(np.arange(len(rows)), test_size=0.2, random_state=SEED, stratify=labels)
-    matrix = Matrix([bags[i] for i in learn])
-    model = fit(matrix.rows([bags[i] for i in learn]), labels[learn], STRENGTH, np.ones(len(learn)))
-    said = model.predict(matrix.rows([bags[i] for i in test]))
+    matrix = Matrix(bags.part(learn))
+    model = fit(matrix.rows(bags.part(learn).words), labels[learn], STRENGTH, np.ones(len(learn)))
+    said = model.predict(matrix.rows(bags.part(test).words))
     return (
         100 * float(accuracy_score(labels[test], said)),
         100 * float(f1_score(labels[test], said, average="macro")),

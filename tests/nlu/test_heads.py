@@ -5,9 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 
 from config.tables import leaves
 from nlu import artefact, calibrate, corpus, headfit, train
+from nlu.bags import Bag, Bags, Matrix
 from nlu.corpus import Example
 from nlu.embedded import EmbeddedEngine
 from nlu.gazetteer import NOWHERE
@@ -18,7 +20,6 @@ from nlu.normalize import normalize
 from nlu.types import INTENTS, Context, Utterance
 
 pytestmark = pytest.mark.xdist_group("heads")  # one process trains what they share
-Bag = tuple[list[str], list[str]]
 TASKS = {task.name: task for task in headfit.TASKS}
 
 
@@ -46,19 +47,19 @@ def bags(examples: list[Example]) -> list[Bag]:
 def test_the_same_as_the_librarys_decision_function(examples: list[Example], bags: list[Bag], name: str) -> None:
     task = TASKS[name]
 
-    def seen(bag: Bag) -> list[str]:
-        return bag[0] + bag[1] if task.context else bag[0]
+    def seen(rows: Bags) -> csr_matrix:
+        return matrix.rows(rows.both if task.context else rows.words)
 
     picked = [example for example in examples if task.chosen(example)]
-    learned = [train.bag(example) for example in picked]
-    matrix = headfit.Matrix([words + context for words, context in learned])
+    learned = Bags.of([train.bag(example) for example in picked])
+    matrix = Matrix(learned)
     labels = sorted({task.label(example) for example in picked})
     truth = np.array([labels.index(task.label(example)) for example in picked])
-    model = calibrate.fit(matrix.rows([seen(bag) for bag in learned]), truth, task.strength, np.ones(len(picked)))
+    model = calibrate.fit(seen(learned), truth, task.strength, np.ones(len(picked)))
     weights, bias = headfit._full(model, len(labels), len(matrix.vocabulary))
     head = Head(name, tuple(labels) if len(labels) > 2 else (labels[1],), 0, 1.0, task.context)
     heads = Heads(matrix.vocabulary, matrix.idf, weights, np.array(bias, dtype=np.float32), [head], {})
-    theirs = model.decision_function(matrix.rows([seen(bag) for bag in bags])).reshape(len(bags), -1)
+    theirs = model.decision_function(seen(learned.others(bags))).reshape(len(bags), -1)
     ours = heads.logits([words for words, _ in bags], [context for _, context in bags])
     assert len(bags) == 200
     assert ours.shape == theirs.shape
@@ -92,9 +93,9 @@ def test_who_teaches_what_matter_it_is_does_not_teach_that_it_is_one(examples: l
     told = [[*learned, *[made] * 40] for made in (more, replace(more, only=""))]
     found = []
     for row in told:
-        bags = [train.bag(example) for example in row]
+        bags = Bags.of([train.bag(example) for example in row])
         heads = headfit.learn(row, bags, leaves())
-        (said,) = heads.read([bags[-1]])
+        (said,) = heads.read(bags.part([-1]))
         shares = {head.name: probabilities(head, said) for head in heads.heads}
         found.append(shares)
     alone, fully = found
@@ -107,9 +108,9 @@ def test_who_teaches_danger_alone_teaches_nothing_else(examples: list[Example]) 
     learned = [example for example in examples if not example.only]
     more = Example("蓝鲸压住人了", "report", next(iter(leaves())), urgent=True, sensitive=True, only="danger")
     row = [*learned, *[more] * 40, *[replace(more, text="蓝鲸真好看", intent="chatter", leaf="", urgent=False)] * 40]
-    bags = [train.bag(example) for example in row]
+    bags = Bags.of([train.bag(example) for example in row])
     heads = headfit.learn(row, bags, leaves())
-    (said,) = heads.read([train.bag(more)])
+    (said,) = heads.read(bags.others([train.bag(more)]))
     shares = {head.name: probabilities(head, said) for head in heads.heads}
     assert shares["danger"][0] > 0.5 > shares["urgent"][0]
     assert shares["sensitive"][0] < 0.5
@@ -118,7 +119,7 @@ def test_who_teaches_danger_alone_teaches_nothing_else(examples: list[Example]) 
 
 def test_without_a_lone_line_of_danger_there_is_no_opinion_of_it(examples: list[Example]) -> None:
     row = [example for example in examples if example.town or not example.urgent]
-    heads = headfit.learn(row, [train.bag(example) for example in row], leaves())
+    heads = headfit.learn(row, Bags.of([train.bag(example) for example in row]), leaves())
     assert {head.name: bool(heads.weights[:, head.start].any()) for head in heads.heads}["danger"] is False
 
 
