@@ -61,6 +61,7 @@ def fit(
         model.fit(hstack([rows, ones], format="csr"), labels, sample_weight=weight)
     model.intercept_ = model.coef_[:, -1]
     model.coef_ = model.coef_[:, :-1]
+    model.n_features_in_ -= 1
     return model
 
 
