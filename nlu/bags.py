@@ -1,8 +1,9 @@
 """Bags of features as rows of numbers: named once, cut into parts and weighed by the library."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,29 +25,41 @@ class Bags:
     @classmethod
     def of(cls, bags: Sequence[Bag]) -> "Bags":
         """These bags, by the names that are in them."""
-        names = sorted(set(chain.from_iterable(chain(*bag) for bag in bags)))
-        return cls(names, *_both(names, bags))
+        numbers: dict[str, int] = defaultdict(count().__next__)
+        words = [[numbers[name] for name in words] for words, _ in bags]
+        context = [[numbers[name] for name in context] for _, context in bags]
+        names = sorted(numbers)
+        places = np.empty(len(names), dtype=np.int32)
+        places[[numbers[name] for name in names]] = np.arange(len(names))
+        return cls(names, *_both(words, context, places))
 
     def others(self, bags: Sequence[Bag]) -> "Bags":
         """Other bags by the same names; what has none is left out."""
-        return Bags(self.names, *_both(self.names, bags))
+        known = {name: number for number, name in enumerate(self.names)}
+        words = [[known[name] for name in words if name in known] for words, _ in bags]
+        context = [[known[name] for name in context if name in known] for _, context in bags]
+        return Bags(self.names, *_both(words, context, np.arange(len(known), dtype=np.int32)))
 
     def part(self, picked: Sequence[int]) -> "Bags":
         """Some of them, under the same names."""
         return Bags(self.names, self.words[picked], self.both[picked])
 
 
-def _both(names: Sequence[str], bags: Sequence[Bag]) -> tuple[csr_matrix, csr_matrix]:
-    known = {name: number for number, name in enumerate(names)}
-    words = _ones(known, [words for words, _ in bags])
-    return words, words + _ones(known, [context for _, context in bags])  # no name is of both
+def _both(
+    words: Sequence[Sequence[int]], context: Sequence[Sequence[int]], places: NDArray[np.int32]
+) -> tuple[csr_matrix, csr_matrix]:
+    ones = _ones(words, places)
+    return ones, ones + _ones(context, places)  # no name is of both
 
 
-def _ones(known: dict[str, int], bags: Iterable[Iterable[str]]) -> csr_matrix:
-    rows = [[known[name] for name in dict.fromkeys(bag) if name in known] for bag in bags]
+def _ones(rows: Sequence[Sequence[int]], places: NDArray[np.int32]) -> csr_matrix:
+    """A one for every number of a row, at its place."""
     stops = np.cumsum([0, *map(len, rows)])
-    numbers = np.fromiter(chain.from_iterable(rows), dtype=np.int32, count=int(stops[-1]))
-    return csr_matrix((np.ones(len(numbers), dtype=np.float32), numbers, stops), shape=(len(rows), len(known)))
+    numbers = places[np.fromiter(chain.from_iterable(rows), dtype=np.int32, count=int(stops[-1]))]
+    found = csr_matrix((np.ones(len(numbers), dtype=np.float32), numbers, stops), shape=(len(rows), len(places)))
+    found.sum_duplicates()
+    found.data[:] = 1
+    return found
 
 
 class Matrix:
