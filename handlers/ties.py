@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from handlers.context import Context
+from handlers.contrast import contrasts
 from handlers.place import CHAT, Placement
 from models.message import Incoming
 from models.ticket import OPEN, Status, Ticket
@@ -68,6 +69,8 @@ def ties(
         found["asked"] = 1.0
     found |= _said_so(ctx, ticket, said)
     found |= _words(m, ticket)
+    if "turns" in found:
+        found["turns, report"] = report
     found |= _place(ctx, ticket, placement, fresh, alike, belongs)
     if "place other" in found:
         found |= _apart(ctx, ticket, placement, found, own=bool(mine))
@@ -133,7 +136,7 @@ def _words(m: Incoming, ticket: Ticket) -> dict[str, float]:
     pairs = {mine[i : i + 2] for i in range(len(mine) - 1)}
     if pairs:
         found["same words"] = sum(pair in theirs for pair in pairs) / len(pairs)
-    return found
+    return found | contrasts(mine, theirs)
 
 
 def _place(
