@@ -21,7 +21,7 @@ from nlu.head import Floats
 from nlu.types import MATTER
 
 SEED = 20260302
-EPOCHS = 20
+EPOCHS = 15
 # No intent is made rarer than this, in logarithms: 转人工 is said to the bot, and hardly ever in a town's chat.
 RAREST = -1.2
 

@@ -20,7 +20,7 @@ from nlu.judge import FLAGS, Judge
 from nlu.normalize import normalize
 from nlu.types import INTENTS
 
-FOLDS = 3
+FOLDS = 5
 MATTERS = frozenset({"report", "chatter", "join", "detail"})
 # Inverse penalties and the weight of a lone utterance against a town's message, by output; chosen by leaving towns out.
 STRENGTH = 0.3
