@@ -2,10 +2,14 @@
 
 import re
 
+from nlu.normalize import number
+
 # How people begin a second matter. What stands behind it is new, though the same person says it in the same breath.
-TURN = re.compile(r"(?:哦|噢|喔|诶|欸|哎|啊|嗯)?\s*(?:对了|另外|还有|再就是|再有|再一个|再说个|顺便|顺带|说到|要说|说起)")
+TURN = re.compile(
+    r"(?:哦|噢|喔|诶|欸|哎|啊|嗯)?\s*(?:对了|另外|还有|再就是|再有|再一个|再说个|顺便|顺带|说到|要说|说起)"
+)
 _SIDE = re.compile(r"([东西南北左右])(?:边|侧|头|面|门|塔|梯|首|手|单元|楼梯|电梯|那)")
-_UNIT = re.compile(r"(\d{1,2})(?:单元|门洞|门栋|号梯|号电梯)")
+_UNIT = re.compile(r"(\d{1,2}|[一二三四五六七八九十]{1,2})(?:单元|门洞|门栋|号梯|号电梯)")
 _NOT = re.compile(r"不是([^\s,，。、我你他她咱俺这那]{1,3})")
 AXES = ("东西", "南北", "左右")
 
@@ -28,5 +32,5 @@ def other_side(mine: str, theirs: str) -> bool:
     for axis in AXES:
         if (one := here & set(axis)) and (two := there & set(axis)) and not one & two:
             return True
-    units, others = (set(_UNIT.findall(text)) for text in (mine, theirs))
+    units, others = ({number(unit) for unit in _UNIT.findall(text)} for text in (mine, theirs))
     return bool(units and others and not units & others)

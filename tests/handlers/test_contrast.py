@@ -1,0 +1,62 @@
+"""What sets a message apart from the matter it follows."""
+
+import pytest
+
+from handlers.contrast import contrasts
+from nlu.normalize import normalize
+
+
+def signs(mine: str, theirs: str) -> set[str]:
+    return set(contrasts(normalize(mine), normalize(theirs)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "对了 楼道窗户也没关",
+        "另外门口那堆沙没人管",
+        "哦还有，车棚漏雨",
+        "再就是南头的箅子冒水",
+        "还有２单元的门也打不开",
+    ],
+)
+def test_a_turn_begins_something_else(text: str) -> None:
+    assert signs(text, "电梯停了") == {"turns"}
+
+
+@pytest.mark.parametrize("text", ["还没来人吗", "这事对了没", "你说的另外一部", "要是今天能来就好", "", "   "])
+def test_no_turn(text: str) -> None:
+    assert signs(text, "电梯停了") == set()
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [
+        ("西边那个楼梯也不亮", "东边楼梯间摸黑"),
+        ("右边那部关门得关三回", "左边那个停在5跟6当间"),
+        ("南门的杆子抬不起来", "北门道闸坏了"),
+        ("三单元的灯也不亮", "1单元灯坏了"),
+        ("二号电梯晃得厉害", "1号电梯不动了"),
+    ],
+)
+def test_another_side_is_another_thing(mine: str, theirs: str) -> None:
+    assert signs(mine, theirs) == signs(theirs, mine) == {"other side"}
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs"),
+    [
+        ("东边那部也是", "东边那部停了"),  # the same one
+        ("你那是西边 我说的东边", "西边楼梯不亮"),  # names both
+        ("左边那个", "东边那个"),  # not to be compared
+        ("1单元2单元都停了", "2单元停电"),
+        ("三楼也没水", "五楼没水"),  # a matter spreads over storeys
+    ],
+)
+def test_no_other_side(mine: str, theirs: str) -> None:
+    assert signs(mine, theirs) == set()
+
+
+def test_what_is_said_not_to_be_it() -> None:
+    assert signs("我家也烦 不过不是水 是网", "停水了？还是就我家") == {"not that"}
+    assert signs("不是没水 是水压小", "3幢停电") == set()
