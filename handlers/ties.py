@@ -68,9 +68,7 @@ def ties(
     if asked:
         found["asked"] = 1.0
     found |= _said_so(ctx, ticket, said)
-    found |= _words(m, ticket)
-    if "turns" in found:
-        found["turns, report"] = report
+    found |= _words(m, ticket, report)
     found |= _place(ctx, ticket, placement, fresh, alike, belongs)
     if "place other" in found:
         found |= _apart(ctx, ticket, placement, found, own=bool(mine))
@@ -127,7 +125,7 @@ def _said_so(ctx: Context, ticket: Ticket, said: Iterable["Said"]) -> dict[str, 
     return found
 
 
-def _words(m: Incoming, ticket: Ticket) -> dict[str, float]:
+def _words(m: Incoming, ticket: Ticket, report: float) -> dict[str, float]:
     mine, theirs = normalize(m.words), normalize(ticket.summary)
     found = {}
     things = set(OBJECT.findall(mine))
@@ -136,7 +134,10 @@ def _words(m: Incoming, ticket: Ticket) -> dict[str, float]:
     pairs = {mine[i : i + 2] for i in range(len(mine) - 1)}
     if pairs:
         found["same words"] = sum(pair in theirs for pair in pairs) / len(pairs)
-    return found | contrasts(mine, theirs)
+    found |= contrasts(mine, theirs)
+    if "turns" in found:
+        found["turns, report"] = report
+    return found
 
 
 def _place(
