@@ -1,10 +1,10 @@
-"""第一个, 2: the answer to the bot's question which of the places it is, by a number instead of its name."""
+"""第一个, 2, 6幢: the answer to the bot's question where it is, by the number of what it showed or by a place alone."""
 
 import re
 
 from handlers.context import Context
 from handlers.matters import attach
-from handlers.place import NAMED, Placement
+from handlers.place import CHAT, NAMED, Placement, locate
 from handlers.questions import plain
 from handlers.router import Router
 from models.ticket import OPEN, Ticket
@@ -13,6 +13,8 @@ from nlu.normalize import normalize, number
 picked = Router("picked")
 TURNS = {"1": 0, "一": 0, "①": 0, "2": 1, "二": 1, "②": 1, "3": 2, "三": 2, "③": 2}
 PICK = re.compile(r"^(?:应该|就)?是?选?(第)?([0-9]{1,3}|[一二三①②③])(个|处|项)?(?:吧|的|啊|哦)?[。.!！~ ]*$")
+# What people say around a place that is their whole answer: 在6幢那里.
+AROUND = re.compile(r"[就是在我们咱俺家住的那这里儿边啊呀哦噢嗯呢吧嘛了\s,，.。、!！~～:：]+")
 
 
 @picked.on(lambda ctx: _chosen(ctx) is not None)
@@ -28,6 +30,30 @@ def by_its_number(ctx: Context) -> str | None:
     if attach(ctx, ticket, role, Placement(place.grid, found, NAMED, evidence=(f"picked {place.name}",))):
         ctx.say("placed", ticket)
     return role
+
+
+@picked.on(lambda ctx: ctx.known.question is not None and _only_a_place(ctx))
+def by_its_name(ctx: Context) -> str | None:
+    """Who is asked where it is, and names a place and nothing else, has answered: no engine need be sure of it."""
+    question = ctx.known.question
+    ticket = ctx.session.get(Ticket, question.ticket) if question else None
+    if ticket is None or ticket.status not in OPEN:
+        return None
+    placement = locate(ctx.town, ctx.where(kind=ticket.category))
+    if placement.weight <= CHAT:
+        return None
+    role = "detail" if ticket.place in (None, placement.place) else "correct"
+    if attach(ctx, ticket, role, placement):
+        ctx.say("placed", ticket)
+    return role
+
+
+def _only_a_place(ctx: Context) -> bool:
+    text = normalize(plain(ctx))
+    named = [span.text for span in ctx.understanding.spans if span.kind == "location"]
+    for words in named:
+        text = text.replace(words, "", 1)
+    return bool(named) and not AROUND.sub("", text)
 
 
 def _chosen(ctx: Context) -> str | None:

@@ -99,6 +99,22 @@ def test_a_buildings_own_number_comes_before_its_turn(chat: Scene, words: str, p
     assert chat.ticket().place == place
 
 
+@pytest.mark.parametrize("words", ["3幢", "在3幢", "就是3幢那里", "我们3幢的", "柳岸花园3幢。", "三幢吧"])
+def test_a_place_alone_is_the_answer(chat: Scene, words: str) -> None:
+    """However much it may look like a matter of its own: she was asked where it is."""
+    asked_which_building(chat)
+    chat.says("新来的租客", words)
+
+    assert chat.ticket().place == "柳岸花园3幢"
+
+
+def test_more_than_a_place_is_read_like_any_message(chat: Scene) -> None:
+    asked_which_building(chat)
+    chat.says("新来的租客", "@邻声 6幢的垃圾桶满出来了 没人收")
+
+    assert [ticket.place for ticket in chat.tickets()][1:] == ["柳岸花园6幢"]
+
+
 def test_the_worker_reads_which_place_was_picked(chat: Scene) -> None:
     asked_which(chat)
     chat.says("新来的租客", "第三个")
