@@ -240,8 +240,8 @@ def tell_again(desk: Desk, ticket: Ticket) -> None:
 def settle_place(ctx: Context, ticket: Ticket, role: str, found: Placement) -> bool:
     """Let a further message move the ticket: to a finer place, to a corrected one, or to what holds both."""
     town = ctx.town
-    if found.weight <= CHAT or found.grid is None:
-        return False
+    if found.weight <= CHAT or found.grid is None or found.place in found.denied:
+        return False  # 不是3幢 says where it is not
     if found.place == ticket.place:
         ticket.spot = ticket.spot or found.spot
         guessed, ticket.from_home = ticket.from_home, ticket.from_home and found.from_home

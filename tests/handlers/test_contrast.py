@@ -24,7 +24,13 @@ def test_a_turn_begins_something_else(text: str) -> None:
     assert signs(text, "电梯停了") == {"turns"}
 
 
-@pytest.mark.parametrize("text", ["还没来人吗", "这事对了没", "你说的另外一部", "要是今天能来就好", "", "   "])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "还没来人吗", "这事对了没", "你说的另外一部", "要是今天能来就好", "", "   ", "还有没有人来", "还有多久",
+        "还有人管吗", "还有水吗", "说到底还没修", "另外一部也停了",
+    ],
+)  # fmt: skip
 def test_no_turn(text: str) -> None:
     assert signs(text, "电梯停了") == set()
 
@@ -37,6 +43,7 @@ def test_no_turn(text: str) -> None:
         ("南门的杆子抬不起来", "北门道闸坏了"),
         ("三单元的灯也不亮", "1单元灯坏了"),
         ("二号电梯晃得厉害", "1号电梯不动了"),
+        ("二十一单元门禁坏了", "十一单元门禁坏了"),
     ],
 )
 def test_another_side_is_another_thing(mine: str, theirs: str) -> None:
@@ -51,6 +58,7 @@ def test_another_side_is_another_thing(mine: str, theirs: str) -> None:
         ("左边那个", "东边那个"),  # not to be compared
         ("1单元2单元都停了", "2单元停电"),
         ("三楼也没水", "五楼没水"),  # a matter spreads over storeys
+        ("江南门店门口", "北门坏了"),  # half of another word
     ],
 )
 def test_no_other_side(mine: str, theirs: str) -> None:
@@ -59,4 +67,11 @@ def test_no_other_side(mine: str, theirs: str) -> None:
 
 def test_what_is_said_not_to_be_it() -> None:
     assert signs("我家也烦 不过不是水 是网", "停水了？还是就我家") == {"not that"}
-    assert signs("不是没水 是水压小", "3幢停电") == set()
+    assert signs("不是水的事 是电", "3幢停水了") == {"not that"}
+
+
+@pytest.mark.parametrize(
+    "text", ["是不是停水", "这不是水吗", "不是修了吗", "不是的 还没好", "不是3幢是6幢", "不是没水"]
+)
+def test_what_only_sounds_like_it(text: str) -> None:
+    assert signs(text, "3幢停水了 没修 的确") == set()

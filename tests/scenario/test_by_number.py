@@ -99,13 +99,53 @@ def test_a_buildings_own_number_comes_before_its_turn(chat: Scene, words: str, p
     assert chat.ticket().place == place
 
 
-@pytest.mark.parametrize("words", ["3幢", "在3幢", "就是3幢那里", "我们3幢的", "柳岸花园3幢。", "三幢吧"])
+@pytest.mark.parametrize(
+    "words", ["3幢", "在3幢", "就是3幢那里", "我们3幢的", "柳岸花园3幢。", "三幢吧", "３幢", "柳岸花園3幢"]
+)
 def test_a_place_alone_is_the_answer(chat: Scene, words: str) -> None:
     """However much it may look like a matter of its own: she was asked where it is."""
     asked_which_building(chat)
     chat.says("新来的租客", words)
 
     assert chat.ticket().place == "柳岸花园3幢"
+
+
+def test_a_place_far_from_the_chats_is_the_answer_too(chat: Scene) -> None:
+    chat.at("2026-03-02 19:00").group("柳岸花园南区").says("新来的租客", "@邻声 楼道灯不亮了 黑漆漆的")
+    assert "请问具体在哪里" in chat.bot_said()[-1]
+    chat.says("新来的租客", "@邻声 白石新苑5幢")
+
+    assert chat.ticket().place == "白石新苑5幢"
+    assert "白石新苑5幢" in chat.bot_said()[-1]
+
+
+@pytest.mark.parametrize("words", ["3幢呢", "3幢？", "@东区晴天 3幢", "6幢", "柳岸花园南区", "不是3幢"])
+def test_what_is_no_answer_moves_nothing(chat: Scene, words: str) -> None:
+    """Asked of a neighbour, said to one, none of those shown, no finer than what is known."""
+    asked_which_building(chat)
+    before = chat.tickets()[0].place
+    chat.says("新来的租客", words)
+
+    assert chat.tickets()[0].place == before
+
+
+def test_somebody_elses_place_answers_nothing(chat: Scene) -> None:
+    asked_which_building(chat)
+    before = chat.tickets()[0].place
+    chat.says("东区晴天", "3幢")
+
+    assert chat.tickets()[0].place == before
+
+
+def test_words_to_what_another_wrote_are_about_that(chat: Scene) -> None:
+    """With her own question open she points the bot to a neighbour's message: its place is not her answer."""
+    group = chat.at("2026-03-02 18:50").group("柳岸花园南区")
+    theirs = group.says("东区晴天", "6幢垃圾桶满出来了 没人收")
+    chat.at("19:00").group("柳岸花园南区").says("新来的租客", "@邻声 3幢或者2幢楼道灯坏了")
+    mine = next(ticket for ticket in chat.tickets() if "楼道灯" in ticket.row.summary)
+    group.says("新来的租客", "@邻声 那里", quote=theirs)
+
+    assert next(ticket for ticket in chat.tickets() if ticket.number == mine.number).place == mine.place
 
 
 def test_more_than_a_place_is_read_like_any_message(chat: Scene) -> None:
