@@ -16,7 +16,7 @@ from nlu.gazetteer import NOWHERE
 from nlu.head import Floats, Head
 from nlu.types import INTENTS
 
-PLAIN = 0.6  # the least that a plain utterance weighs
+PLAIN = 1.5  # the least that a plain utterance weighs; among so much talk of towns they would be taken for talk, too
 CORRECTED = 2.0  # the weight of a message that staff put right, against a town's message
 MANY = 5_000  # examples from which on another process is worth its start
 PROCESSES = 2  # of half a gigabyte each

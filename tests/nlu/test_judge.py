@@ -24,7 +24,7 @@ HEADS = {
 }
 YES_NO = np.array([[1, 0]], dtype=np.float32)  # which lists fired
 Learned = tuple[judgefit.Judged, list[Example], Floats, list[list[str]]]
-TOWNS = ("alpha", "beta", "gamma", "delta")
+TOWNS = ("alpha", "beta", "gamma", "delta", "epsilon")
 
 
 def _examples(count: int = 400) -> list[Example]:
@@ -32,7 +32,7 @@ def _examples(count: int = 400) -> list[Example]:
     kinds = ("report", "chatter", "detail")
     return [
         Example("在吗", kinds[draw.integers(3)], leaf="a.x", urgent=bool(draw.random() < 0.2),
-                sensitive=bool(draw.random() < 0.2), town=TOWNS[number % 5] if number % 5 < 4 else "")
+                sensitive=bool(draw.random() < 0.2), town=TOWNS[number % 6] if number % 6 < 5 else "")
         for number in range(count)
     ]  # fmt: skip
 
@@ -50,7 +50,7 @@ def _answers(examples: list[Example]) -> Floats:
 
 @pytest.fixture(scope="module")
 def judged() -> Learned:
-    """A judge of four towns, with what it learned from."""
+    """A judge of five towns, with what it learned from."""
     examples = _examples()
     logits = _answers(examples)
     contexts = [["~direct:True"] if number % 3 else ["~direct:False", "~quote:"] for number in range(len(examples))]
