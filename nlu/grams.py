@@ -26,10 +26,12 @@ class Grams:
     """
 
     def __init__(self, vocabulary: Mapping[str, int]) -> None:
-        found = sorted((_key(gram), index) for gram, index in vocabulary.items() if 1 <= len(gram) <= SIZES)
+        found = [(gram, index) for gram, index in vocabulary.items() if 1 <= len(gram) <= SIZES]
+        keys = _keys_of([gram for gram, _ in found])
+        order = keys.argsort()
         # The last key is larger than any: what is sought is never behind the end.
-        self._keys = np.array([*(key for key, _ in found), (1 << 63) - 1], dtype=np.int64)
-        self._numbers = np.array([*(index for _, index in found), 0], dtype=np.intp)
+        self._keys = np.append(keys[order], (1 << 63) - 1)
+        self._numbers = np.append(np.array([index for _, index in found], dtype=np.intp)[order], 0)
         self._nothing = len(vocabulary)
 
     def once(self, texts: Sequence[str]) -> Groups:
@@ -70,10 +72,16 @@ class Grams:
         return self._numbers.take(at[known]), known
 
 
-def _key(gram: str) -> int:
-    """An n-gram as a number: its characters from the left, 0 for none."""
-    codes = [ord(character) + 1 for character in gram] + [0] * (SIZES - len(gram))
-    return codes[0] << 2 * BITS | codes[1] << BITS | codes[2]
+def _keys_of(grams: Sequence[str]) -> NDArray[np.int64]:
+    """N-grams as numbers: their characters from the left, 0 for none."""
+    codes = np.frombuffer("".join(grams).encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.int64) + 1
+    sizes = np.fromiter(map(len, grams), dtype=np.intp, count=len(grams))
+    starts = sizes.cumsum() - sizes
+    keys = np.zeros(len(grams), dtype=np.int64)
+    for place in range(SIZES):
+        there = sizes > place
+        keys[there] |= codes[starts[there] + place] << (SIZES - 1 - place) * BITS
+    return keys
 
 
 def _keys(text: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

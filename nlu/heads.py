@@ -45,7 +45,8 @@ class Heads:
         self.grams = Grams(vocabulary)
         # What a feature adds to each column; behind them, to the square of the length. The last row adds nothing.
         self._adds = np.zeros((len(idf) + 1, weights.shape[1] + 1), dtype=np.float32)
-        self._adds[:-1] = np.concatenate([weights * idf[:, None], idf[:, None] ** 2], axis=1)
+        np.multiply(weights, idf[:, None], out=self._adds[:-1, :-1])
+        self._adds[:-1, -1] = idf**2
         self._looks = np.array([head.context for head in heads for _ in head.labels])
         self._sorted = {name: known.astype(np.float64) for name, known in self.scores.items()}
 
