@@ -63,6 +63,11 @@ class FakePlatform:
         if self._runner is not None:
             await self._runner.cleanup()
 
+    @property
+    def met(self) -> int:
+        """How many sendings there were."""
+        return sum(self.moods.values())
+
     async def _token(self, _request: web.Request) -> web.Response:
         return web.json_response({"access_token": "a-platform-token", "expires_in": 7200})
 

@@ -27,6 +27,7 @@ from tests.trained import trained_home
 
 LEASE = 1.5  # seconds; a stalled worker outsleeps it
 PLATFORM_PATIENCE = 5.0  # seconds after which the platform gives a callback up and comes again
+SENT_LOOKS = 100  # of 0.05 seconds
 TRIES_EVERY = 0.3
 SENDING = 0.8
 
@@ -89,10 +90,11 @@ class Storm:
         self._kills = asyncio.Condition()
         self._members: list[Member] = []
         self._db = Database(url, threads=1)
+        self._platform = FakePlatform(random.Random(plan.seed + 1))
 
     async def run(self) -> Evidence:
         """The whole storm, then calm until nothing waits any more."""
-        platform = FakePlatform(random.Random(self.plan.seed + 1))
+        platform = self._platform
         await platform.start()
         try:
             self._members = self._deployment(platform.address)
@@ -186,10 +188,21 @@ class Storm:
                 victim = self._draw.choice(self._members)
                 if self._draw.random() < 0.8:  # else perhaps in the midst of its start
                     await victim.until_ready()
+                if turn % 3 == 0:
+                    await self._something_sent()
                 await asyncio.sleep(self._draw.uniform(0.02, 0.4))
                 victim.kill()
                 victim.start()
                 await self._killed(1)
+
+    async def _something_sent(self) -> None:
+        """Until somebody is told something, or for some seconds: where much else runs, no worker lived long enough to
+        send, and there was nothing to lose or to double."""
+        before = self._platform.met
+        for _ in range(SENT_LOOKS):
+            if self._platform.met > before:
+                return
+            await asyncio.sleep(0.05)
 
     async def _stall(self, member: Member) -> None:
         """Out for longer than its lease, then on as if nothing had been."""
