@@ -146,8 +146,11 @@ class Attached:
     answered: bool = False
 
 
-def attach(ctx: Context, ticket: Ticket, role: str, placement: Placement) -> Attached | None:
+def attach(
+    ctx: Context, ticket: Ticket, role: str, placement: Placement, *, only_where: bool = False
+) -> Attached | None:  # fmt: skip
     """The message belongs to `ticket`: keep it, count who said it, let it say where and how bad. None if it was there.
+    only_where: it answers where, and says nothing of the kind (6幢 alone looks like some kind or other).
 
     The worker is told what is new. A matter that becomes urgent is hurried; its deadline never moves back.
     """
@@ -160,7 +163,7 @@ def attach(ctx: Context, ticket: Ticket, role: str, placement: Placement) -> Att
         ctx.support(ticket, m.channel, m.chat, m.sender)  # she hears of it here, too
     joined = role in ("join", "relay", "report") and not own and ctx.support(ticket, m.channel, m.chat, m.sender)
     moved = settle_place(ctx, ticket, role, placement)
-    if m.words and role in ("detail", "join", "relay"):
+    if m.words and not only_where and role in ("detail", "join", "relay"):
         refine(ctx, ticket, own=own)
     if m.words and role in MADE_OF:
         ticket.summary = f"{ticket.summary}\n{m.words}"[:2000]

@@ -28,7 +28,8 @@ def by_its_number(ctx: Context) -> str | None:
     place = ctx.town.places[found]
     ctx.message = ctx.message.model_copy(update={"text": f"{ctx.message.text}（{place.name}）"})
     role = "detail" if ticket.place in (None, found) else "correct"
-    if attach(ctx, ticket, role, Placement(place.grid, found, NAMED, evidence=(f"picked {place.name}",))):
+    picked_one = Placement(place.grid, found, NAMED, evidence=(f"picked {place.name}",))
+    if attach(ctx, ticket, role, picked_one, only_where=True):
         ctx.say("placed", ticket)
     return role
 
@@ -50,11 +51,11 @@ def by_its_name(ctx: Context) -> str | None:
         return None  # the whole estate: no finer than what is known
     if question.options and not ctx.to_bot and not set(above) & set(question.options):
         return None  # 5幢 to a neighbour, when it was asked whether it is 2幢 or 3幢
-    finer = ticket.place in above
-    added = attach(ctx, ticket, "detail" if finer or ticket.place is None else "correct", replace(found, corrects=True))
+    role = "detail" if ticket.place in (None, *above) else "correct"
+    added = attach(ctx, ticket, role, replace(found, corrects=True), only_where=True)
     if added and (added.moved or added.answered):
         ctx.say("placed", ticket)
-    return "detail"
+    return role
 
 
 def _only_a_place(ctx: Context) -> bool:

@@ -47,8 +47,8 @@ def fit(
     """One head. strength: the inverse of the penalty.
 
     Of two classes it is fitted to the end, in a second. Of many by stochastic average gradients, in EPOCHS passes over
-    the rows: a tenth of the time of L-BFGS, and further down (ADR 0035). That solver learns an intercept
-    too slowly from sparse rows; a column of ones stands in for it.
+    the rows: a tenth of the time of L-BFGS, and further down (ADR 0035). That solver learns an intercept too slowly
+    from sparse rows; a column of ones stands in for it.
     """
     if len(np.unique(labels)) == 2:
         return LogisticRegression(C=strength, max_iter=300, tol=1e-5).fit(rows, labels, sample_weight=weight)

@@ -103,11 +103,13 @@ def test_a_buildings_own_number_comes_before_its_turn(chat: Scene, words: str, p
     "words", ["3幢", "在3幢", "就是3幢那里", "我们3幢的", "柳岸花园3幢。", "三幢吧", "３幢", "柳岸花園3幢"]
 )
 def test_a_place_alone_is_the_answer(chat: Scene, words: str) -> None:
-    """However much it may look like a matter of its own: she was asked where it is."""
+    """However much it may look like a matter of its own: she was asked where it is. It is no vote on the kind."""
     asked_which_building(chat)
+    votes = chat.ticket().row.reading["votes"]
     chat.says("新来的租客", words)
 
     assert chat.ticket().place == "柳岸花园3幢"
+    assert chat.ticket().row.reading["votes"] == votes
 
 
 def test_a_place_far_from_the_chats_is_the_answer_too(chat: Scene) -> None:
