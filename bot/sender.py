@@ -222,7 +222,7 @@ class Sender:
         if waits and (result := await self._elsewhere(row, out)) is not None:
             return result
         if error.final:
-            return self._given_up(row, out, DEAD, str(error), wait=error.after if waits else None)
+            return self._given_up(row, out, DEAD, str(error), wait=error.after if waits else None, perhaps=perhaps)
         tried = not isinstance(error, NoRoom)
         return self._later(row, out, str(error), perhaps=perhaps, after=error.after, waits=waits, tried=tried)
 
@@ -267,9 +267,11 @@ class Sender:
         return not self._stopping
 
     def _given_up(
-        self, row: Outbox, out: Outgoing | None, outcome: str, error: str, *, wait: float | None = None
+        self, row: Outbox, out: Outgoing | None, outcome: str, error: str, *, wait: float | None = None,
+        perhaps: bool = False,
     ) -> Result:  # fmt: skip
-        """An alert goes on. wait: seconds until another try where it can go on to nobody; None: there is none."""
+        """An alert goes on. wait: seconds until another try where it can go on to nobody; None: there is none.
+        perhaps: see `_later`."""
         log.error("sender.given_up", outbox=row.id, channel=row.channel, outcome=outcome, attempts=row.attempts)
         alert = out if out is not None and out.purpose == Purpose.ALERT else None
 
@@ -287,7 +289,8 @@ class Sender:
             if wait is None or row.attempts >= self._settings.attempts:
                 return None
             soon = self._spoken(session, row, alert)
-            sending.wait_on(session, row, at=now + timedelta(seconds=self._pause(row) if soon else wait))
+            at = now + timedelta(seconds=self._pause(row) if soon else wait)
+            sending.wait_on(session, row, at=at, perhaps=perhaps)
             return RETRY
 
         return Result(row, outcome, write, alone=alert is not None)

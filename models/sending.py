@@ -48,7 +48,7 @@ def again(
     counts. Raises LeaseLost."""
     queue.retry(session, Outbox, row, at=at, error=error)
     values = {"outcome": WAITS if waits else "", "attempts": row.attempts if tried else row.attempts - 1}
-    _set(session, row, **values, **({} if perhaps else {"sending_at": None}))
+    _set(session, row, **values, **_doubt(perhaps))
 
 
 def hand_back(session: Session, row: Outbox, *, now: datetime) -> None:
@@ -62,9 +62,14 @@ def give_up(session: Session, row: Outbox, *, now: datetime, outcome: str = DEAD
     queue.bury(session, Outbox, row, now=now, outcome=outcome, error=error)
 
 
-def wait_on(session: Session, row: Outbox, *, at: datetime) -> None:
-    """Given up a moment ago, in this transaction, and nobody else can be told: it waits, see `again`, until `at`."""
-    _set(session, row, finished_at=None, visible_at=at, outcome=WAITS, sending_at=None)
+def wait_on(session: Session, row: Outbox, *, at: datetime, perhaps: bool) -> None:
+    """Given up a moment ago, in this transaction, and nobody else can be told: it waits until `at`; see `again`."""
+    _set(session, row, finished_at=None, visible_at=at, outcome=WAITS, **_doubt(perhaps))
+
+
+def _doubt(perhaps: bool) -> dict[str, Any]:
+    """The mark of a request that left stays where it may have arrived."""
+    return {} if perhaps else {"sending_at": None}
 
 
 def _set(session: Session, row: Outbox, **values: Any) -> None:

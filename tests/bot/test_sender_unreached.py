@@ -7,9 +7,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session, col
 
-from bot.channels.base import Capabilities, NotNow, SendFailed
+from bot.channels.base import Capabilities, NotNow, SendFailed, Uncertain
 from bot.ingest import Ingest
 from handlers.desk import Desk
+from handlers.texts import say
 from handlers.unreached import not_reached
 from models import outbox
 from models.database import Database
@@ -111,6 +112,20 @@ async def test_where_nobody_can_be_told_it_waits_and_is_given_up_in_the_end(here
         await here.go(*(closed() for _ in range(30)))
     assert {row.outcome for row in here.rows()} == {DEAD}
     assert (len(here.rows()), len(here.unreachable())) == (len(first), asked), "each was looked for once"
+
+
+async def test_a_repeat_stays_one_while_it_waits(here: Here) -> None:
+    """It may have arrived at first, was then refused, could go to nobody else, and leaves at her next word."""
+    here.put(here.alert(card=None))  # news only: nobody else is told
+    await here.go(Uncertain("no answer"))
+    here.clock.forward(minutes=1)
+    await here.go(closed())
+    assert [row.outcome for row in here.rows()] == [WAITS]
+    here.clock.forward(hours=6)
+    await here.go()
+    assert [out.repeat for out in here.channel.heard] == [False, True, True]
+    assert here.channel.heard[-1].text == say("repeat_prefix") + "【新任务】"
+    assert here.rows()[0].outcome == SENT
 
 
 async def test_her_word_brings_what_waits_in_its_order(here: Here) -> None:

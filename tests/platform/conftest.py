@@ -45,6 +45,12 @@ async def scene(sqlite_db: Database, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
         yield Scene(p, bot, sqlite_db)
 
 
+@pytest.fixture
+def nobody_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No worker runs here: a press is not waited for."""
+    monkeypatch.setattr(pressed, "SECONDS", 0.1)
+
+
 @pytest.fixture(scope="session")
 def node_packages() -> Path:
     """The folder with `node_modules`."""

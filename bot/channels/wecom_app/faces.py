@@ -114,6 +114,7 @@ def pressed(
     row = appcard.find(session, letter.user, letter.click.task) or _row(out, key, now)
     row.label = label_of(about, row.person, before=row.worker) or row.label
     row.status, row.worker = about.status.value, about.worker or ""
+    row.look_at = now  # ends the lease of whoever is just changing it, and knows less
     if letter.click.response_code:
         row.code, row.code_until = codes.seal(letter.click.response_code), until
     session.add(row)

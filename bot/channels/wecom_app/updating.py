@@ -6,7 +6,7 @@ or that the change did not reach (`invaliduser`), is recalled, so that nobody ac
 """
 
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,17 +41,17 @@ FOR_NOW = RATE_LIMITED | TOKEN_REFUSED | NOT_LISTED  # the platform has not look
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be done about one card. status, worker, label: what it then says. code: for the change; sealed: as it
-    stood in the row. message: to be recalled where there is no change."""
+    """What is to be done about one card. lease: `look_at` while it is ours to do. status, worker, label: what the card
+    then says. code: for the change. message: to be recalled where there is no change."""
 
     row: int
+    lease: datetime
     user: str
     status: str
     worker: str
     label: str
     change: Change | None = None
     code: str = field(default="", repr=False)
-    sealed: str = field(default="", repr=False)
     message: str = ""
 
 
@@ -85,7 +85,7 @@ class Updating:
     def _plan(self, session: Session, row: AppCard) -> Plan:
         now, ticket = self._clock(), session.get_one(Ticket, row.ticket, populate_existing=True)
         label = faces.label_of(ticket, row.person, before=row.worker) or row.label
-        plan = Plan(row.id or 0, row.user, ticket.status.value, ticket.worker or "", label)
+        plan = Plan(row.id or 0, row.look_at, row.user, ticket.status.value, ticket.worker or "", label)
         if label == row.label:
             return plan
         code = self._codes.open(row.code) if row.code_until is not None and now < row.code_until else ""
@@ -94,25 +94,23 @@ class Updating:
         shown = faces.change(outbox.read(sent), row.key, label, self._settings) if sent is not None else None
         # Its buttons can be pressed and lead nowhere; a card that is hers and accepted does no harm.
         stale = row.label in (LIVE, ACCEPTED) and label != ACCEPTED and now - row.sent_at < RECALL
-        return replace(
-            plan, change=shown if code else None, code=code, sealed=row.code, message=row.message if stale else ""
-        )
+        return replace(plan, change=shown if code else None, code=code, message=row.message if stale else "")
 
     def _settle(self, session: Session, plan: Plan) -> None:
         """The card says what it is to say, or nothing more can be done about it."""
-        row = session.get(AppCard, plan.row, populate_existing=True, with_for_update=True)
-        if row is None:
-            return
-        row.status, row.worker, row.label, row.look_at = plan.status, plan.worker, plan.label, self._clock()
-        if plan.code and row.code == plan.sealed:  # else a press meanwhile has brought a newer one
-            row.code, row.code_until = "", None
-        session.add(row)
+        if (row := self._ours(session, plan)) is not None:
+            row.status, row.worker, row.label, row.look_at = plan.status, plan.worker, plan.label, self._clock()
+            if plan.code:
+                row.code, row.code_until = "", None
 
     def _later(self, session: Session, plan: Plan) -> None:
-        row = session.get(AppCard, plan.row, populate_existing=True, with_for_update=True)
-        if row is not None:
+        if (row := self._ours(session, plan)) is not None:
             row.look_at = self._clock() + AGAIN_AFTER
-            session.add(row)
+
+    def _ours(self, session: Session, plan: Plan) -> AppCard | None:
+        """None where a press meanwhile said what the card shows, and brought a newer code: it knows better."""
+        row = session.get(AppCard, plan.row, populate_existing=True, with_for_update=True)
+        return row if row is not None and row.look_at == plan.lease else None
 
     # --- doing it ---------------------------------------------------------------------------------------------------
 
