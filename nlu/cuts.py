@@ -12,15 +12,12 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nlu import features
-from nlu.grams import SIZES
 from nlu.head import Floats
 from nlu.heads import Heads
 from nlu.types import Span
@@ -40,6 +37,7 @@ CROSSED = ("turn", "also", "object", "certain", "told", "place", "announced")
 _CROSSED = tuple(SIGNS.index(name) for name in CROSSED)
 _ALIKE = (0.0,) * len(CROSSED)
 
+Numbers = NDArray[np.intp]
 Piece = tuple[int, int, int]  # the number of a text, the first character of a piece and the one after its last
 
 
@@ -85,15 +83,15 @@ class Reader:
         self._heads = heads
         self._context = context
         self._report = heads.heads["intent"].labels.index("report")
-        found = [heads.grams.all(text) for text in masked]
-        self._running = [heads.running(numbers) for numbers, _ in found]
-        self._before = [np.concatenate(([0], known.cumsum())) for _, known in found]  # known n-grams before each place
+        self._places = heads.grams.all(masked)
+        self._before = np.concatenate(([0], self._places.known.cumsum()))  # known n-grams before each place
+        bounds = self._before[[*self._places.firsts[:, 0], -1]].tolist()
+        self._running = heads.running(self._places.numbers, bounds)
 
     def parts(self, wanted: Sequence[Piece]) -> list[Part]:
         """What pieces of the masked texts say."""
-        owners = [owner for owner, _, _ in wanted]
-        sums = np.concatenate([self._sums(owner, list(pieces)) for owner, pieces in groupby(wanted, itemgetter(0))])
-        logits = self._heads.joined(sums.astype(np.float32), self._context[owners])
+        owners, starts, ends = np.array(wanted).T
+        logits = self._heads.joined(self._sums(owners, starts, ends).astype(np.float32), self._context[owners])
         reports = self._heads.probabilities("intent", logits)[:, self._report].tolist()
         leaves = self._heads.probabilities("leaf", logits)
         return [
@@ -101,19 +99,14 @@ class Reader:
             for row, kind, report in zip(leaves, leaves.argmax(axis=1).tolist(), reports, strict=True)
         ]
 
-    def _sums(self, owner: int, pieces: Sequence[Piece]) -> NDArray[np.float64]:
-        """The sums of pieces of one text."""
-        _, starts, ends = np.array(pieces).T
-        running, known = self._running[owner], self._before[owner]
-        sums = np.zeros((len(pieces), running.shape[1]))
-        first = 0
-        for size in range(1, SIZES + 1):
-            places = max(len(self.masked[owner]) - size + 1, 0)
-            before = known[first : first + places + 1]
-            begin = np.minimum(starts, places)
-            stop = np.maximum(ends - size + 1, begin)
-            sums += running[before[stop]] - running[before[begin]]
-            first += places
+    def _sums(self, owners: Numbers, starts: Numbers, ends: Numbers) -> NDArray[np.float64]:
+        """The sums of pieces."""
+        sums = np.zeros((len(owners), self._running.shape[1]))
+        for size, firsts in enumerate(self._places.firsts[owners].T):
+            stops = np.maximum(ends - size, starts)
+            # Before the sums of each text stands one of nothing. A piece too short for this size is nothing anywhere.
+            sums += self._running[self._before.take(firsts + stops, mode="clip") + owners]
+            sums -= self._running[self._before.take(firsts + starts, mode="clip") + owners]
         return sums
 
 

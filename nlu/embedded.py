@@ -22,7 +22,7 @@ AT_ONCE = 64  # messages read in one pass; more of them no longer fit the proces
 MANY, MANY_LIKELY = 10, 0.35
 KEPT_CATEGORIES = 5
 SURE_KIND = 0.5
-FORM_LEAST = 0.3  # so likely a matter, before a place is looked for by its form
+FORM_LEAST = 0.35  # so likely a matter (decisions.yaml, quiet_placed), before a place is looked for by its form
 
 
 class EmbeddedEngine:

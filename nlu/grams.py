@@ -1,6 +1,7 @@
 """Character n-grams: of a text, and the numbers that a vocabulary has for them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from operator import add
 
@@ -9,7 +10,9 @@ from numpy.typing import NDArray
 
 from nlu.ragged import Groups
 
-SIZES, BITS = 3, 21  # a character has less than 21 bits
+SIZES = 3
+NONE, UNKNOWN = 0, 1  # instead of a character's own number: there is none, or no n-gram of the vocabulary has it
+_EDGES = 0x10000, 0x110000  # a table for all characters, or, as nearly always, for those of the basic plane
 
 
 def grams(masked: str) -> list[str]:
@@ -19,25 +22,49 @@ def grams(masked: str) -> list[str]:
     return list(dict.fromkeys(chain(masked, pairs, map(add, pairs, text[2:]))))
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """All places where an n-gram of a text may stand: text after text; in each the single characters left to right,
+    then the pairs, then the threes.
+
+    known: whether the vocabulary has it. numbers: of those that it has. firsts: (texts, sizes), where in `known` the
+    n-grams of a size begin."""
+
+    known: NDArray[np.bool_]
+    numbers: NDArray[np.intp]
+    firsts: NDArray[np.intp]
+
+
 class Grams:
     """A vocabulary's n-grams as sorted numbers, so that all those of many texts are looked up at once.
 
-    Three times as fast as a dictionary, whose strings lie all over the memory.
+    Several times as fast as a dictionary, whose strings lie all over the memory. A character's number stands for it, in
+    an n-gram's number one behind the other.
     """
 
     def __init__(self, vocabulary: Mapping[str, int]) -> None:
         found = [(gram, index) for gram, index in vocabulary.items() if 1 <= len(gram) <= SIZES]
-        keys = _keys_of([gram for gram, _ in found])
+        codes, sizes = _codes([gram for gram, _ in found]), _sizes([gram for gram, _ in found])
+        alphabet = np.unique(codes)
+        self._bits = int(len(alphabet) + UNKNOWN).bit_length()
+        self._letters = np.full(_EDGES[bool(len(alphabet)) and int(alphabet[-1]) >= _EDGES[0]], UNKNOWN, dtype=np.int64)
+        self._letters[alphabet] = np.arange(len(alphabet)) + UNKNOWN + 1
+        letters, starts = self._letters[codes], sizes.cumsum() - sizes
+        keys = np.zeros(len(found), dtype=np.int64)
+        for place in range(SIZES):
+            there = sizes > place
+            keys[there] |= letters[starts[there] + place] << (SIZES - 1 - place) * self._bits
         order = keys.argsort()
-        # The last key is larger than any: what is sought is never behind the end.
-        self._keys = np.append(keys[order], (1 << 63) - 1)
-        self._numbers = np.append(np.array([index for _, index in found], dtype=np.intp)[order], 0)
-        self._nothing = len(vocabulary)
+        # Before all of them the key of no n-gram, which has the number of nothing; behind them one larger than any:
+        # what is sought is never behind the end.
+        self._keys = np.concatenate(([NONE], keys[order], [(1 << 63) - 1]))
+        own = np.array([index for _, index in found], dtype=np.intp)[order]
+        self._numbers = np.concatenate(([len(vocabulary)], own, [len(vocabulary)]))
 
     def once(self, texts: Sequence[str]) -> Groups:
         """The numbers of `grams` of each text that the vocabulary has, behind that of nothing: its length."""
-        one, two, three = _keys("".join([f"^{text}$" for text in texts]))
-        sizes = np.fromiter(map(len, texts), dtype=np.intp, count=len(texts)) + 2
+        one, two, three = self._of([f"^{text}$" for text in texts])
+        sizes = _sizes(texts) + 2
         stops = sizes.cumsum()
         # Where an n-gram may begin: none reaches over the end of its text, and the ends alone are no characters.
         within = np.ones(len(one), dtype=np.bool_)
@@ -46,47 +73,53 @@ class Grams:
         threes = pairs[:-1] & pairs[1:]
         singles = within.copy()
         singles[stops - sizes] = False
-        owner = np.repeat(np.arange(len(texts)), sizes)
-        sought = np.concatenate((one[singles], two[pairs], three[threes]))
-        owners = np.concatenate((owner[singles], owner[:-1][pairs], owner[:-2][threes]))
-        at = self._keys.searchsorted(sought)
-        known = self._keys.take(at) == sought
-        # In order by text, then by n-gram; 0 stands before them all.
-        width = len(self._keys) + 1
-        ranks = np.concatenate((owners[known] * width + at[known] + 1, np.arange(len(texts)) * width))
-        ranks.sort()
-        first = np.ones(len(ranks), dtype=np.bool_)
-        first[1:] = ranks[1:] != ranks[:-1]
-        places = ranks[first] % width
-        starts = np.flatnonzero(places == 0)
-        numbers = self._numbers.take(places - 1)  # 0 becomes the last one, and is put right
-        numbers[starts] = self._nothing
-        return Groups(numbers, starts)
+        texts_own = np.arange(len(texts)) << SIZES * self._bits
+        owner = np.repeat(texts_own, sizes)
+        sought = np.concatenate(
+            (texts_own, (one | owner)[singles], (two | owner[:-1])[pairs], (three | owner[:-2])[threes])
+        )
+        sought.sort()  # by text, then by n-gram: neighbours are found near each other
+        first = np.ones(len(sought), dtype=np.bool_)
+        first[1:] = sought[1:] != sought[:-1]
+        at, known = self._sought(sought[first] & ((1 << SIZES * self._bits) - 1))
+        at = at[known]
+        return Groups(self._numbers.take(at), np.flatnonzero(at == 0))
 
-    def all(self, masked: str) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """The numbers of the n-grams inside `masked`, without its ends and as often as they are there: single
-        characters left to right, then pairs, then threes; and which of all those places hold a known one."""
-        sought = np.concatenate(_keys(masked))
-        at = self._keys.searchsorted(sought)
-        known = self._keys.take(at) == sought
-        return self._numbers.take(at[known]), known
+    def all(self, masked: Sequence[str]) -> Places:
+        """The n-grams inside texts, without their ends and as often as they are there."""
+        one, two, three = self._of(masked)
+        sizes = _sizes(masked)
+        counts = np.maximum(sizes[:, None] - np.arange(SIZES), 0)
+        firsts = (counts.ravel().cumsum() - counts.ravel()).reshape(counts.shape)
+        left = np.repeat(sizes.cumsum(), sizes) - np.arange(len(one))  # characters up to the end of its text
+        begins = np.repeat(sizes.cumsum() - sizes, sizes)
+        sought = np.zeros(counts.sum(), dtype=np.int64)
+        for size, keys in enumerate((one, two, three)):
+            inside = np.flatnonzero(left > size)
+            sought[np.repeat(firsts[:, size], counts[:, size]) + inside - begins[inside]] = keys[inside]
+        at, known = self._sought(sought)
+        return Places(known, self._numbers.take(at[known]), firsts)
+
+    def _sought(self, keys: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Where each key stands among ours, and whether it does."""
+        at = self._keys.searchsorted(keys)
+        return at, self._keys.take(at) == keys
+
+    def _of(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """The numbers of all single characters, pairs and threes of texts side by side."""
+        codes = _codes(texts)
+        beyond = codes >= len(self._letters)
+        letters = self._letters.take(codes, mode="clip")
+        letters[beyond] = UNKNOWN
+        one = letters << 2 * self._bits
+        two = one[:-1] | letters[1:] << self._bits
+        return one, two, two[:-1] | letters[2:]
 
 
-def _keys_of(grams: Sequence[str]) -> NDArray[np.int64]:
-    """N-grams as numbers: their characters from the left, 0 for none."""
-    codes = np.frombuffer("".join(grams).encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.int64) + 1
-    sizes = np.fromiter(map(len, grams), dtype=np.intp, count=len(grams))
-    starts = sizes.cumsum() - sizes
-    keys = np.zeros(len(grams), dtype=np.int64)
-    for place in range(SIZES):
-        there = sizes > place
-        keys[there] |= codes[starts[there] + place] << (SIZES - 1 - place) * BITS
-    return keys
+def _codes(texts: Sequence[str]) -> NDArray[np.uint32]:
+    """The characters of texts side by side."""
+    return np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), dtype="<u4")
 
 
-def _keys(text: str) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """The same for all single characters, pairs and threes of a text."""
-    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4").astype(np.int64) + 1
-    one = codes << 2 * BITS
-    two = one[:-1] | codes[1:] << BITS
-    return one, two, two[:-1] | codes[2:]
+def _sizes(texts: Sequence[str]) -> NDArray[np.intp]:
+    return np.fromiter(map(len, texts), dtype=np.intp, count=len(texts))

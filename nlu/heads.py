@@ -5,6 +5,7 @@ Trained with scikit-learn (`nlu.train`), and held equal to it by a test.
 
 import json
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -71,10 +72,13 @@ class Heads:
         """The same for the n-grams of texts: `sums([grams(text) for text in masked])`."""
         return added(self._adds, self.grams.once(masked))
 
-    def running(self, numbers: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The sums of the first 0, 1, 2 … of these features, one a row."""
-        out = np.zeros((len(numbers) + 1, self._adds.shape[1]))
-        np.cumsum(self._adds.take(numbers, axis=0), axis=0, dtype=np.float64, out=out[1:])
+    def running(self, numbers: NDArray[np.intp], bounds: Sequence[int]) -> NDArray[np.float64]:
+        """The sums of the first 0, 1, 2 … features of each group, one a row, group after group. bounds: where in
+        `numbers` each group begins, and where the last one ends."""
+        rows = self._adds.take(numbers, axis=0)
+        out = np.zeros((len(numbers) + len(bounds) - 1, rows.shape[1]))
+        for group, (start, end) in enumerate(pairwise(bounds)):
+            np.cumsum(rows[start:end], axis=0, dtype=np.float64, out=out[start + group + 1 : end + group + 1])
         return out
 
     def probabilities(self, name: str, logits: Floats) -> Floats:

@@ -14,6 +14,9 @@ from ahocorasick_rs import AhoCorasick
 
 from config.tables import TableError, mapping, once
 
+PARTS = ("urgent", "sensitive")
+SILENCE: Mapping[str, Sequence["Entry"]] = dict.fromkeys(PARTS, ())
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -44,12 +47,21 @@ def _entries(rows: Mapping[str, Mapping[str, str]]) -> tuple[Entry, ...]:
 def lexicon() -> dict[str, tuple[Entry, ...]]:
     """The entries of `urgent` and `sensitive`."""
     found = mapping("lexicon.yaml")
-    return {part: _entries(found.get(part) or {}) for part in ("urgent", "sensitive")}
+    return {part: _entries(found.get(part) or {}) for part in PARTS}
 
 
 def fired(part: str, text: str) -> list[Entry]:
     """Entries of one part that fire on a normalised text."""
-    return _watches()[part].fired(text)
+    return list(heard(text)[part])
+
+
+def heard(text: str) -> Mapping[str, Sequence[Entry]]:
+    """The entries of each part that fire on a normalised text."""
+    parts, watch = _watched()
+    found = watch.fired(text)
+    return (
+        {part: [entry for entry in entries if entry in found] for part, entries in parts.items()} if found else SILENCE
+    )
 
 
 class Watch:
@@ -66,13 +78,17 @@ class Watch:
     def fired(self, text: str) -> list[Entry]:
         """Those that fire, in the order of the table."""
         found = self._automaton.find_matches_as_indexes(text, overlapping=True)
+        if not found and not self._always:
+            return []
         near = {self._numbers[index] for index, _, _ in found} | self._always
         return [self._entries[number] for number in sorted(near) if self._entries[number].fires(text)]
 
 
 @once
-def _watches() -> dict[str, Watch]:
-    return {part: Watch(entries) for part, entries in lexicon().items()}
+def _watched() -> tuple[dict[str, tuple[Entry, ...]], Watch]:
+    """The parts, and one watch over all of them."""
+    parts = lexicon()
+    return parts, Watch([entry for entries in parts.values() for entry in entries])
 
 
 MOST = 128  # words that a piece of a pattern may stand for, to be written out

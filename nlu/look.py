@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from nlu import cuts, features, lexicon
-from nlu.judge import FLAGS
 from nlu.normalize import normalize
 from nlu.types import Context, Names, Span, Utterance
 
@@ -35,9 +34,9 @@ def look_at(utterance: Utterance, names: Names) -> Look:
     text, context = normalize(utterance.text), utterance.context
     spans = features.places(text, names, heard=context.kind == "voice")
     seen = features.mask(text, spans)
-    alarms, whispers = (lexicon.fired(name, text) for name in FLAGS)
     tokens = features.tokens(context, seen, spans)
-    return Look(utterance.text, text, tuple(spans), seen, tokens, context, alarms, whispers)
+    heard = lexicon.heard(text)
+    return Look(utterance.text, text, tuple(spans), seen, tokens, context, heard["urgent"], heard["sensitive"])
 
 
 def parts_of(look: Look, parts: Sequence[tuple[int, int]]) -> Iterator[Look]:

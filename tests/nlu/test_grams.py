@@ -20,13 +20,16 @@ def test_numbers_are_those_of_the_n_grams(known: str, texts: list[str]) -> None:
         assert sorted(numbers[1:]) == sorted(vocabulary[gram] for gram in grams(text) if gram in vocabulary)
 
 
-@given(known=SAID, text=SAID)
-def test_every_place_of_an_n_gram_is_found(known: str, text: str) -> None:
+@given(known=SAID, texts=st.lists(SAID, min_size=1, max_size=5))
+def test_every_place_of_an_n_gram_is_found(known: str, texts: list[str]) -> None:
     vocabulary = {gram: number for number, gram in enumerate(grams(known))}
-    numbers, there = Grams(vocabulary).all(text)
-    inside = [text[at : at + size] for size in (1, 2, 3) for at in range(len(text) - size + 1)]
-    assert there.tolist() == [gram in vocabulary for gram in inside]
-    assert numbers.tolist() == [vocabulary[gram] for gram in inside if gram in vocabulary]
+    found = Grams(vocabulary).all(texts)
+    sized = [[[text[at : at + size] for at in range(len(text) - size + 1)] for size in (1, 2, 3)] for text in texts]
+    inside = [gram for text in sized for some in text for gram in some]
+    assert found.known.tolist() == [gram in vocabulary for gram in inside]
+    assert found.numbers.tolist() == [vocabulary[gram] for gram in inside if gram in vocabulary]
+    counts = [len(some) for text in sized for some in text]
+    assert found.firsts.ravel().tolist() == [sum(counts[:at]) for at in range(len(counts))]
 
 
 def test_half_a_character_is_unknown() -> None:
@@ -36,4 +39,4 @@ def test_half_a_character_is_unknown() -> None:
 def test_no_words_no_numbers() -> None:
     assert Grams({}).once(["电梯", ""]).numbers.tolist() == [0, 0]
     assert Grams({"电": 0}).once([""]).numbers.tolist() == [1]
-    assert Grams({"电": 0}).all("")[1].dtype == np.bool_
+    assert Grams({"电": 0}).all([""]).known.dtype == np.bool_
