@@ -19,6 +19,16 @@ if TYPE_CHECKING:
 
 OWN, CHAT_NEAR, SOON = 45.0, 30.0, 5.0  # minutes after which a sign has faded to a third
 SURELY_UNLIKE = 0.6
+# Pairs of signs that together say something else than either does: 我们也是 at once is another thing than an hour later.
+BESIDE = (
+    ("chat", "other, join"),
+    ("chat", "own, alike"),
+    ("chat", "category"),
+    ("chat", "place other, meant"),
+    ("own", "report"),
+    ("elsewhere", "place same"),
+    ("place other", "unlike"),
+)
 BELONGING = ("detail", "join", "correct", "relay", "refuse")
 
 
@@ -78,7 +88,7 @@ def ties(
         found["resolved"] = 1.0
         found["resolved, refused"] = u.p("refuse")
         found["resolved, report"] = report
-    return found
+    return found | {f"{one} & {two}": found[one] * found[two] for one, two in BESIDE if one in found and two in found}
 
 
 def _apart(
