@@ -59,6 +59,10 @@ class RasaEngine:
                 found[place] = combined(found[place], reply, batch[place].text)
         return found
 
+    def danger(self, words: Utterance, names: Names) -> float:
+        """See `nlu.types.Engine`: the own engine's, as all that is said of urgency."""
+        return self._own.danger(words, names)
+
     def close(self) -> None:
         """Let go of the server."""
         self._rasa.close()

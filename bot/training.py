@@ -86,6 +86,10 @@ class Following:
                 log.exception("engine.not_taken", error=type(error).__name__)
         return self._engine.parse(batch, names)
 
+    def danger(self, words: Utterance, names: Names) -> float:
+        """See `nlu.types.Engine`."""
+        return self._engine.danger(words, names)
+
     def _look(self) -> None:
         promoted = store.promoted(self._home)
         if promoted == self._promoted:

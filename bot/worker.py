@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from pydantic import ValidationError
@@ -157,6 +158,7 @@ class Worker:
             row = known.row
             ctx = Context(session, town, now, self._calendar, row.dedup_key, self._link).begin(known, understanding)
             ctx.hears = self._hears
+            ctx.danger = partial(self._engine.danger, names=town.names)
             outcome = handle(ctx)
             if outcome == SILENT:
                 sample(ctx, self._settings.sample)

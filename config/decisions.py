@@ -52,6 +52,7 @@ class Decisions(BaseModel):
     orphan: float = Field(ge=0, le=1)
     answer: float = Field(ge=0, le=1)
     urgent: float = Field(ge=0, le=1)
+    urgent_together: float = Field(ge=0, le=1)
     urgent_kinds: frozenset[str]
     urgent_kind: float = Field(ge=0, le=1)
     sensitive_kinds: frozenset[str]

@@ -1,5 +1,6 @@
 """Everything a handler knows about one message, and the desk it works at."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -43,11 +44,17 @@ class Known:
     who: Who | None = None
 
 
+def unasked(_words: Utterance) -> float:
+    """Nobody is there to be asked about danger."""
+    return 0.0
+
+
 class Context(Desk):
-    """One message being handled."""
+    """One message being handled. danger: see `nlu.types.Engine.danger`, with the names of the town."""
 
     known: Known
     understanding: Understanding
+    danger: Callable[[Utterance], float] = staticmethod(unasked)
     hears: bool = False  # somebody hears the voices that are on our disk or being fetched; they need not be typed
 
     def begin(self, known: Known, understanding: Understanding) -> "Context":

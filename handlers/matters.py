@@ -14,7 +14,7 @@ from handlers.desk import Desk, tier_of
 from handlers.kinds import first_votes, refine
 from handlers.past import HELD
 from handlers.place import CHAT, Placement, Where
-from handlers.reading import reading
+from handlers.reading import opened_in, reading
 from handlers.town import Town
 from handlers.workflow import record
 from models import correction, inbox, sample
@@ -25,11 +25,12 @@ from models.message import Incoming, Kind
 from models.ticket import Attachment, Status, Ticket, TicketMessage
 from nlu.features import places
 from nlu.normalize import normalize
-from nlu.types import Matter
+from nlu.types import Matter, Utterance
 
 # Messages in these roles are what a matter is made of; a status question or a rating only belongs to its history.
 MADE_OF = ("report", "detail", "join", "correct", "withdraw", "refuse", "relay")
 SILENT = "silent"
+THREAD = 4  # messages at the beginning of a matter, in which it comes out how bad it is
 BEFORE = re.compile(r"[\s，,。]*(?:位置|地点)?(?:就)?(?:是)?(?:[^\s，,。]{0,5}住)?(?:在)?")
 BEHIND = re.compile(
     r"那[儿里边块头]|这[儿里边块头]|门口|旁边|边上|跟前|附近|对[面门]|[前后里外]面|[里后前]头|楼下|拐角|[\s，,。]|$"
@@ -171,7 +172,7 @@ def attach(
     if ctx.is_sensitive() and role in MADE_OF and own:
         ticket.sensitive = True
     ctx.session.add(ticket)
-    if ticket.is_open and not ticket.urgent and role in ("report", "detail", "join") and _urgent(ctx):
+    if ticket.is_open and not ticket.urgent and role in ("report", "detail", "join") and _urgent(ctx, ticket):
         ticket.urgent = True
         ctx.hurry(ticket)
         record(ctx.session, ticket, "urgent", "system", ctx.now)
@@ -184,8 +185,18 @@ def attach(
     return Attached(joined, moved, _answered(ctx, ticket, moved or _same_place(ticket, placement)))
 
 
-def _urgent(ctx: Context) -> bool:
-    return ctx.is_urgent() and ctx.understanding.p("report", "join", "detail") > 0.5
+def _urgent(ctx: Context, ticket: Ticket) -> bool:
+    return ctx.understanding.p("report", "join", "detail") > 0.5 and (ctx.is_urgent() or _together(ctx, ticket))
+
+
+def _together(ctx: Context, ticket: Ticket) -> bool:
+    """电梯停在8楼不动, and then 里头有小孩喊奶奶: what leaves it open alone may not do so together."""
+    said = ticket.summary.split("\n")
+    if len(said) > THREAD:
+        return False
+    alone = max(ctx.understanding.urgent, float(ticket.reading.get("urgent", 0.0)))
+    together = ctx.danger(Utterance(" ".join(said), opened_in(ticket.reading)))
+    return 1 - (1 - alone) * (1 - together) >= ctx.decisions.urgent_together
 
 
 def _still_there(ctx: Context, ticket: Ticket) -> bool:

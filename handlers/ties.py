@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OWN, CHAT_NEAR, SOON = 45.0, 30.0, 5.0  # minutes after which a sign has faded to a third
 SURELY_UNLIKE = 0.6
-# Pairs of signs that together say something else than either does: 我们也是 at once is another thing than an hour later.
+# Pairs of signs that together say something else than either does: 我们也是 at once, and an hour later.
 BESIDE = (
     ("chat", "other, join"),
     ("chat", "own, alike"),

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from nlu import corpus, cuts, judge, store
+from nlu import corpus, cuts, store
 from nlu.artefact import Progress
 from nlu.head import Floats
 from nlu.heads import Heads
+from nlu.judge import FLAGS, said
 from nlu.look import OBJECT, Look, look_at, objects, parts_of
 from nlu.reader.run import SecondReader
 from nlu.reader.words import asked
@@ -22,6 +23,7 @@ AT_ONCE = 64  # messages read in one pass; more of them no longer fit the proces
 MANY, MANY_LIKELY = 10, 0.35
 KEPT_CATEGORIES = 5
 SURE_KIND = 0.5
+ALARM = 0.9  # so urgent or private is what the lexicon finds
 FORM_LEAST = 0.35  # so likely a matter (decisions.yaml, quiet_placed), before a place is looked for by its form
 
 
@@ -74,17 +76,14 @@ class EmbeddedEngine:
 
     def parse(self, batch: Sequence[Utterance], names: Names) -> list[Understanding]:
         """See `nlu.types.Engine`. What a message is told does not depend on what stands beside it."""
-        return [said for at in range(0, len(batch), AT_ONCE) for said in self._parse(batch[at : at + AT_ONCE], names)]
+        return [found for at in range(0, len(batch), AT_ONCE) for found in self._parse(batch[at : at + AT_ONCE], names)]
 
     def _parse(self, batch: Sequence[Utterance], names: Names) -> list[Understanding]:
         looks = [look_at(utterance, names) for utterance in batch]
-        around = self.heads.sums([look.tokens for look in looks])
-        logits = self.heads.joined(self.heads.read([look.seen for look in looks]), around)
-        fired = np.array([[bool(look.alarms), bool(look.whispers)] for look in looks], dtype=np.float32)
-        weighed = self._judge.weigh(judge.said(self.heads.heads, logits, fired), [look.tokens for look in looks])
+        around, logits, weighed = self._weighed(looks)
         second = self._heard(looks, logits, weighed)
         intents = self._intents_of(weighed)
-        urgent, sensitive = (self._judge.probabilities(name, weighed)[:, 0].tolist() for name in judge.FLAGS)
+        urgent, sensitive = (self._judge.probabilities(name, weighed)[:, 0].tolist() for name in FLAGS)
         matters: list[tuple[Matter, ...]] = [
             (matter,) for matter in self._matters([(look.words, look.spans) for look in looks], logits)
         ]
@@ -97,6 +96,21 @@ class EmbeddedEngine:
         return [
             self._told(*row) for row in zip(looks, intents, masses, credible, matters, urgent, sensitive, strict=True)
         ]
+
+    def danger(self, words: Utterance, names: Names) -> float:
+        """See `nlu.types.Engine`. The second reader is not asked."""
+        look = look_at(words, names)
+        _, _, weighed = self._weighed([look])
+        urgent = float(self._judge.probabilities("urgent", weighed)[0, 0])
+        return max(urgent, ALARM) if look.alarms else urgent
+
+    def _weighed(self, looks: Sequence[Look]) -> tuple[Floats, Floats, Floats]:
+        """The sums of the contexts, what the heads say, and what the judge makes of it, a message a row."""
+        tokens = [look.tokens for look in looks]
+        around = self.heads.sums(tokens)
+        logits = self.heads.joined(self.heads.read([look.seen for look in looks]), around)
+        fired = np.array([[bool(look.alarms), bool(look.whispers)] for look in looks], dtype=np.float32)
+        return around, logits, self._judge.weigh(said(self.heads.heads, logits, fired), tokens)
 
     def _heard(self, looks: Sequence[Look], logits: Floats, weighed: Floats) -> frozenset[int]:
         """Ask the second reader about messages of its band, and change what the heads say of them; gives their
@@ -120,8 +134,8 @@ class EmbeddedEngine:
         return Understanding(
             intents=intents,
             matters=matters,
-            urgent=max(urgent, 0.9) if look.alarms else urgent,
-            sensitive=max(sensitive, 0.9) if look.whispers else sensitive,
+            urgent=max(urgent, ALARM) if look.alarms else urgent,
+            sensitive=max(sensitive, ALARM) if look.whispers else sensitive,
             flags=tuple(entry.name for entry in [*look.alarms, *look.whispers]),
             engine=self._signed,
             spans=(*(look.spans or self._by_form(look.text, mass)), *objects(look.text)),

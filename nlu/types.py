@@ -148,3 +148,9 @@ class Engine(Protocol):
     def parse(self, batch: Sequence[Utterance], names: Names) -> list[Understanding]:
         """One answer for each utterance, in order. Pure: the same question has the same answer."""
         ...
+
+    def danger(self, words: Utterance, names: Names) -> float:
+        """How likely words tell of life in danger: those of several messages about one matter, as one.
+
+        At once and in this process: it is asked inside a transaction."""
+        ...

@@ -5,7 +5,7 @@ import re
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,7 @@ from models.schema import upgrade
 from nlu.corpus import BadData
 from nlu.embedded import EmbeddedEngine
 from nlu.types import INTENTS, Matter, Names, Understanding, Utterance
+from tests.engines import Deaf
 
 
 class Shell:
@@ -195,12 +196,12 @@ def test_a_transcript_that_is_not_utf8_is_told_by_line(
     assert (code, err.strip()) == (1, "transcript.jsonl:2: is not UTF-8")
 
 
-class Silent:
+class Silent(Deaf):
     """An engine to which everything is chatter, except what speaks of a lift."""
 
     name = "silent"
 
-    def parse(self, batch: list[Utterance], _names: Names) -> list[Understanding]:
+    def parse(self, batch: Sequence[Utterance], names: Names) -> list[Understanding]:
         found = []
         for item in batch:
             intent = "report" if "电梯" in item.text else "chatter"
@@ -351,7 +352,7 @@ def test_doctor_on_a_year_nobody_has_published(shell: Shell) -> None:
 
 
 def test_a_pack_with_gold_is_scored() -> None:
-    scores = of_pack(Silent(), DEMO_TOWN)  # type: ignore[arg-type]
+    scores = of_pack(Silent(), DEMO_TOWN)
     assert scores.reports > 10
     assert scores.found >= scores.right
     assert 0 <= scores.recall < 1
@@ -361,4 +362,4 @@ def test_a_pack_with_gold_is_scored() -> None:
 
 def test_a_pack_without_gold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadData, match=r"gold\.json"):
-        of_pack(Silent(), tmp_path)  # type: ignore[arg-type]
+        of_pack(Silent(), tmp_path)

@@ -24,13 +24,14 @@ from models.message import Kind
 from models.sample import Sample, SampleState, waiting
 from nlu.types import INTENTS, Context, Matter, Names, Understanding, Utterance
 from tests.conftest import HandClock
+from tests.engines import Deaf
 from tests.models.letters import letter
 
 CALENDAR = WorkCalendar(ZoneInfo("Asia/Shanghai"))
 GROUP = "g-QX-01-01-01"
 
 
-class Chatter:
+class Chatter(Deaf):
     """Everything is chatter; for `missed` nothing has to be right."""
 
     name = "chatter"

@@ -1,0 +1,45 @@
+"""How bad it is comes out over several messages: each alone leaves it open."""
+
+import pytest
+
+from nlu.embedded import EmbeddedEngine
+from nlu.types import Names, Utterance
+from tests.scenario.chat import Scene
+
+
+@pytest.fixture
+def together(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the engine is asked about danger; all of it is one, when it speaks of a tingling hand."""
+    asked: list[str] = []
+
+    def danger(_engine: EmbeddedEngine, words: Utterance, names: Names) -> float:
+        asked.append(words.text)
+        return 0.9 if "发麻" in words.text else 0.0
+
+    monkeypatch.setattr(EmbeddedEngine, "danger", danger)
+    return asked
+
+
+def test_what_the_first_messages_say_together(chat: Scene, together: list[str]) -> None:
+    group = chat.at("2026-03-02 19:46").group("柳岸花园南区")
+    group.says("小满要早睡", "3幢楼道灯不亮了")
+    ticket = chat.ticket()
+    assert (ticket.urgent, together) == (False, [])
+    group.says("老陈不钓鱼", "我也是3幢的 二楼三楼都不亮")
+    assert not ticket.urgent
+    before = ticket.due
+    group.says("小满要早睡", "3幢那个灯的开关 摸上去发麻")
+
+    assert ticket.urgent
+    assert together[-1] == "3幢楼道灯不亮了 我也是3幢的 二楼三楼都不亮 3幢那个灯的开关 摸上去发麻"
+    assert chat.alerts("网格员小顾")[-1].text.startswith("【紧急】LS00001")
+    assert ticket.due < before
+
+
+def test_a_long_thread_is_not_asked_about_for_ever(chat: Scene, together: list[str]) -> None:
+    group = chat.at("2026-03-02 19:46").group("柳岸花园南区")
+    group.says("小满要早睡", "3幢楼道灯不亮了")
+    for story in "二三四五六":
+        group.says("小满要早睡", f"3幢{story}楼的灯也不亮")
+    assert len(chat.ticket().messages) == 6
+    assert len(together) == 3
