@@ -59,9 +59,9 @@ class RasaEngine:
                 found[place] = combined(found[place], reply, batch[place].text)
         return found
 
-    def danger(self, words: Utterance, names: Names) -> float:
-        """See `nlu.types.Engine`: the own engine's, as all that is said of urgency."""
-        return self._own.danger(words, names)
+    def again(self, words: Utterance, names: Names) -> Understanding:
+        """See `nlu.types.Engine`. Nobody waits for Rasa inside a transaction: the own engine answers."""
+        return self._own.again(words, names)
 
     def close(self) -> None:
         """Let go of the server."""

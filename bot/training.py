@@ -86,9 +86,9 @@ class Following:
                 log.exception("engine.not_taken", error=type(error).__name__)
         return self._engine.parse(batch, names)
 
-    def danger(self, words: Utterance, names: Names) -> float:
+    def again(self, words: Utterance, names: Names) -> Understanding:
         """See `nlu.types.Engine`."""
-        return self._engine.danger(words, names)
+        return self._engine.again(words, names)
 
     def _look(self) -> None:
         promoted = store.promoted(self._home)

@@ -158,7 +158,7 @@ class Worker:
             row = known.row
             ctx = Context(session, town, now, self._calendar, row.dedup_key, self._link).begin(known, understanding)
             ctx.hears = self._hears
-            ctx.danger = partial(self._engine.danger, names=town.names)
+            ctx.again = partial(self._engine.again, names=town.names)
             outcome = handle(ctx)
             if outcome == SILENT:
                 sample(ctx, self._settings.sample)

@@ -44,17 +44,12 @@ class Known:
     who: Who | None = None
 
 
-def unasked(_words: Utterance) -> float:
-    """Nobody is there to be asked about danger."""
-    return 0.0
-
-
 class Context(Desk):
-    """One message being handled. danger: see `nlu.types.Engine.danger`, with the names of the town."""
+    """One message being handled. again: `nlu.types.Engine.again` with the names of the town, if an engine is there."""
 
     known: Known
     understanding: Understanding
-    danger: Callable[[Utterance], float] = staticmethod(unasked)
+    again: Callable[[Utterance], Understanding] | None = None
     hears: bool = False  # somebody hears the voices that are on our disk or being fetched; they need not be typed
 
     def begin(self, known: Known, understanding: Understanding) -> "Context":

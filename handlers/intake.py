@@ -14,15 +14,18 @@ from handlers.feedback import give_back
 from handlers.filters import QUESTION, kind, wordless
 from handlers.matters import attach, forget, held_media, keep, open_ticket, tell_again, words_before
 from handlers.past import HELD
+from handlers.pieces import told_as_one
 from handlers.place import CHAT, SAID, Placement, locate
 from handlers.router import Router
 from handlers.suggest import suggest
 from handlers.voices import ask_to_type
 from handlers.workflow import Actor, may, move, record
+from models import inbox
+from models.inbox import Inbox
 from models.message import Incoming, Kind
 from models.ticket import OPEN, Status, Ticket, TicketMessage
 from models.voices import heard_id
-from nlu.types import Matter
+from nlu.types import Matter, Understanding
 
 intake = Router("intake")
 BELONGING = ("detail", "join", "correct", "relay")
@@ -119,30 +122,49 @@ def pointed_to(ctx: Context) -> str:
 @intake.on(lambda ctx: ctx.understanding.p("report", *BELONGING) >= ctx.least)
 def told(ctx: Context) -> str | None:
     """Something that somebody must deal with, or that belongs to such a thing."""
+    return _each(ctx)
+
+
+@intake.on(told_as_one)
+def told_in_pieces(ctx: Context, whole: Understanding, rows: Sequence[Inbox]) -> str | None:
+    """Something that several messages say together."""
+    ctx.understanding = whole
+    outcome = _each(ctx, [inbox.read(row) for row in rows])
+    if outcome is not None:
+        for row in rows:
+            row.outcome = "detail"
+            ctx.session.add(row)
+    return outcome
+
+
+def _each(ctx: Context, pieces: Sequence[Incoming] = ()) -> str | None:
+    """What is done about all matters of a message. pieces: messages before it that are understood with it."""
     matters = ctx.understanding.matters
     outcomes: list[str | None] = []
     there: Placement | None = None
     for matter in matters:
-        outcome, there = _one(ctx, matter, there, first=not outcomes, several=len(matters) > 1)
+        outcome, there = _one(ctx, matter, there, first=not outcomes, several=len(matters) > 1, pieces=pieces)
         outcomes.append(outcome)
     return next((outcome for outcome in outcomes if outcome), None)
 
 
 def _one(
-    ctx: Context, matter: Matter, there: Placement | None, *, first: bool, several: bool
+    ctx: Context, matter: Matter, there: Placement | None, *, first: bool, several: bool, pieces: Sequence[Incoming]
 ) -> tuple[str | None, Placement]:  # fmt: skip
     """What is done about one matter of a message, and where it is. there: where the one before it is."""
     u, rules = ctx.understanding, ctx.decisions
     report, belongs = u.p("report"), u.p(*BELONGING)
     media = held_media(ctx) if first and report + belongs >= rules.belongs else []
+    media = [*media, *pieces]
+    part = several or bool(pieces)  # the matter's words are not those of the message
     pin = next((m for m in media if m.lon is not None), None)
-    placement = locate(ctx.town, ctx.where(matter if several else None, pin=pin))
+    placement = locate(ctx.town, ctx.where(matter if part else None, pin=pin))
     pointed = THERE.search(matter.text[:NEAR_BEGIN])
     if there is not None and pointed and placement.weight <= CHAT < there.weight:
         placement = there  # 南门的路灯坏了 旁边地砖也翘了: one place for both
     if first and ctx.known.quoted_message:
         media = [*media, ctx.known.quoted_message]
-    if placement.weight <= CHAT and report >= ctx.least and (said := words_before(ctx)):
+    if placement.weight <= CHAT and report >= ctx.least and not pieces and (said := words_before(ctx)):
         placement = locate(ctx.town, said[0])
         media = [*media, said[1]]
     # What was taken back, closed or found to be none is over: further words are about something new.
@@ -154,7 +176,7 @@ def _one(
             return open_matter(ctx, matter, placement, media, more=several, ranked=ranked), placement
         best = known or best
     if best is not None and best.points >= rules.link.enough and report + belongs >= rules.belongs:
-        if placement.weight > CHAT and not several:
+        if placement.weight > CHAT and not part:
             placement = locate(ctx.town, ctx.where(pin=pin, kind=best.ticket.category))
         return _belongs(ctx, best, placement, media), placement
     if report >= ctx.least or _orphan(ctx, matter, placement):

@@ -192,10 +192,10 @@ def _urgent(ctx: Context, ticket: Ticket) -> bool:
 def _together(ctx: Context, ticket: Ticket) -> bool:
     """电梯停在8楼不动, and then 里头有小孩喊奶奶: what leaves it open alone may not do so together."""
     said = ticket.summary.split("\n")
-    if len(said) > THREAD:
+    if len(said) > THREAD or ctx.again is None:
         return False
     alone = max(ctx.understanding.urgent, float(ticket.reading.get("urgent", 0.0)))
-    together = ctx.danger(Utterance(" ".join(said), opened_in(ticket.reading)))
+    together = ctx.again(Utterance(" ".join(said), opened_in(ticket.reading))).urgent
     return 1 - (1 - alone) * (1 - together) >= ctx.decisions.urgent_together
 
 

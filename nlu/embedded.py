@@ -80,7 +80,11 @@ class EmbeddedEngine:
 
     def _parse(self, batch: Sequence[Utterance], names: Names) -> list[Understanding]:
         looks = [look_at(utterance, names) for utterance in batch]
-        around, logits, weighed = self._weighed(looks)
+        tokens = [look.tokens for look in looks]
+        around = self.heads.sums(tokens)
+        logits = self.heads.joined(self.heads.read([look.seen for look in looks]), around)
+        fired = np.array([[bool(look.alarms), bool(look.whispers)] for look in looks], dtype=np.float32)
+        weighed = self._judge.weigh(said(self.heads.heads, logits, fired), tokens)
         second = self._heard(looks, logits, weighed)
         intents = self._intents_of(weighed)
         urgent, sensitive = (self._judge.probabilities(name, weighed)[:, 0].tolist() for name in FLAGS)
@@ -97,20 +101,9 @@ class EmbeddedEngine:
             self._told(*row) for row in zip(looks, intents, masses, credible, matters, urgent, sensitive, strict=True)
         ]
 
-    def danger(self, words: Utterance, names: Names) -> float:
-        """See `nlu.types.Engine`. The second reader is not asked."""
-        look = look_at(words, names)
-        _, _, weighed = self._weighed([look])
-        urgent = float(self._judge.probabilities("urgent", weighed)[0, 0])
-        return max(urgent, ALARM) if look.alarms else urgent
-
-    def _weighed(self, looks: Sequence[Look]) -> tuple[Floats, Floats, Floats]:
-        """The sums of the contexts, what the heads say, and what the judge makes of it, a message a row."""
-        tokens = [look.tokens for look in looks]
-        around = self.heads.sums(tokens)
-        logits = self.heads.joined(self.heads.read([look.seen for look in looks]), around)
-        fired = np.array([[bool(look.alarms), bool(look.whispers)] for look in looks], dtype=np.float32)
-        return around, logits, self._judge.weigh(said(self.heads.heads, logits, fired), tokens)
+    def again(self, words: Utterance, names: Names) -> Understanding:
+        """See `nlu.types.Engine`."""
+        return self.parse([words], names)[0]
 
     def _heard(self, looks: Sequence[Look], logits: Floats, weighed: Floats) -> frozenset[int]:
         """Ask the second reader about messages of its band, and change what the heads say of them; gives their

@@ -149,8 +149,6 @@ class Engine(Protocol):
         """One answer for each utterance, in order. Pure: the same question has the same answer."""
         ...
 
-    def danger(self, words: Utterance, names: Names) -> float:
-        """How likely words tell of life in danger: those of several messages about one matter, as one.
-
-        At once and in this process: it is asked inside a transaction."""
+    def again(self, words: Utterance, names: Names) -> Understanding:
+        """What the words of several messages mean as one. In this process: it is asked inside a transaction."""
         ...

@@ -1,22 +1,24 @@
 """How bad it is comes out over several messages: each alone leaves it open."""
 
+from dataclasses import replace
+
 import pytest
 
 from nlu.embedded import EmbeddedEngine
-from nlu.types import Names, Utterance
+from nlu.types import Names, Understanding, Utterance
 from tests.scenario.chat import Scene
 
 
 @pytest.fixture
 def together(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the engine is asked about danger; all of it is one, when it speaks of a tingling hand."""
+    """What the engine is asked to read as one; there is danger in it, when it speaks of a tingling hand."""
     asked: list[str] = []
 
-    def danger(_engine: EmbeddedEngine, words: Utterance, names: Names) -> float:
+    def again(engine: EmbeddedEngine, words: Utterance, names: Names) -> Understanding:
         asked.append(words.text)
-        return 0.9 if "发麻" in words.text else 0.0
+        return replace(engine.parse([words], names)[0], urgent=0.9 if "发麻" in words.text else 0.0)
 
-    monkeypatch.setattr(EmbeddedEngine, "danger", danger)
+    monkeypatch.setattr(EmbeddedEngine, "again", again)
     return asked
 
 
