@@ -1,6 +1,7 @@
 """What speaks for and against "this message belongs to that ticket", as numbers. Their points are config/link.yaml."""
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 OWN, CHAT_NEAR, SOON = 45.0, 30.0, 5.0  # minutes after which a sign has faded to a third
 SURELY_UNLIKE = 0.6
+SHORT_RUN, LONG_RUN = 3, 5  # characters
+WORDS = re.compile(r"[^\W\d_]+")
 # Pairs of signs that together say something else than either does: 我们也是 at once, and an hour later.
 BESIDE = (
     ("chat", "other, join"),
@@ -144,10 +147,22 @@ def _words(m: Incoming, ticket: Ticket, report: float) -> dict[str, float]:
     pairs = {mine[i : i + 2] for i in range(len(mine) - 1)}
     if pairs:
         found["same words"] = sum(pair in theirs for pair in pairs) / len(pairs)
+    if run := _same_run(mine, theirs):
+        found["same run"] = run
     found |= contrasts(mine, theirs)
     if "turns" in found:
         found["turns, report"] = report
     return found
+
+
+def _same_run(mine: str, theirs: str) -> float:
+    """How long the longest piece is that both hold, without blanks and digits: 面包车 0.33, from five characters on 1."""
+    for length in range(LONG_RUN, SHORT_RUN - 1, -1):
+        for at in range(len(mine) - length + 1):
+            piece = mine[at : at + length]
+            if piece in theirs and WORDS.fullmatch(piece):
+                return (length - SHORT_RUN + 1) / (LONG_RUN - SHORT_RUN + 1)
+    return 0.0
 
 
 def _place(
