@@ -156,7 +156,7 @@ def _words(m: Incoming, ticket: Ticket, report: float) -> dict[str, float]:
 
 
 def _same_run(mine: str, theirs: str) -> float:
-    """How long the longest piece is that both hold, without blanks and digits: 面包车 0.33, from five characters on 1."""
+    """How long the longest piece of words is that both hold: 面包车 0.33, from five characters on 1."""
     for length in range(LONG_RUN, SHORT_RUN - 1, -1):
         for at in range(len(mine) - length + 1):
             piece = mine[at : at + length]
