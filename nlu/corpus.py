@@ -37,7 +37,8 @@ class Example:
     deployment said what it is; such messages have a weight of their own, and say nothing of how often they are said.
     plain: said in so many words, as people write everywhere, though towns have little of it. only: what it is
     written for, one of ONLY; the rest learns nothing from it. `matter`: which kind of matter, how urgent and private,
-    but not whether it is one. `danger`: whether life is in danger.
+    but not whether it is one. `danger`: whether life is in danger. unsaid: it belongs to an urgent matter and does not
+    open it; whether its own words show that, nobody has said.
     """
 
     text: str
@@ -54,6 +55,7 @@ class Example:
     corrected: bool = False
     plain: bool = False
     only: str = ""
+    unsaid: bool = False
 
 
 def annotated(line: str) -> tuple[str, tuple[tuple[int, int, str], ...]]:
@@ -136,6 +138,7 @@ def town(folder: Path) -> Iterator[Example]:
                 yield Example(
                     text=text, intent=intent, leaf=mine[0]["category"] if len(mine) == 1 else "",
                     urgent=intent == "report" and any(ticket["urgent"] for ticket in mine),
+                    unsaid=intent != "report" and any(ticket["urgent"] for ticket in mine),
                     sensitive=any(ticket["sensitive"] for ticket in mine),
                     town=folder.name, context=context, names=names, source=m["id"],
                 )  # fmt: skip

@@ -48,9 +48,9 @@ TASKS = (
     Task("intent", 24.0, 0.3, True, lambda e: not e.only, lambda e: e.intent),
     Task("words", 12.0, 0.3, False, lambda e: not e.only, lambda e: e.intent),
     Task("leaf", 30.0, 0.6, False, _of_kind, lambda e: e.leaf),
-    Task("urgent", 8.0, 0.6, False, judgefit.tells, lambda e: str(e.urgent)),
+    Task("urgent", 8.0, 0.6, False, lambda e: judgefit.tells(e, "urgent"), lambda e: str(e.urgent)),
     Task("danger", 8.0, 1.0, False, _of_danger, lambda e: str(e.urgent)),
-    Task("sensitive", 8.0, 0.6, False, judgefit.tells, lambda e: str(e.sensitive)),
+    Task("sensitive", 8.0, 0.6, False, lambda e: judgefit.tells(e, "sensitive"), lambda e: str(e.sensitive)),
 )
 
 

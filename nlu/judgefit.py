@@ -28,9 +28,11 @@ ENOUGH = 30
 LONE = {"intent": 0.05, "urgent": 0.3, "sensitive": 0.3}
 
 
-def tells(example: Example) -> bool:
-    """Whether it says anything of urgency and privacy; in so few words nobody does (老人摔倒了 may be either)."""
-    return example.intent in MATTERS and not example.plain and example.only != "danger"
+def tells(example: Example, of: str) -> bool:
+    """Whether it teaches anything of urgency or privacy (of: one of FLAGS); in so few words as the plain ones nobody
+    says it (老人摔倒了 may be either)."""
+    known = of != "urgent" or not example.unsaid
+    return known and example.intent in MATTERS and not example.plain and example.only != "danger"
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def learn(
     town = np.array([bool(example.town) for example in examples])
     for name in ("intent", *FLAGS):
         labels = INTENTS if name == "intent" else (name,)
-        of = np.array([name == "intent" or tells(example) for example in examples])
+        of = np.array([name == "intent" or tells(example, name) for example in examples])
         truth = np.array([_label(name, example) for example in examples])
         # Of the kinds of matter only how sure they are bears on the intent: each by itself would be learned by heart.
         seen = np.array([name != "intent" or not label.startswith("leaf:") for label in named])
