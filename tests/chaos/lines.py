@@ -156,8 +156,9 @@ class Lines:
         left = [sa.select(sa.func.count()).select_from(t).where(col(t.finished_at).is_(None)) for t in (Inbox, Outbox)]
         pulled = sa.select(col(Pull.cursor)).where(col(Pull.name).startswith(SERVICE))
         for _ in range(round(DRAIN_SECONDS / 0.2)):
-            waiting = await self._db.run(lambda session: sum(session.scalar(one) or 0 for one in left))
+            # The cursor first: what came with it is in the inbox then, and is counted.
             cursor = await self._db.run(lambda session: session.scalar(pulled))
+            waiting = await self._db.run(lambda session: sum(session.scalar(one) or 0 for one in left))
             if not waiting and cursor == f"c{len(kf.messages)}":
                 return True
             await asyncio.sleep(0.2)
