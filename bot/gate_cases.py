@@ -11,11 +11,11 @@ from pathlib import Path
 
 from bot.evaluation import PACK
 from config.decisions import decisions
-from handlers.context import ALARM
 from nlu import corpus, lessons, store
 from nlu.corpus import BadData, Example
 from nlu.gate import Answer, Case
 from nlu.gazetteer import NOWHERE
+from nlu.lexicon import ALARM
 from nlu.types import Context, Engine, Names, Understanding, Utterance
 
 LEARNED, HELD = "learned.jsonl", "held.jsonl"  # beside a candidate

@@ -22,7 +22,6 @@ from nlu.types import Matter, Understanding, Utterance
 
 UNHEARD = Utterance("")
 SAYS_WHAT = 0.9
-ALARM = 0.9  # what the engine says when the lexicon of config/lexicon.yaml fires
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +49,7 @@ class Context(Desk):
     known: Known
     understanding: Understanding
     again: Callable[[Utterance], Understanding] | None = None
+    joined: str = ""  # the words of this message and of those before it that `understanding` is of
     hears: bool = False  # somebody hears the voices that are on our disk or being fetched; they need not be typed
 
     def begin(self, known: Known, understanding: Understanding) -> "Context":
@@ -108,7 +108,7 @@ class Context(Desk):
     def least(self) -> float:
         """From what probability on a message is a matter; sooner where its words say that life is at stake."""
         rules, u = self.decisions, self.understanding
-        if u.urgent >= ALARM:
+        if u.urgent >= lexicon.ALARM:
             return rules.quiet_urgent
         says = u.matters[0].categories[0][1] >= SAYS_WHAT and any(span.kind == "location" for span in u.spans)
         return rules.quiet_placed if says else rules.quiet
@@ -140,7 +140,10 @@ class Context(Desk):
 
     @property
     def words(self) -> str:
-        """What the engine read: the message's words, and those of a message it points the bot to."""
+        """What the engine read: the message's words, and those of a message it points the bot to; or those of several
+        messages that were read as one."""
+        if self.joined:
+            return self.joined
         quoted = self.known.quoted_message
         return "\n".join(filter(None, [self.message.words, quoted.words if quoted else ""]))
 

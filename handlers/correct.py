@@ -14,6 +14,7 @@ from handlers.aliases import propose
 from handlers.corrected import BadCorrection, NotYours, keep_correction, made_of
 from handlers.desk import Desk, tier_of
 from handlers.place import NAMED, Placement, said
+from handlers.reading import CALMED
 from handlers.retime import retime
 from handlers.texts import say
 from handlers.workflow import Actor, NotAllowed, may, move, record
@@ -137,6 +138,7 @@ def urgent(desk: Desk, ticket: Ticket, by: str, *, on: bool) -> None:
         _raise(desk, ticket, by)
         return
     ticket.urgent = False
+    ticket.reading = ticket.reading | {CALMED: True}  # what was said up to now has been weighed
     desk.session.add(ticket)
     record(desk.session, ticket, "calmed", by, desk.now)
     retime(desk, ticket, by)

@@ -126,9 +126,9 @@ def told(ctx: Context) -> str | None:
 
 
 @intake.on(told_as_one)
-def told_in_pieces(ctx: Context, whole: Understanding, rows: Sequence[Inbox]) -> str | None:
+def told_in_pieces(ctx: Context, whole: Understanding, words: str, rows: Sequence[Inbox]) -> str | None:
     """Something that several messages say together."""
-    ctx.understanding = whole
+    ctx.understanding, ctx.joined = whole, words
     outcome = _each(ctx, [inbox.read(row) for row in rows])
     if outcome is not None:
         for row in rows:
@@ -156,9 +156,8 @@ def _one(
     report, belongs = u.p("report"), u.p(*BELONGING)
     media = held_media(ctx) if first and report + belongs >= rules.belongs else []
     media = [*media, *pieces]
-    part = several or bool(pieces)  # the matter's words are not those of the message
     pin = next((m for m in media if m.lon is not None), None)
-    placement = locate(ctx.town, ctx.where(matter if part else None, pin=pin))
+    placement = locate(ctx.town, ctx.where(matter if several else None, pin=pin))
     pointed = THERE.search(matter.text[:NEAR_BEGIN])
     if there is not None and pointed and placement.weight <= CHAT < there.weight:
         placement = there  # 南门的路灯坏了 旁边地砖也翘了: one place for both
@@ -176,7 +175,7 @@ def _one(
             return open_matter(ctx, matter, placement, media, more=several, ranked=ranked), placement
         best = known or best
     if best is not None and best.points >= rules.link.enough and report + belongs >= rules.belongs:
-        if placement.weight > CHAT and not part:
+        if placement.weight > CHAT and not several:
             placement = locate(ctx.town, ctx.where(pin=pin, kind=best.ticket.category))
         return _belongs(ctx, best, placement, media), placement
     if report >= ctx.least or _orphan(ctx, matter, placement):
@@ -278,7 +277,8 @@ def _belongs(ctx: Context, best: Linked, placement: Placement, media: list[Incom
     likeliest = max(("report", *BELONGING), key=lambda name: u.intents.get(name, 0.0))
     role = _role(ctx, likeliest, own=best.own)
     for earlier in media:
-        keep(ctx, ticket, earlier, "detail")
+        if keep(ctx, ticket, earlier, "detail") and earlier.words:
+            ticket.summary = f"{ticket.summary}\n{earlier.words}"[:2000]
     if ticket.status == Status.RESOLVED and (likeliest in ("report", "join") or ctx.is_urgent()):
         give_back(ctx, ticket, placement)  # told again after it was done: it was not
         return "refuse"

@@ -14,7 +14,7 @@ from handlers.desk import Desk, tier_of
 from handlers.kinds import first_votes, refine
 from handlers.past import HELD
 from handlers.place import CHAT, Placement, Where
-from handlers.reading import opened_in, reading
+from handlers.reading import CALMED, opened_in, reading
 from handlers.town import Town
 from handlers.workflow import record
 from models import correction, inbox, sample
@@ -23,13 +23,14 @@ from models.inbox import Inbox
 from models.insert import insert_new
 from models.message import Incoming, Kind
 from models.ticket import Attachment, Status, Ticket, TicketMessage
-from nlu.features import places
+from nlu.features import LONGEST, places
 from nlu.normalize import normalize
 from nlu.types import Matter, Utterance
 
 # Messages in these roles are what a matter is made of; a status question or a rating only belongs to its history.
 MADE_OF = ("report", "detail", "join", "correct", "withdraw", "refuse", "relay")
 SILENT = "silent"
+RECALLED = "recalled"
 THREAD = 4  # messages at the beginning of a matter, in which it comes out how bad it is
 BEFORE = re.compile(r"[\s，,。]*(?:位置|地点)?(?:就)?(?:是)?(?:[^\s，,。]{0,5}住)?(?:在)?")
 BEHIND = re.compile(
@@ -191,11 +192,17 @@ def _urgent(ctx: Context, ticket: Ticket) -> bool:
 
 def _together(ctx: Context, ticket: Ticket) -> bool:
     """电梯停在8楼不动, and then 里头有小孩喊奶奶: what leaves it open alone may not do so together."""
-    said = ticket.summary.split("\n")
-    if len(said) > THREAD or ctx.again is None:
+    if ctx.again is None or not ctx.message.words or ticket.reading.get(CALMED):
         return False
+    told = sa.select(col(TicketMessage.text)).where(
+        col(TicketMessage.ticket) == ticket.id, col(TicketMessage.role).in_(MADE_OF), col(TicketMessage.text) != ""
+    )
+    said = ctx.session.scalars(told.order_by(col(TicketMessage.id)).limit(THREAD + 1)).all()
+    if not 1 < len(said) <= THREAD:
+        return False
+    words = " ".join(text[: LONGEST // THREAD] for text in said)  # a long one leaves room for what comes behind it
     alone = max(ctx.understanding.urgent, float(ticket.reading.get("urgent", 0.0)))
-    together = ctx.again(Utterance(" ".join(said), opened_in(ticket.reading))).urgent
+    together = ctx.again(Utterance(words, opened_in(ticket.reading))).urgent
     return 1 - (1 - alone) * (1 - together) >= ctx.decisions.urgent_together
 
 
@@ -228,7 +235,7 @@ def forget(ctx: Context, message: str) -> None:
     correction.take_back(ctx.session, m.channel, m.chat, message)
     sample.take_back(ctx.session, m.channel, m.chat, message)
     row.payload = inbox.read(row).emptied.model_dump_json(exclude_defaults=True)
-    row.outcome = "recalled" if row.outcome in (HELD, SILENT) else row.outcome
+    row.outcome = RECALLED if row.outcome in (HELD, SILENT) else row.outcome
     ctx.session.add(row)
     mine = sa.select(col(TicketMessage.ticket)).where(
         col(TicketMessage.channel) == m.channel,
@@ -288,7 +295,7 @@ def settle_place(ctx: Context, ticket: Ticket, role: str, found: Placement) -> b
 def _says_where(ctx: Context) -> bool:
     """The words begin with the place and stop there: 就在菜市门口, 他住北院7号楼. Not: 我在菜市门口上班, 物业不在."""
     spans = [span for span in ctx.understanding.spans if span.kind == "location" and span.codes]
-    text = ctx.message.text
+    text = ctx.joined or ctx.message.text
     return bool(spans) and bool(BEFORE.fullmatch(text[: spans[0].start]) and BEHIND.match(text[spans[0].end :]))
 
 

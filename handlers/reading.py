@@ -8,6 +8,7 @@ from typing import Any
 from nlu.types import Context, Matter, Understanding
 
 INTENTS_KEPT = 3
+CALMED = "calmed"  # in a ticket's reading: staff have said that it is not urgent
 DIGITS = 4
 _DEFAULTS = {field.name: field.default for field in fields(Context)}
 

@@ -82,7 +82,7 @@ def ties(
     if asked:
         found["asked"] = 1.0
     found |= _said_so(ctx, ticket, said)
-    found |= _words(m, ticket, report)
+    found |= _words(ctx.joined or m.words, ticket, report)
     found |= _place(ctx, ticket, placement, fresh, alike, belongs)
     if "place other" in found:
         found |= _apart(ctx, ticket, placement, found, own=bool(mine))
@@ -139,8 +139,8 @@ def _said_so(ctx: Context, ticket: Ticket, said: Iterable["Said"]) -> dict[str, 
     return found
 
 
-def _words(m: Incoming, ticket: Ticket, report: float) -> dict[str, float]:
-    mine, theirs = normalize(m.words), normalize(ticket.summary)
+def _words(words: str, ticket: Ticket, report: float) -> dict[str, float]:
+    mine, theirs = normalize(words)[:LONGEST], normalize(ticket.summary)
     found = {}
     things = set(OBJECT.findall(mine))
     if things:
@@ -158,7 +158,6 @@ def _words(m: Incoming, ticket: Ticket, report: float) -> dict[str, float]:
 
 def same_run(mine: str, theirs: str) -> float:
     """How long the longest piece of words is that both hold: 面包车 0.33, from five characters on 1."""
-    mine = mine[:LONGEST]
     for length in range(LONG_RUN, SHORT_RUN - 1, -1):
         for at in range(len(mine) - length + 1):
             piece = mine[at : at + length]

@@ -12,6 +12,7 @@ from nlu.artefact import Progress
 from nlu.head import Floats
 from nlu.heads import Heads
 from nlu.judge import FLAGS, said
+from nlu.lexicon import ALARM
 from nlu.look import OBJECT, Look, look_at, objects, parts_of
 from nlu.reader.run import SecondReader
 from nlu.reader.words import asked
@@ -23,7 +24,6 @@ AT_ONCE = 64  # messages read in one pass; more of them no longer fit the proces
 MANY, MANY_LIKELY = 10, 0.35
 KEPT_CATEGORIES = 5
 SURE_KIND = 0.5
-ALARM = 0.9  # so urgent or private is what the lexicon finds
 FORM_LEAST = 0.35  # so likely a matter (decisions.yaml, quiet_placed), before a place is looked for by its form
 
 

@@ -12,7 +12,7 @@ from nlu.ragged import Groups
 
 SIZES = 3
 NONE, UNKNOWN = 0, 1  # instead of a character's own number: there is none, or no n-gram of the vocabulary has it
-_EDGES = 0x10000, 0x110000  # a table for all characters, or, as nearly always, for those of the basic plane
+BASIC, ALL = 0x10000, 0x110000  # characters of the basic plane, which are nearly always enough; all there are
 
 
 def grams(masked: str) -> list[str]:
@@ -47,7 +47,8 @@ class Grams:
         codes, sizes = _codes([gram for gram, _ in found]), _sizes([gram for gram, _ in found])
         alphabet = np.unique(codes)
         self._bits = int(len(alphabet) + UNKNOWN).bit_length()
-        self._letters = np.full(_EDGES[bool(len(alphabet)) and int(alphabet[-1]) >= _EDGES[0]], UNKNOWN, dtype=np.int64)
+        astral = len(alphabet) > 0 and int(alphabet[-1]) >= BASIC
+        self._letters = np.full(ALL if astral else BASIC, UNKNOWN, dtype=np.int64)
         self._letters[alphabet] = np.arange(len(alphabet)) + UNKNOWN + 1
         letters, starts = self._letters[codes], sizes.cumsum() - sizes
         keys = np.zeros(len(found), dtype=np.int64)

@@ -15,6 +15,7 @@ from ahocorasick_rs import AhoCorasick
 from config.tables import TableError, mapping, once
 
 PARTS = ("urgent", "sensitive")
+ALARM = 0.9  # so urgent or private is at least what is found here
 SILENCE: Mapping[str, Sequence["Entry"]] = dict.fromkeys(PARTS, ())
 
 

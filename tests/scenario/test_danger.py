@@ -7,6 +7,7 @@ import pytest
 from nlu.embedded import EmbeddedEngine
 from nlu.types import Names, Understanding, Utterance
 from tests.scenario.chat import Scene
+from tests.scenario.corrections import STAFF, press
 
 
 @pytest.fixture
@@ -45,3 +46,28 @@ def test_a_long_thread_is_not_asked_about_for_ever(chat: Scene, together: list[s
         group.says("小满要早睡", f"3幢{story}楼的灯也不亮")
     assert len(chat.ticket().messages) == 6
     assert len(together) == 3
+
+
+def test_what_staff_have_calmed_stays_calm(chat: Scene, together: list[str]) -> None:
+    group = chat.at("2026-03-02 19:46").group("柳岸花园南区")
+    group.says("小满要早睡", "3幢楼道灯不亮了")
+    group.says("小满要早睡", "3幢那个灯的开关 摸上去发麻")
+    ticket = chat.ticket()
+    assert ticket.urgent
+    press(chat, STAFF, f"urgent:{ticket.id}:off")
+    assert not ticket.urgent
+    asked = len(together)
+    group.says("老陈不钓鱼", "我也是3幢的 二楼三楼都不亮")
+    assert (ticket.urgent, len(together)) == (False, asked)
+
+
+def test_lines_of_one_message_are_one_message(chat: Scene, together: list[str]) -> None:
+    chat.at("2026-03-02 19:46").direct("小满要早睡").writes("您好\n\n3幢楼道灯不亮了\n麻烦看看\n谢谢")
+    chat.direct("小满要早睡").writes("3幢那个灯的开关 摸上去发麻")
+    assert chat.ticket().urgent
+
+
+def test_a_picture_says_nothing(chat: Scene, together: list[str]) -> None:
+    chat.at("2026-03-02 19:46").group("柳岸花园南区").says("小满要早睡", "3幢楼道灯不亮了")
+    chat.room.says("小满要早睡", photo="IMG_1.jpg")  # type: ignore[union-attr]
+    assert (chat.ticket().urgent, together) == (False, [])

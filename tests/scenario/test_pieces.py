@@ -41,6 +41,17 @@ def test_both_halves_are_one_ticket(chat: Scene, as_one: Asked) -> None:
     assert ticket.reporters == ["小满要早睡"]
 
 
+def test_a_picture_and_a_recall_between_them(chat: Scene, as_one: Asked) -> None:
+    group = chat.at("2026-03-02 19:46").group("柳岸花园南区")
+    group.says("小满要早睡", FIRST)
+    group.says("小满要早睡", photo="IMG_1.jpg")
+    group.recalls("小满要早睡", group.says("小满要早睡", "哎呀"))
+    group.says("小满要早睡", SECOND)
+    ticket = chat.ticket()
+    assert as_one[-1] == f"{FIRST} {SECOND}"
+    assert [words for words in ticket.messages if words] == [FIRST, SECOND]
+
+
 def test_a_pause_ends_a_sentence(chat: Scene, as_one: Asked) -> None:
     group = chat.at("2026-03-02 19:46").group("柳岸花园南区")
     group.says("小满要早睡", FIRST)

@@ -98,19 +98,22 @@ class Updating:
 
     def _settle(self, session: Session, plan: Plan) -> None:
         """The card says what it is to say, or nothing more can be done about it."""
-        if (row := self._ours(session, plan)) is not None:
+        row = session.get(AppCard, plan.row, populate_existing=True, with_for_update=True)
+        if row is None:
+            return
+        if row.look_at == plan.lease:
             row.status, row.worker, row.label, row.look_at = plan.status, plan.worker, plan.label, self._clock()
             if plan.code:
                 row.code, row.code_until = "", None
+        elif plan.change is not None:
+            # A press meanwhile said what the card shows, and brought a newer code: it knows better. But which of the
+            # two came last nobody knows: the card may show ours, and is looked at once more.
+            row.status, row.label = "", plan.label
 
     def _later(self, session: Session, plan: Plan) -> None:
-        if (row := self._ours(session, plan)) is not None:
-            row.look_at = self._clock() + AGAIN_AFTER
-
-    def _ours(self, session: Session, plan: Plan) -> AppCard | None:
-        """None where a press meanwhile said what the card shows, and brought a newer code: it knows better."""
         row = session.get(AppCard, plan.row, populate_existing=True, with_for_update=True)
-        return row if row is not None and row.look_at == plan.lease else None
+        if row is not None and row.look_at == plan.lease:
+            row.look_at = self._clock() + AGAIN_AFTER
 
     # --- doing it ---------------------------------------------------------------------------------------------------
 
