@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,6 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlmodel import Session
 
 T = TypeVar("T")
+WAL_LOOKS, WAL_PAUSE = 600, 0.05  # seconds; together as long as the busy_timeout
 HOW = "LINSHENG_DATABASE_URL: must be sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 
 
@@ -64,14 +66,30 @@ def _sqlite(url: URL) -> sa.Engine:
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, below
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+        for pragma in ("busy_timeout=30000", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
+        _write_ahead(connection)
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Switch to WAL. Where two processes open a new database at once, SQLite tells one of them that it is locked, and
+    does not wait as its busy_timeout says."""
+    for _ in range(WAL_LOOKS):
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(WAL_PAUSE)
+        else:
+            return
+    connection.execute("PRAGMA journal_mode=WAL")
 
 
 class Database:

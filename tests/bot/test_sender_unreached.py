@@ -165,11 +165,17 @@ async def test_what_cannot_be_decided_holds_up_nothing_and_is_not_lost(
     def broken(_desk: Desk, _out: Outgoing) -> str:
         raise LookupError("nobody thought of it")
 
+    async def refuses(out: Outgoing) -> None:  # both leave side by side: which of them first, nobody promises
+        if out.purpose == Purpose.ALERT:
+            raise SendFailed("48002 she refuses", final=True)
+
     here.put(here.alert(), here.alert(chat="c02", purpose=Purpose.REPLY))
+    here.channel.meanwhile = refuses
     with monkeypatch.context() as patch:
         patch.setattr("bot.unreached.not_reached", broken)
-        await here.go(SendFailed("48002 she refuses", final=True))
+        await here.go()
         assert sorted(row.outcome for row in here.rows()) == ["", SENT]
+    here.channel.meanwhile = None
     here.clock.forward(seconds=61)
     await here.go(SendFailed("48002 she refuses", final=True))
     assert (here.rows()[0].outcome, here.worker) == (DEAD, "C01")
