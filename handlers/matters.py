@@ -14,7 +14,7 @@ from handlers.desk import Desk, tier_of
 from handlers.kinds import first_votes, refine
 from handlers.past import HELD
 from handlers.place import CHAT, Placement, Where
-from handlers.reading import CALMED, opened_in, reading
+from handlers.reading import CALMED, reading
 from handlers.town import Town
 from handlers.workflow import record
 from models import correction, inbox, sample
@@ -24,6 +24,7 @@ from models.insert import insert_new
 from models.message import Incoming, Kind
 from models.ticket import Attachment, Status, Ticket, TicketMessage
 from nlu.features import LONGEST, places
+from nlu.lessons import context_of
 from nlu.normalize import normalize
 from nlu.types import Matter, Utterance
 
@@ -202,7 +203,7 @@ def _together(ctx: Context, ticket: Ticket) -> bool:
         return False
     words = " ".join(text[: LONGEST // THREAD] for text in said)  # a long one leaves room for what comes behind it
     alone = max(ctx.understanding.urgent, float(ticket.reading.get("urgent", 0.0)))
-    together = ctx.again(Utterance(words, opened_in(ticket.reading))).urgent
+    together = ctx.again(Utterance(words, context_of(ticket.reading.get("context", {})))).urgent
     return 1 - (1 - alone) * (1 - together) >= ctx.decisions.urgent_together
 
 

@@ -1,7 +1,6 @@
 """What the engine made of a message, as plain JSON: kept with the ticket that it opened, so that a correction later can
 say what was wrong in what."""
 
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -14,14 +13,8 @@ _DEFAULTS = {field.name: field.default for field in fields(Context)}
 
 
 def heard_in(context: Context) -> dict[str, Any]:
-    """The fields of a context that differ from their defaults; `Context(**found)` gives it back."""
+    """The fields of a context that differ from their defaults; `nlu.lessons.context_of` gives it back."""
     return {name: value for name, default in _DEFAULTS.items() if (value := getattr(context, name)) != default}
-
-
-def opened_in(reading: Mapping[str, Any]) -> Context:
-    """The context of the message that opened a ticket. An older version may have known it by other fields."""
-    found = reading.get("context", {})
-    return Context(**{name: found[name] for name in _DEFAULTS if name in found})
 
 
 def said_of(understanding: Understanding, matter: Matter) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlmodel import Session
 
 T = TypeVar("T")
-WAL_LOOKS, WAL_PAUSE = 600, 0.05  # seconds; together as long as the busy_timeout
+WAL_TRIES, WAL_PAUSE = 600, 0.05  # times, and seconds between two: together as long as the busy_timeout
 HOW = "LINSHENG_DATABASE_URL: must be sqlite:///FILE or postgresql://USER@HOST/DATABASE"
 
 
@@ -80,7 +80,7 @@ def _sqlite(url: URL) -> sa.Engine:
 def _write_ahead(connection: sqlite3.Connection) -> None:
     """Switch to WAL. Where two processes open a new database at once, SQLite tells one of them that it is locked, and
     does not wait as its busy_timeout says."""
-    for _ in range(WAL_LOOKS):
+    for _ in range(WAL_TRIES):
         try:
             connection.execute("PRAGMA journal_mode=WAL")
         except sqlite3.OperationalError as error:

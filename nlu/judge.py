@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from nlu import lexicon
 from nlu.head import Floats, Head, probabilities
 from nlu.ragged import added, grouped
 
 LEAST = -9.0  # logarithms of shares below it say nothing more
 LIKELIEST = 3  # leaves whose shares together tell whether any kind fits at all
-FLAGS = ("urgent", "sensitive")  # lists of nlu.lexicon
+FLAGS = lexicon.PARTS
 YES_OR_NO = (*FLAGS, "danger")  # heads of one column, of which the judge hears the plain answer
 READ = ("intent", "words", "leaf")
 

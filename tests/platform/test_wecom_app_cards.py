@@ -113,17 +113,22 @@ async def test_handlers_that_are_slow(p: TestPlatform, town_db: Database) -> Non
         assert buttons(card) == ["tran", "done"]
 
 
+def decide_at_once(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a worker had taken the press."""
+
+    async def decided(_chat: str, _message: str) -> str:
+        return "work"
+
+    monkeypatch.setattr(app.channel._presses, "outcome", decided)
+
+
 async def test_a_press_while_her_card_is_looked_at(
     p: TestPlatform, town_db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever looked knows less than the press: what it says of the card stays, and the press's code is not spent."""
     staff_here(town_db)
     async with serving(p, town_db) as app:
-
-        async def decided(_chat: str, _message: str) -> str:
-            return "work"
-
-        monkeypatch.setattr(app.channel._presses, "outcome", decided)
+        decide_at_once(app, monkeypatch)
         number = app.ticket()
         await app.alert("W01", number)
         (card,) = app.shown("w01")
@@ -135,6 +140,28 @@ async def test_a_press_while_her_card_is_looked_at(
         await app.channel.look()
         assert app.called("update_template_card") == 0
         app.move(number, Status.RESOLVED)
+        await app.channel.look()
+        assert (buttons(card), app.called("recall")) == (["已办结"] * 2, 0)
+
+
+async def test_an_older_change_that_comes_after_her_press(
+    p: TestPlatform, town_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The card shows 已接单 although she has pressed 办结: it is looked at once more, and put right."""
+    staff_here(town_db)
+    async with serving(p, town_db) as app:
+        decide_at_once(app, monkeypatch)
+        number = app.ticket()
+        await app.alert("W01", number)
+        (card,) = app.shown("w01")
+        await app.channel.look()
+        app.move(number, Status.ACCEPTED)
+        (plan,) = await app.db.run(app.channel._updating._look)
+        app.move(number, Status.RESOLVED)
+        await p.click(card, "w01", f"done:{number}")
+        assert buttons(card) == ["已办结"] * 3
+        await app.channel._updating._carry_out(plan)
+        assert buttons(card) == ["tran", "done"]
         await app.channel.look()
         assert (buttons(card), app.called("recall")) == (["已办结"] * 2, 0)
 
