@@ -64,6 +64,7 @@ class Decisions(BaseModel):
     link: Link
     reader: Band
     wide: frozenset[str]
+    indoors: frozenset[str]
     window_hours: dict[str, float]
     burst_minutes: float = Field(gt=0)
     photo_minutes: float = Field(gt=0)

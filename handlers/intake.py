@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -25,17 +26,16 @@ from models.inbox import Inbox
 from models.message import Incoming, Kind
 from models.ticket import OPEN, Status, Ticket, TicketMessage
 from models.voices import heard_id
+from nlu.grammar import FLOOR, UNIT
 from nlu.types import Matter, Understanding
 
 intake = Router("intake")
 BELONGING = ("detail", "join", "correct", "relay")
+BUILT = ("building", "estate")
 PICTURES = (Kind.IMAGE, Kind.VIDEO)
 TAKE_BACK_MINUTES = 180
 LATEST = 20  # rows
 SEVERAL, EVERY = 3, 10
-# How a further matter of a message says that it is where the one before is.
-THERE = re.compile(r"旁边|边上|门口|里面|里头|进去|那里|那边|那儿|那一段|那段")
-NEAR_BEGIN = 10  # characters
 POINTS = re.compile(r"处理|解决|反映|登记|安排|跟进|派人|(?:记|报|看|管|修|弄)(?:一下|一哈|下|个)")
 
 
@@ -158,9 +158,8 @@ def _one(
     media = [*media, *pieces]
     pin = next((m for m in media if m.lon is not None), None)
     placement = locate(ctx.town, ctx.where(matter if several else None, pin=pin))
-    pointed = THERE.search(matter.text[:NEAR_BEGIN])
-    if there is not None and pointed and placement.weight <= CHAT < there.weight:
-        placement = there  # 南门的路灯坏了 旁边地砖也翘了: one place for both
+    if there is not None and placement.weight <= CHAT and not placement.wide and _there_too(ctx, matter, there):
+        placement = replace(there, spot=_spot(matter, there))
     if first and ctx.known.quoted_message:
         media = [*media, ctx.known.quoted_message]
     if placement.weight <= CHAT and report >= ctx.least and not pieces and (said := words_before(ctx)):
@@ -181,6 +180,18 @@ def _one(
     if report >= ctx.least or _orphan(ctx, matter, placement):
         return open_matter(ctx, matter, placement, media, more=several, ranked=ranked), placement
     return None, placement
+
+
+def _there_too(ctx: Context, matter: Matter, there: Placement) -> bool:
+    """南门的路灯坏了 地砖也翘了: what says no place is where the matter told before it is, unless it cannot be."""
+    place = ctx.town.places.get(there.place or "")
+    outside = place is not None and place.kind not in BUILT and matter.category in ctx.decisions.indoors
+    return there.weight > CHAT and not outside
+
+
+def _spot(matter: Matter, there: Placement) -> str:
+    """二楼楼道灯不亮 三楼拐角还堆了煤: the building is the same, the floor is not."""
+    return "" if FLOOR.search(matter.text) or UNIT.search(matter.text) else there.spot
 
 
 def _orphan(ctx: Context, matter: Matter, placement: Placement) -> bool:

@@ -139,9 +139,9 @@ def signs(masked: str, cut: int, first: Part, second: Part, whole: Part, objects
 
 
 def possible(masked: str, start: int, end: int) -> list[int]:
-    """Where masked[start:end] could be cut."""
-    found = {place for match in PAUSE.finditer(masked, start, end) for place in (match.start(), match.end())}
-    return sorted(cut for cut in found if cut - start >= SHORTEST and end - cut >= SHORTEST)
+    """Where masked[start:end] could be cut: where each pause ends."""
+    found = dict.fromkeys(match.end() for match in PAUSE.finditer(masked, start, end))
+    return [cut for cut in found if cut - start >= SHORTEST and end - cut >= SHORTEST]
 
 
 def cut(

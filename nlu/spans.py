@@ -32,6 +32,9 @@ _CLASSES = {
     "p": "在到去从往离于把被就是有那这",
     "m": ",，。.、;；:：!！?？~～()（）…—-",
 }
+# Without a word or a character of these a text names no place by its form: a third of those that are asked, and five of
+# six spans that were found in such were none (月 and 百 and 网上).
+PLACE = re.compile(f"[{_CLASSES['u']}{_CLASSES['t']}]|{RELATION.pattern}")
 _KIND = {character: kind for kind, characters in _CLASSES.items() for character in characters}
 
 
@@ -117,8 +120,10 @@ class Spotter:
     def find(self, text: str) -> list[Span]:
         """Places in a normalised text by their form, left to right, not overlapping, without codes."""
         text = text[:LONGEST]
+        if not PLACE.search(text):
+            return []
         found = []
-        for start, end, entity in untagged(self.tags(observed(text))) if text else ():
+        for start, end, entity in untagged(self.tags(observed(text))):
             first = end - len(text[start:end].lstrip(EDGES))
             last = start + len(text[start:end].rstrip(EDGES))
             if entity == "l" and last - first >= SHORTEST:

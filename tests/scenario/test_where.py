@@ -14,6 +14,27 @@ def test_what_is_told_beside_another_matter_is_there(chat: Scene) -> None:
     assert places == {"facility.lighting": "P-LA-GS", "sanitation.garbage": "P-LA-GS"}
 
 
+@pytest.mark.parametrize(
+    ("text", "kinds"),
+    [
+        ("@邻声 5幢2单元楼道灯不亮了 还有那个门禁也刷不开 拿砖顶着", {"facility.lighting", "facility.access"}),
+        ("@邻声 5幢二楼楼道灯不亮了 还有三楼拐角堆了一堆旧沙发", {"facility.lighting", "sanitation.clutter"}),
+    ],
+)
+def test_what_says_no_place_is_where_the_matter_before_it_is(chat: Scene, text: str, kinds: set[str]) -> None:
+    chat.at("2026-03-02 19:30").group(SOUTH).says("春芽", text)
+
+    assert {ticket.category: ticket.row.place for ticket in chat.tickets()} == dict.fromkeys(kinds, "P-LA-B05")
+
+
+def test_the_same_building_is_not_the_same_floor(chat: Scene) -> None:
+    chat.at("2026-03-02 19:30").group(SOUTH).says("春芽", "@邻声 5幢2单元楼道灯不亮了 还有三楼拐角堆了一堆旧沙发")
+
+    assert {ticket.category: ticket.row.spot for ticket in chat.tickets()} == {
+        "facility.lighting": "2单元", "sanitation.clutter": "",
+    }  # fmt: skip
+
+
 def test_who_told_of_it_may_say_that_it_is_far_from_her_home(chat: Scene) -> None:
     chat.at("2026-03-02 15:30").group(SOUTH).says("春芽", "@邻声 井盖翘起来了 差点绊一跤")
     (ticket,) = chat.tickets()
@@ -81,6 +102,7 @@ def test_who_is_not_there_is_no_place_that_it_is_not(chat: Scene) -> None:
     ("text", "category", "place"),
     [
         ("@邻声 南门的路灯坏了 还有整个小区都停水了", "utility.water", "P-LA-GS"),
+        ("@邻声 南门的路灯坏了两个 另外电梯又停了 关门也关不上", "facility.elevator", "P-LA-GS"),
         ("@邻声 垃圾亭臭死了 没人收，另外2幢电梯又坏了", "facility.elevator", "P-LA-RS"),
         pytest.param(
             "@邻声 垃圾亭臭死了 还有电梯又坏了",
@@ -93,4 +115,6 @@ def test_who_is_not_there_is_no_place_that_it_is_not(chat: Scene) -> None:
 def test_another_matter_of_the_same_message_may_be_elsewhere(chat: Scene, text: str, category: str, place: str) -> None:
     chat.at("2026-03-02 19:30").group(SOUTH).says("春芽", text)
 
-    assert place not in [ticket.row.place for ticket in chat.tickets() if ticket.category == category]
+    places = [ticket.row.place for ticket in chat.tickets() if ticket.category == category]
+    assert places
+    assert place not in places
