@@ -14,6 +14,7 @@ class Link(BaseModel):
 
     enough: float
     enough_report: float
+    refused: float
     suggest: float
     alike: float = Field(ge=0, le=1)
 

@@ -1,7 +1,7 @@
 """Putting messages together: which open matter does this message belong to?
 
 Candidates are the recent matters of the chat, of the sender, and of the neighbourhood where the kind is the same. Each
-gets points for every sign (`handlers.ties`, config/link.yaml); the best one wins if it has enough.
+gets points for every sign (`handlers.ties`, `handlers.rivals`, config/link.yaml); the best one wins if it has enough.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,8 +18,10 @@ from config.decisions import Decisions
 from config.links import link_rules
 from handlers.context import Context
 from handlers.place import Placement
+from handlers.rivals import rivals
 from handlers.standing import followed
-from handlers.ties import kind_of, minutes, ties
+from handlers.ties import beside, kind_of, minutes, ties
+from handlers.words import Words
 from models.ticket import OPEN, Status, Supporter, Ticket, TicketMessage
 from models.whois import hers, named
 from nlu.types import Matter
@@ -158,9 +160,13 @@ def among(
     told = {ticket.id: max((row.sent_at for row in said if row.chat == ctx.message.chat), default=None)
             for ticket, said in known}  # fmt: skip
     last = max((at for at in told.values() if at), default=None)
+    words = Words.of(ctx.message, ctx.joined)
+    weighed = [ties(ctx, words, ticket, said, matter, placement, latest=last is not None and told[ticket.id] == last)
+               for ticket, said in known]  # fmt: skip
     found = []
-    for ticket, said in known:
-        signs = ties(ctx, ticket, said, matter, placement, latest=last is not None and told[ticket.id] == last)
+    for (ticket, _), alone, against in zip(known, weighed, rivals(weighed), strict=True):
+        signs = alone | against
+        signs |= beside(signs)
         if watcher := _watcher.get():
             watcher(ctx, ticket, signs)
         named = "quoted" in signs or "number" in signs

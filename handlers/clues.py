@@ -308,7 +308,7 @@ def _home(
     home = town.places.get(where.home or "")
     if home is None:
         return
-    says, direct = grammar.says_home(text), not where.chat_grid
+    says, direct = grammar.says_home(text) or grammar.says_here(text), not where.chat_grid
     about = [f"says:{says}", f"direct:{direct}", f"says:{says}:direct:{direct}"]
     about += ["said elsewhere"] if said else []
     if where.chat_grid and not town.within(home.grid, where.chat_grid):

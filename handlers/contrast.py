@@ -1,4 +1,6 @@
-"""What in a message sets it apart from the matter it follows: 对了, 另外; the other staircase; 不是水 是网."""
+"""What in a message sets it apart from the matter it follows: 对了, 另外; the other staircase; 不是水 是网; 我们反过来;
+去年也这样.
+"""
 
 import re
 
@@ -12,6 +14,8 @@ TURN = re.compile(
 _SIDE = re.compile(r"([东西南北左右])(?:边|侧|头|面|门(?![店诊])|塔|梯|首(?!饰)|手|单元|楼梯|电梯|那)")
 _UNIT = re.compile(r"(?<![\d一二三四五六七八九十])(\d{1,3}|[一二三四五六七八九十]{1,3})(?:单元|门洞|门栋|号梯|号电梯)")
 _NOT = re.compile(r"(?<![是要这])不是([^\s,，。、\d我你他她咱俺这那的说了有没在]{1,3})(?!\S*[吗么])")
+_APART = re.compile(r"反过来|另一[个棵台栋根]|不一样|这边是|[跟和].{1,6}不是一")
+_LONG_AGO = re.compile(r"[去前那]年|上[次回]|以前|上个?月")
 AXES = ("东西", "南北", "左右")
 
 
@@ -24,7 +28,14 @@ def contrasts(mine: str, theirs: str) -> dict[str, float]:
         found["other side"] = 1.0
     if any(said[:length] in theirs for said in _NOT.findall(mine) for length in (1, 2)[: len(said)]):
         found["not that"] = 1.0
+    if _APART.search(mine):
+        found["apart"] = 1.0
     return found
+
+
+def of_long_ago(mine: str) -> bool:
+    """Whether it speaks of another time: 去年那家也是先说装修 is no word of this year's."""
+    return bool(_LONG_AGO.search(mine))
 
 
 def other_side(mine: str, theirs: str) -> bool:

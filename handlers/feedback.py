@@ -56,11 +56,9 @@ def not_settled(ctx: Context) -> str | None:
     """没修好 又坏了: the matter goes back to its worker; without such a matter it is told as a new one."""
     matter = ctx.understanding.matters[0]
     placement = locate(ctx.town, ctx.where())
-    link = ctx.decisions.link
-    known = rank(ctx, matter, placement)
-    ranked = [linked for linked in known if _can_go_back(ctx, linked.ticket)]
-    best = next((linked for linked in ranked if linked.points >= link.enough), None)
-    if best is None:
+    ranked = [linked for linked in rank(ctx, matter, placement) if _can_go_back(ctx, linked.ticket)]
+    best = ranked[0] if ranked else None
+    if best is None or best.points < ctx.decisions.link.refused:
         return None
     give_back(ctx, best.ticket, placement)
     return "refuse"

@@ -1,19 +1,15 @@
 """What speaks for and against "this message belongs to that ticket", as numbers. Their points are config/link.yaml."""
 
 import math
-import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from handlers.context import Context
-from handlers.contrast import contrasts
 from handlers.place import CHAT, Placement
+from handlers.words import Words
 from models.message import Incoming
 from models.ticket import OPEN, Status, Ticket
-from nlu.features import LONGEST
-from nlu.look import OBJECT
-from nlu.normalize import normalize
 from nlu.types import Matter
 
 if TYPE_CHECKING:
@@ -21,8 +17,6 @@ if TYPE_CHECKING:
 
 OWN, CHAT_NEAR, SOON = 45.0, 30.0, 5.0  # minutes after which a sign has faded to a third
 SURELY_UNLIKE = 0.6
-SHORT_RUN, LONG_RUN = 3, 5  # characters
-WORDS = re.compile(r"[^\W\d_]+")
 # Pairs of signs that together say something else than either does: 我们也是 at once, and an hour later.
 BESIDE = (
     ("chat", "other, join"),
@@ -30,18 +24,22 @@ BESIDE = (
     ("chat", "category"),
     ("chat", "place other, meant"),
     ("own", "report"),
+    ("own", "turns"),
     ("elsewhere", "place same"),
     ("place other", "unlike"),
+    ("rivals", "other, join"),
 )
 BELONGING = ("detail", "join", "correct", "relay", "refuse")
 
 
 def ties(
-    ctx: Context, ticket: Ticket, said: Sequence["Said"], matter: Matter | None, placement: Placement, *, latest: bool
-) -> dict[str, float]:
-    """The signs of one candidate; those that are missing are 0.
+    ctx: Context, words: Words, ticket: Ticket, said: Sequence["Said"], matter: Matter | None, placement: Placement, *,
+    latest: bool,
+) -> dict[str, float]:  # fmt: skip
+    """The signs of one candidate by itself; those that are missing are 0.
 
-    said: what this sender and this chat said about the ticket. latest: no other ticket was spoken of here since.
+    words: what the message says. said: what this sender and this chat said about the ticket. latest: no other ticket
+    was spoken of here since.
     """
     m = ctx.message
     u = ctx.understanding
@@ -79,10 +77,11 @@ def ties(
         found["other, report, alike"] = report * alike
         found["other, join"] = u.p("join", "relay")
         found["other, detail"] = u.p("detail", "correct")
+        found |= _home(ctx, ticket, placement) | ({"other, long ago": 1.0} if words.long_ago else {})
     if asked:
         found["asked"] = 1.0
-    found |= _said_so(ctx, ticket, said)
-    found |= _words(ctx.joined or m.words, ticket, report)
+    found |= _said_so(ctx, words, ticket, said)
+    found |= words.beside(ticket.summary, report)
     found |= _place(ctx, ticket, placement, fresh, alike, belongs)
     if "place other" in found:
         found |= _apart(ctx, ticket, placement, found, own=bool(mine))
@@ -92,7 +91,12 @@ def ties(
         found["resolved"] = 1.0
         found["resolved, refused"] = u.p("refuse")
         found["resolved, report"] = report
-    return found | {f"{one} & {two}": found[one] * found[two] for one, two in BESIDE if one in found and two in found}
+    return found
+
+
+def beside(found: dict[str, float]) -> dict[str, float]:
+    """The products of signs that say something together."""
+    return {f"{one} & {two}": found[one] * found[two] for one, two in BESIDE if one in found and two in found}
 
 
 def _apart(
@@ -109,6 +113,15 @@ def _apart(
         if _two_buildings(ctx, ticket, placement) and report + join + u.p("relay") >= u.p("detail", "correct"):
             more["another building's"] = 1.0  # 我们4号楼也是: a matter of its own, whoever tells of it
     return more
+
+
+def _home(ctx: Context, ticket: Ticket, placement: Placement) -> dict[str, float]:
+    """A neighbour who says no place speaks of where she lives: 楼道灯也不亮."""
+    if placement.weight > CHAT or not (placement.place and ticket.place):
+        return {}
+    if placement.place == ticket.place:
+        return {"home same": 1.0}
+    return {"home other": 1.0} if _two_buildings(ctx, ticket, placement) else {}
 
 
 def _two_buildings(ctx: Context, ticket: Ticket, placement: Placement) -> bool:
@@ -130,40 +143,13 @@ def kind_of(ticket: Ticket, matter: Matter | None) -> tuple[float, float]:
     return dict(matter.categories).get(ticket.category, 0.0), kin
 
 
-def _said_so(ctx: Context, ticket: Ticket, said: Iterable["Said"]) -> dict[str, float]:
+def _said_so(ctx: Context, words: Words, ticket: Ticket, said: Iterable["Said"]) -> dict[str, float]:
     m, found = ctx.message, {}
     if ctx.known.quoted_ticket == ticket.id or any(row.message == m.quote and row.chat == m.chat for row in said):
         found["quoted"] = 1.0
-    if ticket.number.lower() in normalize(m.text):
+    if ticket.number.lower() in words.written:
         found["number"] = 1.0
     return found
-
-
-def _words(words: str, ticket: Ticket, report: float) -> dict[str, float]:
-    mine, theirs = normalize(words)[:LONGEST], normalize(ticket.summary)
-    found = {}
-    things = set(OBJECT.findall(mine))
-    if things:
-        found["object" if things & set(OBJECT.findall(theirs)) else "other object"] = 1.0
-    pairs = {mine[i : i + 2] for i in range(len(mine) - 1)}
-    if pairs:
-        found["same words"] = sum(pair in theirs for pair in pairs) / len(pairs)
-    if run := same_run(mine, theirs):
-        found["same run"] = run
-    found |= contrasts(mine, theirs)
-    if "turns" in found:
-        found["turns, report"] = report
-    return found
-
-
-def same_run(mine: str, theirs: str) -> float:
-    """How long the longest piece of words is that both hold: 面包车 0.33, from five characters on 1."""
-    for length in range(LONG_RUN, SHORT_RUN - 1, -1):
-        for at in range(len(mine) - length + 1):
-            piece = mine[at : at + length]
-            if piece in theirs and WORDS.fullmatch(piece):
-                return (length - SHORT_RUN + 1) / (LONG_RUN - SHORT_RUN + 1)
-    return 0.0
 
 
 def _place(

@@ -30,6 +30,10 @@ OWN_HOME = re.compile(
     r"(?:阿拉|咱们?|我们|俺们)(?:这)?(?:屋里|楼道|楼里|楼下|楼上|楼顶|门口|门栋|楼梯间)|自家|自己家|家门口|家里|屋头|本栋|本楼|本单元|我(?:们)?(?:房顶|房间|阳台|窗户|厨房|卫生间|客厅|卧室|门口)|"
     r"(?:楼上|楼下|隔壁|对门|我对面|楼道对面)(?:的|那|这|有|住)*(?:一)?(?:家|户|邻居|老|住|姓|个|男|女|又|在|天天|半夜|\d{3})"
 )
+# Where the writer is, which is nearly always where she lives: 我们那灯也是, 俺这也不亮.
+OWN_HERE = re.compile(
+    r"(?:我|俺|咱|额|阮|伲|阿拉)(?:们|家)?(?:这边|这里|这儿|这头|那边|那里|那儿|这|那)(?![个么种样次天会时位些人])"
+)
 # A place said only to be taken back: "不是4幢", "不在3号楼".
 NOT_THERE = re.compile(r"(?:不是|不在|并非|非|弗是|唔系|唔喺|毋是|莫是)(?:我们|你们|俺们|咱|在)?$")
 # Before a number with 号 it is a day of the month: 3月5号, 明天5号.
@@ -112,6 +116,11 @@ def _counts(match: re.Match[str], text: str) -> bool:
 def says_home(text: str) -> bool:
     """The writer speaks of her own home or building."""
     return bool(OWN_HOME.search(text)) and not NOT_HOME.search(text)
+
+
+def says_here(text: str) -> bool:
+    """The writer speaks of where she is, without saying where."""
+    return bool(OWN_HERE.search(text)) and not NOT_HOME.search(text)
 
 
 def _overlaps(span: tuple[int, int], others: list[tuple[int, int]]) -> bool:

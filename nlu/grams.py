@@ -12,6 +12,9 @@ from nlu.ragged import Groups
 
 SIZES = 3
 NONE, UNKNOWN = 0, 1  # instead of a character's own number: there is none, or no n-gram of the vocabulary has it
+# A key's slot is the leading bits of its product with 2**64 by the golden ratio, which lays like keys far apart (Knuth,
+# The Art of Computer Programming 3, 6.4). Six slots for each key of ours: one key in fourteen finds its own taken.
+SPREAD, SLOT_BITS = np.uint64(0x9E3779B97F4A7C15), 20
 BASIC, ALL = 0x10000, 0x110000  # characters of the basic plane, which are nearly always enough; all there are
 
 
@@ -36,10 +39,10 @@ class Places:
 
 
 class Grams:
-    """A vocabulary's n-grams as sorted numbers, so that all those of many texts are looked up at once.
+    """A vocabulary's n-grams as numbers in a table, so that all those of many texts are looked up at once.
 
     Several times as fast as a dictionary, whose strings lie all over the memory. A character's number stands for it, in
-    an n-gram's number one behind the other.
+    an n-gram's key one behind the other.
     """
 
     def __init__(self, vocabulary: Mapping[str, int]) -> None:
@@ -55,12 +58,18 @@ class Grams:
         for place in range(SIZES):
             there = sizes > place
             keys[there] |= letters[starts[there] + place] << (SIZES - 1 - place) * self._bits
-        order = keys.argsort()
-        # Before all of them the key of no n-gram, which has the number of nothing; behind them one larger than any:
-        # what is sought is never behind the end.
-        self._keys = np.concatenate(([NONE], keys[order], [(1 << 63) - 1]))
-        own = np.array([index for _, index in found], dtype=np.intp)[order]
-        self._numbers = np.concatenate(([len(vocabulary)], own, [len(vocabulary)]))
+        self._keys = np.concatenate(([NONE], keys))  # before all of them that of no n-gram, which has nothing's number
+        self._numbers = np.array([len(vocabulary), *(index for _, index in found)], dtype=np.intp)
+        slots = _slots(self._keys)
+        self._table = np.zeros(1 << SLOT_BITS, dtype=np.int32)
+        self._table[slots[::-1]] = np.arange(len(slots))[::-1]  # the first of those that share a slot has it
+        lost = np.flatnonzero(self._table[slots] != np.arange(len(slots)))
+        self._shared = np.zeros(1 << SLOT_BITS, dtype=np.bool_)
+        self._shared[slots[lost]] = True
+        self._lost = lost[self._keys[lost].argsort()]  # those without a slot, to be looked for by halving
+        # Behind them a key larger than any: what is sought is never behind the end.
+        self._lost_keys = np.append(self._keys[self._lost], (1 << 63) - 1)
+        self._lost = np.append(self._lost, 0)
 
     def once(self, texts: Sequence[str]) -> Groups:
         """The numbers of `grams` of each text that the vocabulary has, behind that of nothing: its length."""
@@ -79,7 +88,7 @@ class Grams:
         sought = np.concatenate(
             (texts_own, (one | owner)[singles], (two | owner[:-1])[pairs], (three | owner[:-2])[threes])
         )
-        sought.sort()  # by text, then by n-gram: neighbours are found near each other
+        sought.sort()  # by text, then by n-gram: what is there twice stands side by side
         first = np.ones(len(sought), dtype=np.bool_)
         first[1:] = sought[1:] != sought[:-1]
         at, known = self._sought(sought[first] & ((1 << SIZES * self._bits) - 1))
@@ -103,8 +112,14 @@ class Grams:
 
     def _sought(self, keys: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
         """Where each key stands among ours, and whether it does."""
-        at = self._keys.searchsorted(keys)
-        return at, self._keys.take(at) == keys
+        slots = _slots(keys)
+        at = self._table.take(slots).astype(np.intp)
+        known: NDArray[np.bool_] = self._keys.take(at) == keys
+        again = np.flatnonzero(self._shared.take(slots) & ~known)
+        if len(again):
+            lost = self._lost_keys.searchsorted(keys[again])
+            at[again], known[again] = self._lost[lost], self._lost_keys[lost] == keys[again]
+        return at, known
 
     def _of(self, texts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """The numbers of all single characters, pairs and threes of texts side by side."""
@@ -115,6 +130,11 @@ class Grams:
         one = letters << 2 * self._bits
         two = one[:-1] | letters[1:] << self._bits
         return one, two, two[:-1] | letters[2:]
+
+
+def _slots(keys: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Where each key may be kept."""
+    return ((keys.view(np.uint64) * SPREAD) >> np.uint64(64 - SLOT_BITS)).astype(np.intp)
 
 
 def _codes(texts: Sequence[str]) -> NDArray[np.uint32]:

@@ -43,8 +43,8 @@ class Judge:
     def weigh(self, said: Floats, tokens: Sequence[Sequence[str]]) -> Floats:
         """The outputs for messages, (messages, outputs). said: `said` of them; tokens: those of their contexts."""
         around = added(self._adds, grouped(tokens, self._rows, len(self.tokens)))
-        # Not as a matrix product, which rounds by how many messages there are: an answer is that message's alone.
-        total: Floats = np.add.reduce(said[:, :, None] * self.weights, axis=1) + around + self.bias
+        # A product for each message: one for all would round by how many there are, and an answer is a message's alone.
+        total: Floats = np.matmul(said[:, None, :], self.weights)[:, 0] + around + self.bias
         return total
 
     def probabilities(self, name: str, outputs: Floats) -> Floats:

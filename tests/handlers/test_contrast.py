@@ -2,7 +2,7 @@
 
 import pytest
 
-from handlers.contrast import contrasts
+from handlers.contrast import contrasts, of_long_ago
 from nlu.normalize import normalize
 
 
@@ -75,3 +75,28 @@ def test_what_is_said_not_to_be_it() -> None:
 )
 def test_what_only_sounds_like_it(text: str) -> None:
     assert signs(text, "3幢停水了 没修 的确") == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "apart"),
+    [
+        ("我们这栋反过来 门关不上", True),
+        ("我说另一个 小花园边上那辆", True),
+        ("4号楼也不亮 跟你们不是一路线", True),
+        ("我这边是漏 顶楼洇了一大片", True),
+        ("我们这栋也是", False),
+        ("另外一部也停了", False),
+        ("不是一直都这样", False),
+        ("", False),
+    ],
+)
+def test_what_says_that_it_is_something_else(text: str, apart: bool) -> None:
+    assert ("apart" in signs(text, "电梯停了")) is apart
+
+
+@pytest.mark.parametrize(
+    ("text", "long"),
+    [("去年城里那家也是", True), ("上次修了三天", True), ("我们以前也这样", True), ("刚才又这样", False), ("", False)],
+)
+def test_another_time(text: str, long: bool) -> None:
+    assert of_long_ago(normalize(text)) is long

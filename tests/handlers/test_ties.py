@@ -3,7 +3,8 @@
 import pytest
 
 from config.links import link_rules
-from handlers.ties import BESIDE, same_run
+from handlers.ties import BESIDE
+from handlers.words import same_run
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,23 @@ def test_the_own_home(text: str) -> None:
     assert grammar.says_home(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "here"),
+    [
+        ("俺这也是 跺脚都不亮", True),
+        ("我们那灯也不亮", True),
+        ("阿拉这边也停了", True),
+        ("我这个月的物业费", False),
+        ("我那么早就报了", False),
+        ("我这人不爱说", False),
+        ("这边也停了", False),
+        ("", False),
+    ],
+)
+def test_where_the_writer_is(text: str, here: bool) -> None:
+    assert grammar.says_here(text) is here
+
+
 @pytest.mark.parametrize("text", ["隔壁那栋太吵了", "3幢没电", "路口灯坏了", "我家对面那栋装修", ""])
 def test_not_the_own_home(text: str) -> None:
     assert not grammar.says_home(text)

@@ -1,5 +1,7 @@
 """Many tell of one thing: one ticket, and everybody is told what becomes of it."""
 
+import pytest
+
 from tests.scenario.chat import Scene
 
 
@@ -53,6 +55,16 @@ def test_the_same_kind_at_two_buildings_stays_two(chat: Scene) -> None:
 
     assert [ticket.place for ticket in chat.tickets()] == ["柳岸花园5幢", "柳岸花园6幢"]
     assert [ticket.reporters for ticket in chat.tickets()] == [["风吹柳"], ["春芽"]]
+
+
+@pytest.mark.parametrize("text", ["俺这也是 跺脚都跺麻了它就是不亮", "我们那灯也不亮", "我这边也不亮 跺脚都没用"])
+def test_who_says_no_place_speaks_of_where_she_lives(chat: Scene, text: str) -> None:
+    group = chat.at("2026-03-02 19:46").group("柳岸花园南区")
+    group.says("春芽", "6幢二楼楼道灯不亮了")
+    chat.wait("2 minutes").says("风吹柳", text)
+
+    assert [ticket.place for ticket in chat.tickets()] == ["柳岸花园6幢", "柳岸花园5幢"]
+    assert [ticket.reporters for ticket in chat.tickets()] == [["春芽"], ["风吹柳"]]
 
 
 def test_the_same_place_told_in_another_group_joins(chat: Scene) -> None:
