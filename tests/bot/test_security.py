@@ -2,12 +2,15 @@
 
 import asyncio
 import random
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from aiohttp import web
 from aiohttp.pytest_plugin import AiohttpClient
+from wechatpy.crypto import WeChatCrypto
+from wechatpy.crypto.base import WeChatCipher
 
 from bot.channels.replays import Replays
 from bot.channels.security import (
@@ -47,6 +50,29 @@ def test_what_is_sealed_opens_again() -> None:
     letter = TEXT.replace("o1", "电梯又坏了😀 ]] & 一二")
     letter = letter.replace("&", "&amp;")
     assert Vault(TOKEN, KEY, CORP).open_xml(*sealed(letter), NOW).source == "电梯又坏了😀 ]] & 一二"
+
+
+@pytest.mark.parametrize("filled", [44, 40, 33, 0])
+def test_what_another_key_makes_of_a_letter_is_none(filled: int) -> None:
+    """Rubbish: a length out of the air, and so few characters behind it that they read as text. A bot has no id."""
+    rubbish = b"r" * 16 + b"\xff\xff\xff\xff" + b"x" * 43 + bytes([filled])
+    cipher = WeChatCipher(WeChatCrypto(TOKEN, KEY, "").key)
+    encrypted = b64encode(cipher.encrypt(rubbish)).decode()
+    query = {"timestamp": "1409659589", "nonce": "n1"}
+    query["msg_signature"] = signature_of(TOKEN, "1409659589", "n1", encrypted)
+
+    with pytest.raises(Refused) as refusal:
+        Vault(TOKEN, KEY, "").decrypt(encrypted, query, NOW)
+    assert why(refusal) == "malformed"
+
+
+@pytest.mark.parametrize("size", [*range(30), 31, 32, 33, 5_000])
+def test_a_letter_of_any_length_opens(size: int) -> None:
+    for receiver in ("", CORP):
+        vault = Vault(TOKEN, KEY, receiver)
+        encrypted, signature = vault.seal("灯" * size, "1409659589", "n1")
+        query = {"msg_signature": signature, "timestamp": "1409659589", "nonce": "n1"}
+        assert vault.decrypt(encrypted, query, NOW) == "灯" * size
 
 
 @pytest.mark.parametrize("name", ["msg_signature", "timestamp", "nonce"])

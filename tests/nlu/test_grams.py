@@ -1,13 +1,25 @@
 """The numbers of n-grams, all texts at once, against a dictionary."""
 
+from collections.abc import Iterator
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nlu import grams as module
 from nlu.features import BUILDING, NAME
 from nlu.grams import Grams, grams
 
 SAID = st.text(alphabet=f"电梯坏了ab12 ，。~@^${NAME}{BUILDING}\x00𠮷", max_size=40)
+
+
+@pytest.fixture(scope="module", params=[3, module.SLOT_BITS], autouse=True)
+def slots(request: pytest.FixtureRequest) -> Iterator[None]:
+    """With room for all, and where most n-grams find their slot taken."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "SLOT_BITS", request.param)
+        yield
 
 
 @given(known=SAID, texts=st.lists(SAID, min_size=1, max_size=5))
