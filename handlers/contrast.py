@@ -14,8 +14,13 @@ TURN = re.compile(
 _SIDE = re.compile(r"([东西南北左右])(?:边|侧|头|面|门(?![店诊])|塔|梯|首(?!饰)|手|单元|楼梯|电梯|那)")
 _UNIT = re.compile(r"(?<![\d一二三四五六七八九十])(\d{1,3}|[一二三四五六七八九十]{1,3})(?:单元|门洞|门栋|号梯|号电梯)")
 _NOT = re.compile(r"(?<![是要这])不是([^\s,，。、\d我你他她咱俺这那的说了有没在]{1,3})(?!\S*[吗么])")
-_APART = re.compile(r"反过来|另一[个棵台栋根]|不一样|这边是|[跟和].{1,6}不是一")
-_LONG_AGO = re.compile(r"[去前那]年|上[次回]|以前|上个?月")
+_APART = re.compile(
+    r"反过来|另一[个棵台栋根](?![老小人孩])|[跟和][你他那]\S{0,4}不是一|这边是(?!不是|[\d一二三四五六七八九十]+[幢栋号单])"
+)
+# Not 晚上回家, and not 天黑以前.
+_LONG_AGO = re.compile(
+    r"[去前那]年|(?<![晚早马路身])上[次回](?![家来去])|(?<![点号天黑午夜晚早\d跟])以前(?!一样)|上个?月"
+)
 AXES = ("东西", "南北", "左右")
 
 
@@ -28,9 +33,12 @@ def contrasts(mine: str, theirs: str) -> dict[str, float]:
         found["other side"] = 1.0
     if any(said[:length] in theirs for said in _NOT.findall(mine) for length in (1, 2)[: len(said)]):
         found["not that"] = 1.0
-    if _APART.search(mine):
-        found["apart"] = 1.0
     return found
+
+
+def set_apart(mine: str) -> bool:
+    """Whether it says to be something else than what others told: 我们这栋反过来, 跟你们不是一路线."""
+    return bool(_APART.search(mine))
 
 
 def of_long_ago(mine: str) -> bool:

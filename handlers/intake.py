@@ -26,12 +26,13 @@ from models.inbox import Inbox
 from models.message import Incoming, Kind
 from models.ticket import OPEN, Status, Ticket, TicketMessage
 from models.voices import heard_id
-from nlu.grammar import FLOOR, UNIT
 from nlu.types import Matter, Understanding
 
 intake = Router("intake")
 BELONGING = ("detail", "join", "correct", "relay")
 BUILT = ("building", "estate")
+OWN_SPOT = re.compile(r"[\d一二两三四五六七八九十](?:单元|楼|层(?![灰油皮土冰]))|负一|顶楼|楼顶")
+INDOORS = re.compile(r"楼道|楼梯|楼上|楼下|单元|电梯|暖气|厨房|厕所|卫生间|客厅|阳台|家里|屋里")
 PICTURES = (Kind.IMAGE, Kind.VIDEO)
 TAKE_BACK_MINUTES = 180
 LATEST = 20  # rows
@@ -159,7 +160,7 @@ def _one(
     pin = next((m for m in media if m.lon is not None), None)
     placement = locate(ctx.town, ctx.where(matter if several else None, pin=pin))
     if there is not None and placement.weight <= CHAT and not placement.wide and _there_too(ctx, matter, there):
-        placement = replace(there, spot=_spot(matter, there))
+        placement = replace(there, spot=_spot(matter, there), denied=frozenset(), corrects=False)
     if first and ctx.known.quoted_message:
         media = [*media, ctx.known.quoted_message]
     if placement.weight <= CHAT and report >= ctx.least and not pieces and (said := words_before(ctx)):
@@ -185,13 +186,15 @@ def _one(
 def _there_too(ctx: Context, matter: Matter, there: Placement) -> bool:
     """南门的路灯坏了 地砖也翘了: what says no place is where the matter told before it is, unless it cannot be."""
     place = ctx.town.places.get(there.place or "")
-    outside = place is not None and place.kind not in BUILT and matter.category in ctx.decisions.indoors
-    return there.weight > CHAT and not outside
+    if there.weight <= CHAT or place is None or place.kind in BUILT:
+        return there.weight > CHAT
+    top = matter.category.split(".", maxsplit=1)[0]
+    return ctx.decisions.indoors.isdisjoint((matter.category, top)) and not INDOORS.search(matter.text)
 
 
 def _spot(matter: Matter, there: Placement) -> str:
     """二楼楼道灯不亮 三楼拐角还堆了煤: the building is the same, the floor is not."""
-    return "" if FLOOR.search(matter.text) or UNIT.search(matter.text) else there.spot
+    return "" if OWN_SPOT.search(matter.text) else there.spot
 
 
 def _orphan(ctx: Context, matter: Matter, placement: Placement) -> bool:

@@ -1,25 +1,24 @@
-"""What speaks against a candidate because of the others: several matters are talked of here at once, or another one's
-place is named."""
+"""What speaks against a candidate because of the others: several matters are talked of here at once, and the message
+fits one as well as the other."""
 
 from collections.abc import Sequence
 
 MOST = 4.0  # matters talked of just now; more is all alike
+AS_WELL = 0.1  # shares of a kind that lie so near are the same
+POINTED = ("quoted", "number", "asked")  # whoever says which one is meant, means it
 
 
 def rivals(weighed: Sequence[dict[str, float]]) -> list[dict[str, float]]:
-    """For the signs of each candidate, further ones; those that are missing are 0.
+    """For the signs of each candidate, the sign of its rivals: the open matters whose kind fits the message as well,
+    each as much as it is talked of here just now.
 
     weighed: the signs of all candidates of one message (`handlers.ties`).
     """
-    fresh = sum(signs["chat"] for signs in weighed)
-    named = sorted((signs.get("place same", 0.0) for signs in weighed), reverse=True)
-    return [_against(signs, fresh - signs["chat"], named) for signs in weighed]
+    alive = [signs for signs in weighed if "moved on" not in signs]
+    return [{"rivals": 0.0 if any(name in signs for name in POINTED) else _beside(signs, alive)} for signs in weighed]
 
 
-def _against(signs: dict[str, float], others: float, named: Sequence[float]) -> dict[str, float]:
-    """others: how much else is talked of here. named: how surely the place of each candidate is named, surest first."""
-    found = {"rivals": min(others, MOST) / MOST}
-    own = signs.get("place same", 0.0)
-    if (more := named[0] - own) > 0:
-        found["a rival's place"] = more
-    return found
+def _beside(signs: dict[str, float], alive: Sequence[dict[str, float]]) -> float:
+    least = signs["category"] - AS_WELL
+    others = sum(other["chat"] for other in alive if other is not signs and other["category"] >= least)
+    return min(others, MOST) / MOST

@@ -77,7 +77,7 @@ def ties(
         found["other, report, alike"] = report * alike
         found["other, join"] = u.p("join", "relay")
         found["other, detail"] = u.p("detail", "correct")
-        found |= _home(ctx, ticket, placement) | ({"other, long ago": 1.0} if words.long_ago else {})
+        found |= _home(ctx, ticket, placement) | {f"other, {how}": 1.0 for how in words.told_apart}
     if asked:
         found["asked"] = 1.0
     found |= _said_so(ctx, words, ticket, said)
@@ -121,7 +121,10 @@ def _home(ctx: Context, ticket: Ticket, placement: Placement) -> dict[str, float
         return {}
     if placement.place == ticket.place:
         return {"home same": 1.0}
-    return {"home other": 1.0} if _two_buildings(ctx, ticket, placement) else {}
+    if ticket.urgent or not _two_buildings(ctx, ticket, placement):
+        return {}  # who sees a danger tells of it, wherever she lives
+    # A report or a joining is of her own building, what she adds is of the one that was told.
+    return {"home other": ctx.understanding.p("report", "join")}
 
 
 def _two_buildings(ctx: Context, ticket: Ticket, placement: Placement) -> bool:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from handlers.contrast import contrasts, of_long_ago
+from handlers.contrast import contrasts, of_long_ago, set_apart
 from models.message import Incoming
 from nlu.features import LONGEST
 from nlu.look import OBJECT
@@ -16,13 +16,14 @@ WORDS = re.compile(r"[^\W\d_]+")
 @dataclass(frozen=True, slots=True)
 class Words:
     """What a message says, normalised. text: as far as it is compared. written: all of it, in which a number may stand.
-    things: what it names. pairs: its pairs of characters. long_ago: it speaks of another time."""
+    things: what it names. pairs: its pairs of characters. told_apart: what it says of where a neighbour's matter is not
+    hers: `apart` from it, or `long ago`."""
 
     text: str
     written: str
     things: frozenset[str]
     pairs: frozenset[str]
-    long_ago: bool
+    told_apart: tuple[str, ...]
 
     @classmethod
     def of(cls, m: Incoming, joined: str = "") -> "Words":
@@ -33,7 +34,7 @@ class Words:
             normalize(m.text),
             frozenset(OBJECT.findall(text)),
             frozenset(text[i : i + 2] for i in range(len(text) - 1)),
-            of_long_ago(text),
+            tuple(name for name, found in (("apart", set_apart(text)), ("long ago", of_long_ago(text))) if found),
         )
 
     def beside(self, summary: str, report: float) -> dict[str, float]:

@@ -71,3 +71,12 @@ def test_a_picture_says_nothing(chat: Scene, together: list[str]) -> None:
     chat.at("2026-03-02 19:46").group("柳岸花园南区").says("小满要早睡", "3幢楼道灯不亮了")
     chat.room.says("小满要早睡", photo="IMG_1.jpg")  # type: ignore[union-attr]
     assert (chat.ticket().urgent, together) == (False, [])
+
+
+@pytest.mark.parametrize("text", ["里面还有一个老人 快点来", "里面还有另一个老人 快点来", "里面有人在哭"])
+def test_what_a_neighbour_of_another_building_adds_is_kept(chat: Scene, text: str) -> None:
+    chat.at("2026-03-02 19:46").group("柳岸花园南区").says("春芽", "@邻声 6幢电梯停了 有人困在里面")
+    chat.wait("1 minute").says("风吹柳", text)
+
+    (ticket,) = chat.tickets()
+    assert (ticket.urgent, ticket.messages[-1]) == (True, text)

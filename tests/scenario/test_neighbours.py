@@ -67,6 +67,29 @@ def test_who_says_no_place_speaks_of_where_she_lives(chat: Scene, text: str) -> 
     assert [ticket.reporters for ticket in chat.tickets()] == [["春芽"], ["风吹柳"]]
 
 
+OTHERS = ("5幢门禁刷不开", "南门道闸抬不起来了", "垃圾亭臭死了没人收", "2幢楼道灯不亮了", "北门口井盖翘起来了")
+
+
+def test_in_a_lively_chat_too(chat: Scene) -> None:
+    chat.at("2026-03-02 19:40").group("柳岸花园南区")
+    for text in OTHERS:
+        chat.wait("1 minute").says("豆豆妈", text)
+    chat.wait("1 minute").says("春芽", "整个小区停水了")
+    chat.wait("1 minute").says("风吹柳", "我们也没水了")
+
+    (water,) = [ticket for ticket in chat.tickets() if ticket.category == "utility.water"]
+    assert water.reporters == ["春芽", "风吹柳"]
+
+
+def test_what_is_quoted_is_meant_in_a_lively_chat_too(chat: Scene) -> None:
+    chat.at("2026-03-02 19:40").group("柳岸花园南区")
+    said = [chat.wait("1 minute").says("豆豆妈", text) for text in OTHERS]
+    chat.wait("1 minute").says("风吹柳", "我们也是 同样的问题", quote=said[2])
+
+    (garbage,) = [ticket for ticket in chat.tickets() if ticket.category.startswith("sanitation")]
+    assert garbage.reporters == ["豆豆妈", "风吹柳"]
+
+
 def test_the_same_place_told_in_another_group_joins(chat: Scene) -> None:
     chat.at("2026-03-02 12:20").group("柳岸花园南区").says("小满要早睡", "南门口的路塌了个大坑 电瓶车差点栽进去")
     chat.at("12:40").group("柳岸社区居民群").says("老陈不钓鱼", "柳岸花园南门口的路塌了个大坑")

@@ -103,6 +103,8 @@ def test_who_is_not_there_is_no_place_that_it_is_not(chat: Scene) -> None:
     [
         ("@邻声 南门的路灯坏了 还有整个小区都停水了", "utility.water", "P-LA-GS"),
         ("@邻声 南门的路灯坏了两个 另外电梯又停了 关门也关不上", "facility.elevator", "P-LA-GS"),
+        ("@邻声 南门路灯坏了两个 还有暖气一直不热", "utility.heating", "P-LA-GS"),
+        ("@邻声 学前路路口红绿灯坏了 另外楼道灯也不亮了", "facility.lighting", "P-XQL"),
         ("@邻声 垃圾亭臭死了 没人收，另外2幢电梯又坏了", "facility.elevator", "P-LA-RS"),
         pytest.param(
             "@邻声 垃圾亭臭死了 还有电梯又坏了",
