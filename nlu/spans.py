@@ -34,7 +34,7 @@ _CLASSES = {
 }
 # Texts without a word or a character of these are not asked: a third of all, and in ten towns left out five of the six
 # spans found in such were no places (九月, 半片).
-PLACE = re.compile(f"[{_CLASSES['u']}{_CLASSES['t']}]|{RELATION.pattern}")
+PLACE = re.compile(f"[{_CLASSES['u']}{_CLASSES['t']}市学井栏树]|空地|工地|斑马线|银行|{RELATION.pattern}")
 _KIND = {character: kind for kind, characters in _CLASSES.items() for character in characters}
 
 
