@@ -185,9 +185,11 @@ def _one(
 
 def _there_too(ctx: Context, matter: Matter, there: Placement) -> bool:
     """南门的路灯坏了 地砖也翘了: what says no place is where the matter told before it is, unless it cannot be."""
+    if there.weight <= CHAT:
+        return False
     place = ctx.town.places.get(there.place or "")
-    if there.weight <= CHAT or place is None or place.kind in BUILT:
-        return there.weight > CHAT
+    if place is None or place.kind in BUILT:
+        return True
     top = matter.category.split(".", maxsplit=1)[0]
     return ctx.decisions.indoors.isdisjoint((matter.category, top)) and not INDOORS.search(matter.text)
 

@@ -33,7 +33,7 @@ OWN_HOME = re.compile(
 # Where the writer is, which is nearly always where she lives: 我们那灯也是, 俺这也不亮.
 OWN_HERE = re.compile(
     r"(?<![余金名数限])(?:我|俺|咱|额|阮|伲|阿拉)(?:们|家)?[这那]"
-    r"(?:[边里儿头](?![人子女媳])|(?=灯)|(?=[也都又没停](?!车)(?![是这那]))|(?=也是)|(?=不(?![是知])))"
+    r"(?:[边里儿头](?![人子女媳])|(?=[灯也没]|[都又](?![是这那])|停(?!车)|不(?![是知])))"
 )
 # A place said only to be taken back: "不是4幢", "不在3号楼".
 NOT_THERE = re.compile(r"(?:不是|不在|并非|非|弗是|唔系|唔喺|毋是|莫是)(?:我们|你们|俺们|咱|在)?$")
