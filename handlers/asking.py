@@ -1,7 +1,11 @@
 """The one short question where a matter is. It holds nothing back: its answer refines a ticket that is open already."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlmodel import col
 
 from handlers.context import Context
 from handlers.place import CHAT, Placement
@@ -42,3 +46,41 @@ def remember(
             asked_at=at,
         )
     )  # fmt: skip
+
+
+def put_already(ctx: Context, question: Asked) -> bool:
+    """This message told of another matter before, and the same was asked about that: nobody asks twice in a breath."""
+    m = ctx.message
+    return bool(_open(ctx, m.channel, m.chat, m.sender, m.sent_at, question.options))
+
+
+def answered_for(ctx: Context, ticket: Ticket) -> Sequence[Ticket]:
+    """The message answers what was asked about `ticket`: the tickets that it answers for, those that the same message
+    had told of included. Empty where nothing was asked about it."""
+    question = ctx.known.question
+    if question is None or question.ticket != ticket.id:
+        return ()
+    same = _open(ctx, question.channel, question.chat, question.sender, question.asked_at, question.options)
+    for one in same:
+        one.answered_at = ctx.now
+        ctx.session.add(one)
+    return [ctx.session.get_one(Ticket, one.ticket) for one in same]
+
+
+def say_placed(ctx: Context, ticket: Ticket, others: Sequence[Ticket] = (), *, name: str = "placed") -> None:
+    """One sentence for all that the answer was about. name: of the sentence."""
+    told = sorted([ticket, *(one for one in others if one.sensitive == ticket.sensitive)], key=lambda one: one.id or 0)
+    ctx.say(name, ticket, number="、".join(one.number for one in told))
+
+
+def _open(
+    ctx: Context, channel: str, chat: str, sender: str, at: datetime, options: Sequence[str]
+) -> Sequence[Question]:  # fmt: skip
+    """What was asked with the same choice about the matters of one message."""
+    rows = ctx.session.scalars(
+        sa.select(Question)
+        .where(col(Question.channel) == channel, col(Question.chat) == chat, col(Question.sender) == sender)
+        .where(col(Question.asked_at) == at, col(Question.answered_at).is_(None))
+        .order_by(col(Question.id))
+    )
+    return [row for row in rows if row.options == list(options)]

@@ -8,7 +8,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 from sqlmodel import col
 
-from handlers.asking import asked, remember
+from handlers.asking import asked, put_already, remember, say_placed
 from handlers.assembly import Linked, in_window, rank, same_matter
 from handlers.context import Context
 from handlers.feedback import give_back
@@ -246,7 +246,8 @@ def _may_speak(ctx: Context) -> bool:
 def _answer(ctx: Context, ticket: Ticket, placement: Placement, before: Ticket | None, *, more: bool) -> None:
     m = ctx.message
     if (question := asked(ticket, placement)) is not None:
-        ctx.say(question.name, ticket, more=more, options=question.names(ctx))
+        name = "opened_too" if more and put_already(ctx, question) else question.name
+        ctx.say(name, ticket, more=more, options=question.names(ctx))
         remember(ctx, ticket, question, m.channel, m.chat, m.sender, at=m.sent_at)
     elif ticket.urgent:
         ctx.say("opened_urgent", ticket, more=more)
@@ -308,7 +309,7 @@ def _belongs(ctx: Context, best: Linked, placement: Placement, media: list[Incom
         if _may_speak(ctx):
             ctx.say("opened", ticket)
     elif (added.moved and role == "correct") or added.answered:
-        ctx.say("corrected" if role == "correct" else "placed", ticket)
+        say_placed(ctx, ticket, added.others, name="corrected" if role == "correct" else "placed")
     elif people and not ticket.sensitive and ticket.status in OPEN and _may_speak(ctx) and _worth_saying(ctx, people):
         ctx.say("joined", ticket, people=people)
     elif ctx.to_bot and (not ctx.direct or ctx.message.channel != ticket.channel):

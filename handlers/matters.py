@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from handlers import dispatch
+from handlers.asking import answered_for
 from handlers.context import Context
 from handlers.desk import Desk, tier_of
 from handlers.kinds import first_votes, refine
@@ -18,7 +19,6 @@ from handlers.reading import CALMED, reading
 from handlers.town import Town
 from handlers.workflow import record
 from models import correction, inbox, sample
-from models.chat import Question
 from models.inbox import Inbox
 from models.insert import insert_new
 from models.message import Incoming, Kind
@@ -142,11 +142,12 @@ def keep(ctx: Context, ticket: Ticket, m: Incoming, role: str) -> bool:
 @dataclass(frozen=True, slots=True)
 class Attached:
     """What a message did to the ticket it was added to. joined: one more person tells of it. moved: another place.
-    answered: it answers what the bot had asked."""
+    answered: it answers what the bot had asked. others: for these tickets, too."""
 
     joined: bool = False
     moved: bool = False
     answered: bool = False
+    others: tuple[Ticket, ...] = ()
 
 
 def attach(
@@ -157,7 +158,7 @@ def attach(
 
     The worker is told what is new. A matter that becomes urgent is hurried; its deadline never moves back.
     """
-    m = ctx.message
+    m, before = ctx.message, ticket.place
     if not keep(ctx, ticket, m, role):
         return None
     ticket.last_message_at = max(ticket.last_message_at, m.sent_at)
@@ -184,7 +185,11 @@ def attach(
         ctx.assign(ticket, dispatch.responsible(ctx.town, ticket.grid, ctx.now))
     elif (moved or joined or role == "correct") and m.words:
         ctx.alert_worker(ticket, "alert_more", role, words=m.words)
-    return Attached(joined, moved, _answered(ctx, ticket, moved or _same_place(ticket, placement)))
+    asked = answered_for(ctx, ticket) if moved or _same_place(ticket, placement) else ()
+    others = tuple(one for one in asked if one is not ticket and one.is_open and one.place == before)
+    for other in others:
+        attach(ctx, other, role, placement, only_where=True)
+    return Attached(joined, moved, bool(asked), others)
 
 
 def _urgent(ctx: Context, ticket: Ticket) -> bool:
@@ -215,16 +220,6 @@ def _still_there(ctx: Context, ticket: Ticket) -> bool:
 
 def _same_place(ticket: Ticket, found: Placement) -> bool:
     return found.place is not None and found.place == ticket.place and found.weight > CHAT
-
-
-def _answered(ctx: Context, ticket: Ticket, placed: bool) -> bool:
-    question = ctx.known.question
-    if question is None or question.ticket != ticket.id or not placed:
-        return False
-    ctx.session.connection().execute(
-        sa.update(Question).where(col(Question.id) == question.id).values(answered_at=ctx.now)
-    )
-    return True
 
 
 def forget(ctx: Context, message: str) -> None:

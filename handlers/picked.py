@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+from handlers.asking import say_placed
 from handlers.context import Context
 from handlers.matters import attach
 from handlers.place import CHAT, NAMED, Placement, locate
@@ -29,8 +30,8 @@ def by_its_number(ctx: Context) -> str | None:
     ctx.message = ctx.message.model_copy(update={"text": f"{ctx.message.text}（{place.name}）"})
     role = "detail" if ticket.place in (None, found) else "correct"
     picked_one = Placement(place.grid, found, NAMED, evidence=(f"picked {place.name}",))
-    if attach(ctx, ticket, role, picked_one, only_where=True):
-        ctx.say("placed", ticket)
+    if added := attach(ctx, ticket, role, picked_one, only_where=True):
+        say_placed(ctx, ticket, added.others)
     return role
 
 
@@ -54,7 +55,7 @@ def by_its_name(ctx: Context) -> str | None:
     role = "detail" if ticket.place in (None, *above) else "correct"
     added = attach(ctx, ticket, role, replace(found, corrects=True), only_where=True)
     if added and (added.moved or added.answered):
-        ctx.say("placed", ticket)
+        say_placed(ctx, ticket, added.others)
     return role
 
 

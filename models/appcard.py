@@ -4,7 +4,6 @@ Platform pages 94867 更新模版卡片消息, 94888 撤回应用消息: a respo
 message can be taken back within 24. Codes are sealed by the caller: who reads the database alone has none.
 """
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -51,8 +50,8 @@ def of_key(session: Session, key: str) -> AppCard | None:
     return session.scalars(one.execution_options(populate_existing=True)).first()
 
 
-def behind(session: Session, *, now: datetime, lease: timedelta, limit: int) -> Sequence[AppCard]:
-    """Cards that show something else than their ticket says now, for `lease`; nobody else gets them meanwhile."""
+def behind(session: Session, *, now: datetime, lease: timedelta) -> AppCard | None:
+    """A card that shows something else than its ticket says now, for `lease`; nobody else gets it meanwhile."""
     differs = sa.or_(
         col(AppCard.status) != sa.cast(col(Ticket.status), sa.String),
         col(AppCard.worker) != sa.func.coalesce(col(Ticket.worker), ""),
@@ -62,15 +61,15 @@ def behind(session: Session, *, now: datetime, lease: timedelta, limit: int) -> 
         .join(Ticket, col(Ticket.id) == col(AppCard.ticket))
         .where(col(AppCard.look_at) <= now, differs)
         .order_by(col(AppCard.look_at), col(AppCard.id))
-        .limit(limit)
+        .limit(1)
         .with_for_update(skip_locked=True, of=AppCard)
     )
-    rows = session.scalars(statement.execution_options(populate_existing=True)).all()
-    for row in rows:
+    row = session.scalars(statement.execution_options(populate_existing=True)).first()
+    if row is not None:
         row.look_at = now + lease
         session.add(row)
-    session.flush()
-    return rows
+        session.flush()
+    return row
 
 
 def forget(session: Session, before: datetime) -> int:

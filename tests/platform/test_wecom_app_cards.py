@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from bot.channels.wecom_app.updating import Plan
 from models.database import Database
 from models.ticket import Status
 from tests.platform.harness import TestPlatform
@@ -46,6 +47,31 @@ async def test_other_screens_follow_once(p: TestPlatform, town_db: Database) -> 
             assert (app.called("update_template_card"), app.called("recall")) == (2, 1)
         finally:
             await other.stop()
+
+
+async def test_nobody_takes_a_card_that_waits_for_its_turn(
+    p: TestPlatform, town_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A platform that takes a minute and a half for each: the second card is still ours when its turn has come."""
+    staff_here(town_db)
+    async with serving(p, town_db) as app:
+        other, ours = app.another(), app.channel._updating
+        change = ours._carry_out
+        await other.start()  # it has looked by itself once before there is anything to see
+
+        async def slowly(plan: Plan) -> None:
+            p.clock.forward(seconds=90)
+            if app.called("update_template_card") == 1:
+                await other.look()
+            await change(plan)
+
+        try:
+            app.move(await two_cards(app), Status.ACCEPTED)
+            monkeypatch.setattr(ours, "_carry_out", slowly)
+            await app.channel.look()
+        finally:
+            await other.stop()
+        assert (app.called("update_template_card"), app.called("recall")) == (2, 0)
 
 
 async def settled(app: App) -> None:
@@ -132,7 +158,8 @@ async def test_a_press_while_her_card_is_looked_at(
         number = app.ticket()
         await app.alert("W01", number)
         (card,) = app.shown("w01")
-        (plan,) = await app.db.run(app.channel._updating._look)
+        plan = await app.db.run(app.channel._updating._look)
+        assert plan is not None
         app.move(number, Status.ACCEPTED)
         await p.click(card, "w01", f"accept:{number}")
         assert buttons(card) == ["tran", "done"]
@@ -156,7 +183,8 @@ async def test_an_older_change_that_comes_after_her_press(
         (card,) = app.shown("w01")
         await app.channel.look()
         app.move(number, Status.ACCEPTED)
-        (plan,) = await app.db.run(app.channel._updating._look)
+        plan = await app.db.run(app.channel._updating._look)
+        assert plan is not None
         app.move(number, Status.RESOLVED)
         await p.click(card, "w01", f"done:{number}")
         assert buttons(card) == ["已办结"] * 3

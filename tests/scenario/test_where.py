@@ -3,6 +3,7 @@
 import pytest
 
 from tests.scenario.chat import Scene
+from tests.scenario.corrections import STAFF, press
 
 SOUTH = "柳岸花园南区"
 
@@ -120,3 +121,40 @@ def test_another_matter_of_the_same_message_may_be_elsewhere(chat: Scene, text: 
     places = [ticket.row.place for ticket in chat.tickets() if ticket.category == category]
     assert places
     assert place not in places
+
+
+TWICE_UNSAID = ("电梯坏了 还有楼道灯也不亮", "请问具体在哪里？（几幢、什么位置）")
+TWICE_UNSURE = ("2幢电梯坏了 还有楼道灯也不亮", "请问是哪一处？柳岸花园2幢、粮站宿舍2幢、机械厂新村2幢")
+
+
+@pytest.mark.parametrize(
+    ("told", "answer"), [(TWICE_UNSAID, "粮站宿舍2幢"), (TWICE_UNSURE, "2"), (TWICE_UNSURE, "就是粮站宿舍2幢")]
+)
+def test_two_matters_of_one_message_are_asked_for_once_and_answered_together(
+    chat: Scene, told: tuple[str, str], answer: str
+) -> None:
+    text, question = told
+    she = chat.at("2026-03-02 19:30").direct("想看海的人")
+    she.writes(text)
+    assert she.bot_said == [
+        f"收到，已登记 LS00001：电梯，已派网格员处理。{question}\n还有 LS00002：照明，也已登记；您说的地点会一并记上。"
+    ]
+    chat.wait("1 minute")
+    she.writes(answer)
+
+    assert [ticket.place for ticket in chat.tickets()] == ["粮站宿舍2幢", "粮站宿舍2幢"]
+    assert she.bot_said[1:] == ["好的，LS00001、LS00002 的地点已记为 粮站宿舍2幢。"]
+    chat.wait("1 minute")
+    she.writes("3幢")  # nobody asks any more
+    assert chat.tickets()[0].place == "粮站宿舍2幢"
+
+
+def test_an_answer_moves_no_matter_that_was_put_right_meanwhile(chat: Scene) -> None:
+    she = chat.at("2026-03-02 19:30").direct("想看海的人")
+    she.writes(TWICE_UNSURE[0])
+    lift, light = chat.tickets()
+    press(chat, STAFF, "place:1:P-LA-B03")
+    chat.wait("1 minute")
+    she.writes("就是粮站宿舍2幢")
+
+    assert [ticket.place for ticket in (lift, light)] == ["柳岸花园3幢", "粮站宿舍2幢"]

@@ -66,11 +66,14 @@ class Updating:
         self._clock = clock
 
     async def step(self) -> int:
-        """Look once. Returns how many cards were behind."""
-        plans = await self._db.run(self._look)
-        for plan in plans:
+        """Look once, at `BATCH` cards at most, each leased when its turn comes: nobody else takes one that waits.
+        Returns how many were behind."""
+        for count in range(BATCH):
+            plan = await self._db.run(self._look)
+            if plan is None:
+                return count
             await self._carry_out(plan)
-        return len(plans)
+        return BATCH
 
     async def forget(self) -> int:
         """Remove rows of cards that nothing can be changed about any more."""
@@ -78,9 +81,9 @@ class Updating:
 
     # --- what is to be done -----------------------------------------------------------------------------------------
 
-    def _look(self, session: Session) -> list[Plan]:
-        rows = appcard.behind(session, now=self._clock(), lease=LEASE, limit=BATCH)
-        return [self._plan(session, row) for row in rows]
+    def _look(self, session: Session) -> Plan | None:
+        row = appcard.behind(session, now=self._clock(), lease=LEASE)
+        return self._plan(session, row) if row is not None else None
 
     def _plan(self, session: Session, row: AppCard) -> Plan:
         now, ticket = self._clock(), session.get_one(Ticket, row.ticket, populate_existing=True)
