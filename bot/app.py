@@ -6,6 +6,7 @@ import structlog
 from aiohttp import web
 
 from bot import task_page
+from bot.channels.callers import Callers
 from bot.health import Health
 from bot.logs import AccessLog
 from bot.process import Process, Signals
@@ -37,7 +38,9 @@ def build(
     worker: whether this process also handles and sends; without, another one must. engine: another than the embedded.
     """
     process = Process(settings, working=worker, clock=clock, engine=engine)
-    app = web.Application(middlewares=[plain_errors], client_max_size=BODY_BYTES)
+    callers = Callers(process.channels, settings.trusted_proxies) if settings.platform_addresses else None
+    looks = [plain_errors, callers.let_in] if callers else [plain_errors]
+    app = web.Application(middlewares=looks, client_max_size=BODY_BYTES)
     app[PROCESS] = process
     app.add_routes(Health(process).routes())
     if process.links is not None:
@@ -50,7 +53,11 @@ def build(
 
     async def life(_app: web.Application) -> AsyncIterator[None]:
         await process.start()
+        if callers is not None:
+            callers.start()
         yield
+        if callers is not None:
+            await callers.stop()
         await process.stop()
 
     async def hang_up(_app: web.Application) -> None:

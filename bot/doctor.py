@@ -251,6 +251,11 @@ def _address(settings: Settings) -> Iterator[Finding]:
     if settings.secret_key is not None and not settings.demo and host in ("127.0.0.1", "localhost", "::1"):
         said = f"{settings.public_url}: links on task cards open nowhere else. Set LINSHENG_PUBLIC_URL."
         yield Finding("public url", WARN, said)
+    if settings.platform_addresses and not settings.trusted_proxies:
+        said = (
+            "no proxy is trusted: behind one all callbacks come from it and are refused; set LINSHENG_TRUSTED_PROXIES."
+        )
+        yield Finding("platform addresses", WARN, said)
 
 
 def examine_channel(name: str) -> list[Finding]:

@@ -13,7 +13,7 @@ from typing import Literal, get_origin
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NestedSecretsSettingsSource,
@@ -166,6 +166,10 @@ class Settings(BaseSettings):
     demo: bool = Field(default=False, description="the web chat at /chat, where one may be anybody")
     timezone: str = "Asia/Shanghai"
     public_url: HttpAddress = "http://127.0.0.1:8080"
+    platform_addresses: bool = Field(default=False, description="callbacks only from the addresses that platforms name")
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        default=(), description='JSON: ["10.0.0.0/8"]; whose X-Forwarded-For says who called'
+    )
     secret_key: SecretStr | None = None
     log_level: str = "info"
     log_json: bool = True

@@ -94,6 +94,13 @@ class Channel(ABC):
     async def stop(self) -> None:
         """Close it again."""
 
+    async def callers(self) -> Sequence[str] | None:
+        """Addresses from which the platform says that it calls back; None for one that gives no list.
+
+        Raises SendFailed or Uncertain.
+        """
+        return None
+
     async def prove(self, public_url: str) -> Sequence[Proof]:
         """For `linsheng doctor --channel`, on a channel that is not started: whether the platform takes its
         credentials, and whether its callback address under `public_url` leads here; see `bot.channels.proofs`.

@@ -33,7 +33,18 @@ HEAD, BLOCK = 20, 32  # bytes: chance and a length before what is written; what 
 READ_SECONDS = 4.0  # the platform itself gives up after five
 
 Why = Literal[
-    "size", "encoding", "slow", "plaintext", "malformed", "markup", "depth", "signature", "stale", "receiver", "replay"
+    "size",
+    "encoding",
+    "slow",
+    "plaintext",
+    "malformed",
+    "markup",
+    "depth",
+    "signature",
+    "stale",
+    "receiver",
+    "replay",
+    "address",
 ]
 
 

@@ -36,6 +36,8 @@ class Api:
         self._world = world
         self._endpoints: dict[tuple[str, str, str], Endpoint] = {}
         self._raw: dict[tuple[str, str, str], Raw] = {}
+        self.get(WECHAT, "getcallbackip", lambda _: {"ip_list": faults.callers})
+        self.get(WECOM, "getcallbackip", lambda _: fine(ip_list=faults.callers))
 
     def post(self, account: str, path: str, endpoint: Endpoint) -> None:
         """A call with a JSON body. account: `wechat` or `wecom`, or `wecom:kf` where only that app may."""

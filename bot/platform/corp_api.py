@@ -54,7 +54,6 @@ class CorpApi:
         api.post(f"{WECOM}:app", "message/recall", self._recall)
         self.closed = False  # the app is switched off
         api.get(f"{WECOM}:app", "agent/get", self._agent)
-        api.get(WECOM, "getcallbackip", lambda _: fine(ip_list=["127.0.0.1"]))
 
     def _agent(self, query: Body) -> Body:
         need(query.get("agentid") == str(AGENT), 40056)

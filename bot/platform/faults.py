@@ -30,11 +30,13 @@ class Fault:
 
 
 class Faults:
-    """The switches of one platform. down: every connection is cut. untrusted: no caller's address is on the list."""
+    """The switches of one platform. down: every connection is cut. untrusted: no caller's address is on the list.
+    callers: from where it says that its callbacks come (getcallbackip)."""
 
     def __init__(self) -> None:
         self.down = False
         self.untrusted = False
+        self.callers = ["127.0.0.1"]
         self._faults: list[Fault] = []
 
     def fail(

@@ -30,7 +30,6 @@ class OfficialApi:
         api.post(WECHAT, "menu/create", self._menu)
         api.get(WECHAT, "menu/get", lambda _: {"menu": account.menu or {"button": []}})
         api.get(WECHAT, "menu/delete", self._no_menu)
-        api.get(WECHAT, "getcallbackip", lambda _: {"ip_list": ["127.0.0.1"]})
 
     def _user(self, body: Body) -> str:
         user = str(body.get("touser") or "")

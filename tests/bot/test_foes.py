@@ -112,8 +112,8 @@ def log() -> Iterator[Log]:
         yield found
 
 
-def settings(p: TestPlatform, url: str, home: Path) -> Settings:
-    """All channels with a callback address."""
+def settings(p: TestPlatform, url: str, home: Path, **more: Any) -> Settings:
+    """All channels with a callback address. more: of the deployment."""
     corp = {"corp_id": p.app.corp_id, "api_base": p.base}
     told = {
         "wechat_mp": {"token": p.mp.token, "aes_key": p.mp.aes_key, "app_id": p.mp.app_id, "app_secret": p.mp.secret,
@@ -125,7 +125,7 @@ def settings(p: TestPlatform, url: str, home: Path) -> Settings:
         "wecom_kf": corp | {"secret": p.kf.secret, "token": p.kf.token, "aes_key": p.kf.aes_key,
                             "accounts": [p.kf.open_kfid]},
     }  # fmt: skip
-    return Settings.model_validate({"home": home, "database_url": url, "secret_key": "of-the-tests"} | told)
+    return Settings.model_validate({"home": home, "database_url": url, "secret_key": "of-the-tests"} | told | more)
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from aiohttp import web
 from bot.channels import media, proofs
 from bot.channels.api import ApiClient
 from bot.channels.base import Capabilities, Channel, Proof
+from bot.channels.callers import listed
 from bot.channels.credentials import stable_token
 from bot.channels.door import greeting, refuse
 from bot.channels.render import TEXT_BYTES
@@ -131,6 +132,10 @@ class OfficialAccount(Channel):
     async def send(self, out: Outgoing, client_id: str) -> str:
         """See `Pushing.send`. The platform gives no id for texts and does not dedup them."""
         return await self._pushing.send(out, client_id)
+
+    async def callers(self) -> Sequence[str]:
+        """See `Channel.callers`."""
+        return await listed(self._api)
 
     async def prove(self, public_url: str) -> list[Proof]:
         """A token, and the handshake of 服务器配置."""

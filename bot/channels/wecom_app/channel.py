@@ -14,6 +14,7 @@ from aiohttp import web
 from bot.channels import media, proofs
 from bot.channels.api import ApiClient
 from bot.channels.base import Capabilities, Channel, Proof, SendFailed
+from bot.channels.callers import listed
 from bot.channels.credentials import Credential, gettoken
 from bot.channels.known import Known
 from bot.channels.pressed import LATE, Presses, ticket_of
@@ -110,6 +111,10 @@ class WecomApp(Channel):
         """A file that the platform keeps for three days (90254 获取临时素材), on our disk. Raises NotFetched."""
         found = await self._api.stored_file(wanted.platform_id)
         return await asyncio.to_thread(media.keep, folder, found.data, found.name)
+
+    async def callers(self) -> Sequence[str]:
+        """See `Channel.callers`."""
+        return await listed(self._api)
 
     async def prove(self, public_url: str) -> list[Proof]:
         """A token, and the address check of 接收消息."""

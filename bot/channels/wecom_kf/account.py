@@ -13,6 +13,7 @@ from aiohttp import web
 from bot.channels import media, proofs
 from bot.channels.api import ApiClient
 from bot.channels.base import Capabilities, Channel
+from bot.channels.callers import listed
 from bot.channels.door import greeting, refuse
 from bot.channels.proofs import Proof
 from bot.channels.render import TEXT_BYTES
@@ -77,6 +78,10 @@ class WecomKf(Channel):
     async def send(self, out: Outgoing, client_id: str) -> str:
         """See `Pushing.send`."""
         return await self._pushing.send(out, client_id)
+
+    async def callers(self) -> Sequence[str]:
+        """See `Channel.callers`."""
+        return await listed(self._api)
 
     async def prove(self, public_url: str) -> list[Proof]:
         """A token, the right to each account, and the address check of 接收消息服务器配置."""
