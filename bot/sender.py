@@ -20,7 +20,7 @@ from sqlmodel import Session, col
 
 from bot import metrics
 from bot.channels.base import Channel, NoRoom, NotNow, SendFailed, Uncertain
-from bot.channels.carrying import elsewhere, hand_on
+from bot.channels.carrying import elsewhere, hand_on, may_answer
 from bot.channels.known import Known
 from bot.unreached import Unreached
 from bot.worker import wait_any
@@ -249,6 +249,7 @@ class Sender:
         def write(session: Session) -> None:
             if sending.leave_to_another(session, row, now=self._clock()):
                 hand_on(session, row.dedup_key, found, self._clock())
+                may_answer(session, out, found)
                 log.info("message.elsewhere", outbox=row.id, channel=row.channel, by=found.channel)
 
         return Result(row, SENT, write)

@@ -20,9 +20,14 @@ class ResidentReportSettings(BaseModel):
     secret: SecretStr | None = None
     api_base: HttpAddress = "https://qyapi.weixin.qq.com"
     grids: dict[str, str] = Field(default_factory=dict, description='JSON: {"grid_id": "QX-01"}')
+    kinds: dict[str, str] = Field(
+        default_factory=dict, description='JSON: {"设施": "facility.lighting"}, for orders with pictures and no words'
+    )
     poll_seconds: float = Field(default=60.0, gt=0, le=3600, description="all processes together look so often")
     # Their clock and ours, and what changes while the pages are read. What is read twice is kept once.
     overlap_seconds: int = Field(default=300, ge=30, le=86_400)
+    # How soon a changed order shows in the list is not written down either: once an hour the look goes back so far.
+    late_hours: float = Field(default=24.0, ge=0, le=168, description="0: never")
     first_days: float = Field(default=3.0, gt=0, le=60, description="how far back the very first look goes")
     # The pages do not say what urge_type means for residents' orders; in 巡查 it is 1 一般, 2 重要, 3 紧急.
     urgent: frozenset[int] = frozenset({3})

@@ -48,10 +48,12 @@ def remember(
     )  # fmt: skip
 
 
-def put_already(ctx: Context, question: Asked) -> bool:
-    """This message told of another matter before, and the same was asked about that: nobody asks twice in a breath."""
-    m = ctx.message
-    return bool(_open(ctx, m.channel, m.chat, m.sender, m.sent_at, question.options))
+def sentence(
+    ctx: Context, question: Asked, channel: str, chat: str, sender: str, *, at: datetime
+) -> str:  # fmt: skip
+    """The name of the sentence that puts it. Where the same was asked just now, about another matter of the message,
+    it is not asked twice in a breath."""
+    return "opened_too" if _open(ctx, channel, chat, sender, at, question.options) else question.name
 
 
 def answered_for(ctx: Context, ticket: Ticket) -> Sequence[Ticket]:
@@ -61,10 +63,11 @@ def answered_for(ctx: Context, ticket: Ticket) -> Sequence[Ticket]:
     if question is None or question.ticket != ticket.id:
         return ()
     same = _open(ctx, question.channel, question.chat, question.sender, question.asked_at, question.options)
-    for one in same:
-        one.answered_at = ctx.now
-        ctx.session.add(one)
-    return [ctx.session.get_one(Ticket, one.ticket) for one in same]
+    tickets = [one.ticket for one in same]
+    # Wherever it was put: a question that could not be said on one channel is on another, too.
+    about = sa.update(Question).where(col(Question.ticket).in_(tickets), col(Question.answered_at).is_(None))
+    ctx.session.connection().execute(about.values(answered_at=ctx.now))
+    return [ctx.session.get_one(Ticket, number) for number in dict.fromkeys(tickets)]
 
 
 def say_placed(ctx: Context, ticket: Ticket, others: Sequence[Ticket] = (), *, name: str = "placed") -> None:

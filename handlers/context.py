@@ -122,9 +122,10 @@ class Context(Desk):
         return u.p("report") >= self.decisions.open
 
     def is_urgent(self, matter: Matter | None = None) -> bool:
-        """Life, fire, gas, people trapped: by the head, by the lexicon, or by the nature of the kind."""
+        """Life, fire, gas, people trapped: by the head, by the lexicon, or by the nature of the kind; or because who
+        took it down says so (紧急 of an order)."""
         rules, u = self.decisions, self.understanding
-        if u.urgent >= rules.urgent:
+        if "urgent" in self.message.platform or u.urgent >= rules.urgent:
             return True
         kind, share = (matter or u.matters[0]).categories[0]
         return kind in rules.urgent_kinds and share >= rules.urgent_kind

@@ -2,13 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 import sqlalchemy as sa
 from sqlmodel import col
 
-from handlers.asking import asked, put_already, remember, say_placed
+from handlers.asking import asked, remember, say_placed, sentence
 from handlers.assembly import Linked, in_window, rank, same_matter
 from handlers.context import Context
 from handlers.feedback import give_back
@@ -19,6 +18,7 @@ from handlers.pieces import told_as_one
 from handlers.place import CHAT, SAID, Placement, locate
 from handlers.router import Router
 from handlers.suggest import suggest
+from handlers.there import where_told
 from handlers.voices import ask_to_type
 from handlers.workflow import Actor, may, move, record
 from models import inbox
@@ -30,9 +30,6 @@ from nlu.types import Matter, Understanding
 
 intake = Router("intake")
 BELONGING = ("detail", "join", "correct", "relay")
-BUILT = ("building", "estate")
-OWN_SPOT = re.compile(r"[\d一二两三四五六七八九十](?:单元|楼|层(?![灰油皮土冰]))|负一|顶楼|楼顶")
-INDOORS = re.compile(r"楼道|楼梯|楼上|楼下|单元|电梯|暖气|厨房|厕所|卫生间|客厅|阳台|家里|屋里")
 PICTURES = (Kind.IMAGE, Kind.VIDEO)
 TAKE_BACK_MINUTES = 180
 LATEST = 20  # rows
@@ -158,9 +155,7 @@ def _one(
     media = held_media(ctx) if first and report + belongs >= rules.belongs else []
     media = [*media, *pieces]
     pin = next((m for m in media if m.lon is not None), None)
-    placement = locate(ctx.town, ctx.where(matter if several else None, pin=pin))
-    if there is not None and placement.weight <= CHAT and not placement.wide and _there_too(ctx, matter, there):
-        placement = replace(there, spot=_spot(matter, there), denied=frozenset(), corrects=False)
+    placement = where_told(ctx, matter, there, several=several, pin=pin)
     if first and ctx.known.quoted_message:
         media = [*media, ctx.known.quoted_message]
     if placement.weight <= CHAT and report >= ctx.least and not pieces and (said := words_before(ctx)):
@@ -181,22 +176,6 @@ def _one(
     if report >= ctx.least or _orphan(ctx, matter, placement):
         return open_matter(ctx, matter, placement, media, more=several, ranked=ranked), placement
     return None, placement
-
-
-def _there_too(ctx: Context, matter: Matter, there: Placement) -> bool:
-    """南门的路灯坏了 地砖也翘了: what says no place is where the matter told before it is, unless it cannot be."""
-    if there.weight <= CHAT:
-        return False
-    place = ctx.town.places.get(there.place or "")
-    if place is None or place.kind in BUILT:
-        return True
-    top = matter.category.split(".", maxsplit=1)[0]
-    return ctx.decisions.indoors.isdisjoint((matter.category, top)) and not INDOORS.search(matter.text)
-
-
-def _spot(matter: Matter, there: Placement) -> str:
-    """二楼楼道灯不亮 三楼拐角还堆了煤: the building is the same, the floor is not."""
-    return "" if OWN_SPOT.search(matter.text) else there.spot
 
 
 def _orphan(ctx: Context, matter: Matter, placement: Placement) -> bool:
@@ -246,7 +225,7 @@ def _may_speak(ctx: Context) -> bool:
 def _answer(ctx: Context, ticket: Ticket, placement: Placement, before: Ticket | None, *, more: bool) -> None:
     m = ctx.message
     if (question := asked(ticket, placement)) is not None:
-        name = "opened_too" if more and put_already(ctx, question) else question.name
+        name = sentence(ctx, question, m.channel, m.chat, m.sender, at=m.sent_at)
         ctx.say(name, ticket, more=more, options=question.names(ctx))
         remember(ctx, ticket, question, m.channel, m.chat, m.sender, at=m.sent_at)
     elif ticket.urgent:

@@ -1,30 +1,37 @@
-"""Orders of 居民上报: a matter for certain, told by way of a product that answers the resident itself.
+"""Orders of 居民上报: matters for certain, told by way of a product that answers the resident itself.
 
-The product's workers go on with their order there, and that moves its ticket here: the platform has checked who they
+The product's workers go on with their order there, and that moves its tickets here: the platform has checked who they
 are, and it is the platform that says so. What a channel hands over stands in `Incoming.platform`, which nobody can
-write into from outside: `order` is `new` (with `grid`, `grid_name`, `urgent`), `more` (files of it) or `step` (with
-`step`, `by`, `to`). Platform pages 93513-93519.
+write into from outside: `order` is `new` (with `grid`, `grid_name`, `urgent`, `kind`), `more` (files of it) or `step`
+(with `step`, `by`, `to`, and `more` where its words follow). An order that tells of several matters has several
+tickets, and its steps are all of theirs. Platform pages 93513-93519.
 """
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlmodel import col
 
+from config.tables import leaves
 from handlers import dispatch
-from handlers.asking import asked, remember
+from handlers.asking import asked, remember, sentence
 from handlers.assembly import in_window, rank, same_matter
 from handlers.context import Context
 from handlers.dispatch import Assigned
 from handlers.feedback import give_back
 from handlers.matters import attach, keep, open_ticket
-from handlers.place import Placement, locate
+from handlers.place import Placement
 from handlers.router import Router
 from handlers.standing import standing
 from handlers.suggest import suggest
 from handlers.texts import say, word
+from handlers.there import where_told
 from handlers.town import MUTE, Town
 from handlers.workflow import Actor, may, move, record
 from models.chat import Chat, ChatKind
 from models.ticket import Status, Ticket, TicketMessage
+from nlu.types import Matter
 
 orders = Router("orders")
 ORDER, NEW, STEP = "order", "new", "step"
@@ -38,19 +45,34 @@ NEWS = {"accepted": "accepted", "done": "resolved", "refused": "dismissed"}
 def ordered(ctx: Context) -> str:
     """What a resident reported: a ticket, or one more who tells of a matter that is there. The product answers her;
     only where it is she may be asked."""
-    if _ticket(ctx) is not None or _told_before(ctx):
+    if _tickets(ctx):
         return KNOWN  # read again, long after the inbox has forgotten it
     m = ctx.message
     # A direct chat, in the order's grid: what was told there is nobody else's business.
     grid = grid_of(ctx.town, m.platform.get("grid", ""), m.platform.get("grid_name", ""))
     ctx.chat = Chat(channel=m.channel, code=m.chat, kind=ChatKind.DIRECT, grid=grid)
-    matter = ctx.understanding.matters[0]
-    placement = locate(ctx.town, ctx.where())
+    matters = _matters(ctx)
+    outcomes: list[str] = []
+    there: Placement | None = None
+    for matter in matters:
+        there = where_told(ctx, matter, there, several=len(matters) > 1)
+        outcomes.append(_one(ctx, matter, there, several=len(matters) > 1))
+    return outcomes[0]
+
+
+def _matters(ctx: Context) -> Sequence[Matter]:
+    """What the order tells of; of one without words, the kind that the deployment has for what the product filed it
+    under: those words are not hers."""
+    told, kind = ctx.understanding.matters, ctx.message.platform.get("kind")
+    return [replace(told[0], categories=((kind, 1.0),), credible=())] if kind in leaves() else told
+
+
+def _one(ctx: Context, matter: Matter, placement: Placement, *, several: bool) -> str:
+    m = ctx.message
     ranked = rank(ctx, matter, placement)
-    found = same_matter(ctx, matter, ranked)
+    found = None if several else same_matter(ctx, matter, ranked)
     if found is None:
-        urgent = "urgent" in m.platform or ctx.is_urgent(matter)
-        sensitive = ctx.is_sensitive(matter)
+        urgent, sensitive = ctx.is_urgent(matter), ctx.is_sensitive(matter)
         ticket = open_ticket(ctx, matter, placement, [], quiet=False, urgent=urgent, sensitive=sensitive)
         suggest(ctx, ticket, [linked for linked in ranked if in_window(ctx.decisions, ctx, linked.ticket)])
         _ask(ctx, ticket, placement)
@@ -73,15 +95,17 @@ def _ask(ctx: Context, ticket: Ticket, placement: Placement) -> None:
         return
     channel, user = other
     chat = ctx.town.direct_chat(channel, ctx.person.code, user)
-    ctx.post(channel, chat, say(question.name, **ctx.public(ticket), options=question.names(ctx)), ticket)
-    remember(ctx, ticket, question, channel, chat, user, at=ctx.now)  # the order may have waited
+    at = ctx.now  # the order may have waited
+    name = sentence(ctx, question, channel, chat, user, at=at)
+    ctx.post(channel, chat, say(name, **ctx.public(ticket), options=question.names(ctx)), ticket)
+    remember(ctx, ticket, question, channel, chat, user, at=at)
 
 
 @orders.on(lambda ctx: ctx.message.platform.get(ORDER) == "more")
 def more(ctx: Context) -> str:
     """Files of an order that came as a message of their own."""
-    ticket = _ticket(ctx)
-    return KNOWN if ticket is None or not keep(ctx, ticket, ctx.message, "detail") else "detail"
+    kept = [keep(ctx, ticket, ctx.message, "detail") for ticket in _tickets(ctx)]
+    return "detail" if any(kept) else KNOWN
 
 
 @orders.on(lambda ctx: ctx.message.platform.get(ORDER) == STEP)
@@ -90,31 +114,40 @@ def stepped(ctx: Context) -> str:
 
     Of a ticket that the order only joined it is a note: others told of that matter, and it is not the product's to end.
     """
-    told, step = ctx.message, ctx.message.platform.get(STEP, "")
-    first = _ticket(ctx)
-    if first is None or not keep(ctx, first, told, "step"):
-        return KNOWN
-    ticket = standing(ctx.session, first)
-    by = told.platform.get("by", "")
+    kept = [ticket for ticket in _tickets(ctx) if keep(ctx, ticket, ctx.message, "step")]
+    for ticket in kept:
+        _step(ctx, standing(ctx.session, ticket))
+    return "work" if kept else KNOWN
+
+
+def _step(ctx: Context, ticket: Ticket) -> None:
+    told, step, by = ctx.message, ctx.message.platform.get(STEP, ""), ctx.message.platform.get("by", "")
     person = _person(ctx, by)
     who = person or f"{told.channel}:{by or 'staff'}"
     own = (ticket.channel, ticket.chat) == (told.channel, told.chat)
     to = ENDS.get(step)
     if own and to is not None and may(ticket, to, Actor.WORKER):
         move(ctx.session, ticket, to, Actor.WORKER, who, ctx.now, note=told.text)
-        # Who takes it in the product and is nobody's here cannot be reminded of it: then it stays with ours.
-        if ticket.worker != person and (person is not None or to != Status.ACCEPTED):
-            ctx.alert_worker(ticket, "alert_taken", "by way of the order")
-        ticket.worker = person or ticket.worker
+        _taken(ctx, ticket, person, ended=to != Status.ACCEPTED)
         ticket.quiet = False
-        ctx.session.add(ticket)
         ctx.tell_supporters(ticket, NEWS[step])
-        return "work"
-    note = f"{word('channel_resident_report')}{word(f'order_{step}')} {told.text}".strip()
-    record(ctx.session, ticket, "note", who, ctx.now, note)
+        return
+    if "more" not in told.platform:
+        note = f"{word('channel_resident_report')}{word(f'order_{step}')} {told.text}".strip()
+        record(ctx.session, ticket, "note", who, ctx.now, note)
+    if own and to == ticket.status == Status.ACCEPTED:
+        _taken(ctx, ticket, person)  # 办理中 is over, and says only now who it was
     if own and step in ("assigned", "passed"):
         _hand_on(ctx, ticket, _person(ctx, told.platform.get("to", "")))
-    return "work"
+
+
+def _taken(ctx: Context, ticket: Ticket, person: str | None, *, ended: bool = False) -> None:
+    """It is this person's now. Who takes it in the product and is nobody's here cannot be reminded of it: then it stays
+    with ours."""
+    if ticket.worker != person and (person is not None or ended):
+        ctx.alert_worker(ticket, "alert_taken", "by way of the order")
+    ticket.worker = person or ticket.worker
+    ctx.session.add(ticket)
 
 
 def _hand_on(ctx: Context, ticket: Ticket, to: str | None) -> None:
@@ -126,24 +159,14 @@ def _hand_on(ctx: Context, ticket: Ticket, to: str | None) -> None:
         ctx.assign(ticket, Assigned(to, "order"), name="alert_transferred")
 
 
-def _ticket(ctx: Context) -> Ticket | None:
-    """The ticket that the order became, or joined."""
+def _tickets(ctx: Context) -> Sequence[Ticket]:
+    """The tickets that the order became, or joined."""
     m = ctx.message
     mine = sa.select(col(TicketMessage.ticket)).where(
         col(TicketMessage.channel) == m.channel, col(TicketMessage.chat) == m.chat,
         col(TicketMessage.role).in_(("report", "join", "refuse")),
     )  # fmt: skip
-    found = ctx.session.scalars(mine.order_by(col(TicketMessage.id)).limit(1)).first()
-    return ctx.session.get(Ticket, found) if found is not None else None
-
-
-def _told_before(ctx: Context) -> bool:
-    """Its ticket is there, and the one who told of it had her data deleted: only the message's id is left."""
-    m = ctx.message
-    same = sa.select(col(TicketMessage.id)).where(
-        col(TicketMessage.channel) == m.channel, col(TicketMessage.message) == m.id
-    )
-    return ctx.session.scalars(same.limit(1)).first() is not None
+    return ctx.session.scalars(sa.select(Ticket).where(col(Ticket.id).in_(mine)).order_by(col(Ticket.id))).all()
 
 
 def grid_of(town: Town, code: str, name: str) -> str | None:

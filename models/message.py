@@ -22,26 +22,27 @@ class Kind(StrEnum):
     CARD = "card"
 
 
-def _without_nul(value: object) -> object:
+def _storable(value: object) -> object:
     if isinstance(value, str):
-        return value.replace(NUL, "")
+        # Half an emoji, as JSON of a name that was cut may have it, is no UTF-8 and could never be kept.
+        return value.replace(NUL, "").encode(errors="replace").decode()
     if isinstance(value, list | tuple):
-        return tuple(_without_nul(one) for one in value)
+        return tuple(_storable(one) for one in value)
     if isinstance(value, dict):
-        return {_without_nul(name): _without_nul(one) for name, one in value.items()}
+        return {_storable(name): _storable(one) for name, one in value.items()}
     return value
 
 
 class Letter(BaseModel):
-    """Base of both: frozen, strict about fields nobody knows, and without NUL: PostgreSQL keeps none, and nobody who
-    writes means one."""
+    """Base of both: frozen, strict about fields nobody knows, with whole characters only and without NUL: PostgreSQL
+    keeps none, and nobody who writes means one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     @field_validator("*", mode="before")
     @classmethod
     def _kept(cls, value: object) -> object:
-        return _without_nul(value)
+        return _storable(value)
 
 
 class Media(Letter):

@@ -3,10 +3,12 @@
 from collections.abc import Collection
 from datetime import datetime
 
-from sqlmodel import Session
+import sqlalchemy as sa
+from sqlmodel import Session, col
 
 from handlers.town import MUTE, Town
 from models import outbox
+from models.chat import Question
 from models.message import Outgoing
 from models.whois import addresses
 
@@ -22,6 +24,22 @@ def elsewhere(
             carried = out.by(channel, town.direct_chat(channel, person, user))
             return carried.model_copy(update={"to_person": person, "trigger": None})
     return None
+
+
+def may_answer(session: Session, out: Outgoing, carried: Outgoing) -> None:
+    """What she is asked about the ticket where it could not be said, she may answer where it is said instead. carried:
+    what `elsewhere` made of the message."""
+    user = next(
+        (user for channel, user in addresses(session, carried.to_person or "") if channel == carried.channel), ""
+    )
+    about = (col(Question.ticket) == out.ticket, col(Question.answered_at).is_(None))
+    here = (col(Question.channel) == out.channel, col(Question.chat) == out.chat)
+    there = (col(Question.channel) == carried.channel, col(Question.chat) == carried.chat)
+    if session.scalars(sa.select(col(Question.id)).where(*about, *there)).first() is not None:
+        return
+    for asked in session.scalars(sa.select(Question).where(*about, *here).order_by(col(Question.id))):
+        fields = asked.model_dump(exclude={"id"})
+        session.add(Question(**fields | {"channel": carried.channel, "chat": carried.chat, "sender": user}))
 
 
 def hand_on(session: Session, client_id: str, out: Outgoing, now: datetime, *, at: datetime | None = None) -> None:

@@ -8,6 +8,7 @@ file beside the database. Neither needs a clock, and neither outlives its proces
 import fcntl
 import hashlib
 import os
+from contextlib import suppress
 
 import sqlalchemy as sa
 
@@ -85,5 +86,7 @@ class Holder:
             self._handle = None
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            connection.invalidate()  # ends the session, and the lock with it
+            with suppress(sa.exc.SQLAlchemyError):  # a session that is lost has lost its lock
+                connection.execute(sa.text("SELECT pg_advisory_unlock(:key)"), {"key": self._key})
+            connection.invalidate()  # ends the session, and whatever it still holds, a little later
             connection.close()

@@ -242,6 +242,55 @@ def test_our_own_words_come_late_and_masked(
     assert reader.path(file).new == heard
 
 
+@pytest.mark.parametrize(
+    ("posted", "left"),
+    [
+        ("这是一条引用/回复消息：\n“网格助手：请问具体在哪里？”\n------\n3幢", "3幢"),
+        ("这是一条引用/回复消息：\n“网格助手：请问具体在哪里？”\n------\n", None),
+        ("请问具体在哪里？ 是3幢的", "是3幢的"),
+        ("“请问具体\n在哪里？” 我们3幢也停水了", "我们3幢也停水了"),
+        ("· 请问具体在哪里？", None),
+        ("请问在哪里？3幢", "请问在哪里？3幢"),
+    ],
+)
+def test_what_is_said_beside_our_own_words_is_heard(
+    reader: Reader, db: Database, file: Path, clock: HandClock, posted: str, left: str | None
+) -> None:
+    said = Outgoing(channel=NAME, chat=ROOM, text="请问具体在哪里？")
+    db.tx(lambda session: outbox.put(session, [("k1", said)], clock()))
+    file.write_bytes(line(record(1, posted)))
+    assert reader.path(file) == (Tally(new=1) if left else Tally(silent=1))
+    assert texts(db) == ([left] if left else [])
+
+
+async def test_a_file_that_cannot_be_read_holds_up_no_other(
+    sqlite_db: Database, clock: HandClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name_room(sqlite_db)
+    monkeypatch.setattr("bot.channels.archive.reader.FILE_BYTES", 1_000)
+    (tmp_path / "a.jsonl").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "b.jsonl").write_bytes(lines(1, 20))
+    (tmp_path / "c.jsonl").write_bytes(lines(21, 21))
+    channel = Archive(ArchiveSettings.model_validate({"folder": tmp_path}), sqlite_db, clock, zone=ZONE)
+    with capture_logs() as log:
+        assert [await channel.look(tmp_path) for _ in range(2)] == [1, 0]
+    told = [(one["file"], one["error"]) for one in log if one["event"] == "archive.file_not_read"]
+    assert told == [("a.jsonl", "FileNotFoundError"), ("b.jsonl", "TooLarge")]
+    assert texts(sqlite_db) == ["第21句"]
+
+
+async def test_its_state_says_whether_all_is_read(sqlite_db: Database, clock: HandClock, tmp_path: Path) -> None:
+    settings = ArchiveSettings.model_validate({"folder": tmp_path, "poll_seconds": 0.02})
+    channel = Archive(settings, sqlite_db, clock, zone=ZONE)
+    assert (channel.state, Archive(ArchiveSettings(), sqlite_db, clock, zone=ZONE).state) == ("waiting", "")
+    (tmp_path / "a.jsonl").symlink_to(tmp_path / "nowhere")
+    await channel.start()
+    await so(lambda: channel.state == "failing")
+    (tmp_path / "a.jsonl").unlink()
+    await so(lambda: channel.state == "up")
+    await channel.stop()
+
+
 def test_settings() -> None:
     assert ArchiveSettings().enabled is False
     assert ArchiveSettings.model_validate({"answers": "notice"}).missing == ["corp_id", "secret", "owners"]

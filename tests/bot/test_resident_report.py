@@ -95,14 +95,34 @@ async def test_pages_and_then_only_what_changed(town: Deployment) -> None:
     assert town.lists() == 3
     assert {m.chat for m in town.kept()} == set(orders)
     assert await channel.look() is None  # it is not time yet
-    town.p.clock.forward(minutes=20)
+    town.p.clock.forward(minutes=19)
     assert await channel.look() == 120  # they are younger than the look before, less the overlap
-    town.p.clock.forward(minutes=20)
+    town.p.clock.forward(minutes=19)
     assert await channel.look() == 0
-    town.p.clock.forward(minutes=20)
+    town.p.clock.forward(minutes=19)
     town.p.report.step(orders[3], IN_HAND, "gu")
     assert await channel.look() == 1
     assert [m.platform["step"] for m in town.kept()[120:]] == ["taken", "accepted"]
+
+
+async def test_an_order_that_shows_up_late(town: Deployment) -> None:
+    """The pages do not say how soon one is in the list: once an hour the look goes back a day."""
+    channel = await town.process()
+    town.p.report.order("楼道灯坏了")
+    assert await channel.look() == 1
+    town.p.clock.forward(minutes=30)
+    late = town.p.report.order("井盖破了")
+    listed = town.p.report.orders.pop(late)
+    for _ in range(2):
+        town.p.clock.forward(minutes=10)
+        await channel.look()
+    town.p.report.orders[late] = listed  # modified twenty minutes ago
+    assert await channel.look() is None
+    town.p.clock.forward(minutes=10)
+    assert await channel.look() == 2
+    assert [m.text for m in town.kept() if m.platform["order"] == "new"] == ["楼道灯坏了", "井盖破了"]
+    town.p.clock.forward(minutes=10)
+    assert await channel.look() == 0
 
 
 async def test_what_changes_just_before_a_look_is_read_again_and_kept_once(town: Deployment) -> None:
@@ -204,6 +224,37 @@ async def test_one_order_that_cannot_be_read_does_not_hold_up_the_others(town: D
         assert await channel.look() == 2
     assert [m.chat for m in town.kept()] == [good]
     assert [line["why"] for line in logs if line["event"] == "resident_report.refused"] == ["malformed"]
+    assert "秘密的话" not in str(logs)
+
+
+@pytest.mark.parametrize("name", ["reporter_name", "grid_name", "grid_id", "desc"])
+async def test_half_an_emoji_holds_up_nobody(town: Deployment, name: str) -> None:
+    first = town.p.report.order(**{"desc": "楼道灯坏了"} | {name: "灯坏了\ud83d"})
+    second = town.p.report.order("水管漏水")
+    channel = await town.process()
+    assert await channel.look() == 2
+    assert [m.chat for m in town.kept()] == [first, second]
+
+
+async def test_one_order_that_the_database_refuses_does_not_hold_up_the_others(
+    town: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = town.p.report.order("秘密的话"), town.p.report.order("楼道灯坏了")
+    channel = await town.process()
+    accept = channel._pulling._ingest.accept
+
+    async def refusing(message: Incoming) -> None:
+        if message.chat == bad:
+            raise sa.exc.DataError("INSERT", {}, Exception("numeric value out of range"))
+        await accept(message)
+
+    monkeypatch.setattr(channel._pulling._ingest, "accept", refusing)
+    with capture_logs() as logs:
+        assert await channel.look() == 2
+    assert [m.chat for m in town.kept()] == [good]
+    assert [(line["why"], line["order"]) for line in logs if line["event"] == "resident_report.refused"] == [
+        ("not_stored", bad)
+    ]
     assert "秘密的话" not in str(logs)
 
 

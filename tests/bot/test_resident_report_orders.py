@@ -72,6 +72,23 @@ def test_a_step_that_goes_on_is_the_same_message_when_it_is_over() -> None:
     assert one.id == two.id == "ORD1:2-7"
 
 
+def test_what_is_said_when_a_step_ends_is_a_message_of_its_own() -> None:
+    over = {"process_desc": "已到现场，灯管要换", "image_urls": ["https://a.qpic.cn/9"]}
+    began, said = read(ORDER | {"process_list": [step(7, 1, **over)]})[1:]
+    assert (began.id, began.text, began.media, began.platform["more"]) == ("ORD1:1-7", "", (), "yes")
+    assert (said.id, said.text, said.media[0].url) == ("ORD1:1-7-over", over["process_desc"], over["image_urls"][0])
+    assert "more" not in said.platform
+    (goes_on,) = read(ORDER | {"process_list": [step(7, 0, process_desc="马上去")]})[1:]
+    assert (goes_on.id, goes_on.text) == ("ORD1:1-7", "马上去")
+
+
+def test_an_order_without_words_is_of_the_kind_that_was_set() -> None:
+    silent = ORDER | {"desc": " ", "case_name": "其他", "image_urls": ["https://a.qpic.cn/1"]}
+    kinds = {"其他": "city.road"}
+    assert [read(silent, kinds=some)[0].platform.get("kind") for some in ({}, kinds)] == [None, "city.road"]
+    assert "kind" not in read(ORDER | {"case_name": "其他"}, kinds=kinds)[0].platform
+
+
 def test_urgency_is_a_setting() -> None:
     assert read(ORDER | {"urge_type": 3})[0].platform["urgent"] == "yes"
     assert "urgent" not in read(ORDER | {"urge_type": 2})[0].platform

@@ -19,6 +19,7 @@ from bot.ingest import Ingest
 from bot.platform.reports import ASSIGNED, IN_HAND, PASSED_ON, REFUSED, SOLVED
 from config.resident_report import ResidentReportSettings
 from handlers.workdays import WorkCalendar
+from models.chat import Question
 from models.database import Database
 from models.inbox import Inbox
 from models.mark import TOWN, bump
@@ -31,6 +32,7 @@ from tests.scenario.chat import ZONE, Scene
 from tests.scenario.deployed import accepted, deployed, done, of_the_account, refused, the_card, writes_by
 from tests.scenario.elsewhere import sent, work
 from tests.scenario.matters import events, photos, place, status, told
+from tests.scenario.test_my_data import sweep, traces
 from tests.scenario.wecom_app import face, staff_to_the_app, tickets
 
 RESIDENT, WORKER = "春芽", "网格员小顾"
@@ -79,6 +81,12 @@ class Story:
 def of_the_reports(p: TestPlatform) -> dict[str, Any]:
     """Settings of the channel."""
     return {"corp_id": p.app.corp_id, "secret": p.report.secret, "api_base": p.base, "media_hosts": (p.base,)}
+
+
+def kept_files(chat: Scene) -> list[str]:
+    """Files of tickets that were fetched."""
+    paths = sa.select(col(Attachment.path)).where(col(Attachment.path) != "")
+    return chat.db.tx(lambda session: list(session.scalars(paths)))
 
 
 @pytest.fixture
@@ -143,6 +151,28 @@ async def the_matter(p: TestPlatform, db: Database, home: Path) -> None:
     await p.until(lambda: "LS00001 已结案" in told(p, resident))
     assert (status(db), len(tickets(db)), events(db).count("accepted")) == (Status.CLOSED, 1, 1)
     assert told(p, resident).count("已接单") == 1
+
+
+async def test_she_answers_where_the_question_reached_her(
+    town_db: Database, db_url: str, tmp_path: Path, engine: Engine
+) -> None:
+    """The Official Account may not write to her: the question goes to the app, and its answer counts there."""
+    staff_to_the_app(town_db)
+    writes_by(town_db, "U05", resident_report=UNION, wechat_mp="o-chunya", wecom_app="chunya")
+    async with platform() as p:
+        channels = {NAME: of_the_reports(p) | {"poll_seconds": 0.05}, wechat_mp.NAME: of_the_account(p)}
+        async with deployed(p, db_url, tmp_path, engine, **channels):
+            await p.mp.follow("o-chunya")
+            p.clock.forward(hours=1)  # what may be sent after that is over
+            p.report.order("楼道灯不亮了，黑漆漆的", grid_id=GRID, unionid=UNION)
+            p.clock.forward(minutes=1)
+            await p.until(lambda: "请问具体在哪里" in told(p, "chunya"))
+            p.clock.forward(minutes=1)
+            await p.app.say("chunya", "3幢")
+            await p.until(lambda: "LS00001 的地点已记为 柳岸花园3幢" in told(p, "chunya"))
+            assert (place(town_db), len(tickets(town_db))) == ("P-LA-B03", 1)
+    open_ones = sa.select(Question).where(col(Question.answered_at).is_(None))
+    assert town_db.tx(lambda session: session.scalars(open_ones).all()) == []
 
 
 async def test_who_is_nowhere_else_is_not_asked(town_db: Database, db_url: str, tmp_path: Path, engine: Engine) -> None:
@@ -281,8 +311,91 @@ async def test_an_order_that_the_inbox_has_forgotten_is_no_new_matter(story: Sto
         await story.look(pause="1 minutes")
         assert (len(chat.tickets()), chat.ticket().status) == (1, "resolved")
         assert story.told(RESIDENT) == said
-    rows = sa.select(col(Inbox.outcome)).where(col(Inbox.channel) == NAME).order_by(col(Inbox.id))
-    assert chat.db.tx(lambda session: session.scalars(rows).all()) == ["known"] * 3
+        assert not chat.db.tx(lambda session: session.scalars(sa.select(Inbox).where(col(Inbox.channel) == NAME)).all())
+
+
+async def test_what_she_had_deleted_does_not_come_back_with_a_step(story: Story) -> None:
+    """Neither her words nor her picture, however often the product tells the order again."""
+    chat = story.chat
+    order = story.order("6幢楼道灯不亮了", grid_id=GRID, unionid=UNION, image_urls=[story.picture("navy")])
+    await story.look()
+    story.step(order, SOLVED, USER, "灯管已换")
+    await story.look()
+    chat.wait("30 days")  # and nobody rates it
+    phone = chat.direct(RESIDENT)
+    phone.writes("删除我的信息")
+    phone.writes("确认删除")
+    sweep(chat, story.fetcher._folder)
+    assert traces(chat.db, UNION, "6幢楼道灯不亮了") == []
+    files = sorted(story.fetcher._folder.rglob("*.*"))
+    story.step(order, IN_HAND, USER, "回访")
+    await story.look(pause="26 hours")
+    assert traces(chat.db, UNION, "6幢楼道灯不亮了") == []
+    assert sorted(story.fetcher._folder.rglob("*.*")) == files
+    assert len(chat.tickets()) == 1
+
+
+async def test_two_matters_of_one_order(story: Story) -> None:
+    """Each has its ticket, its kind and its place; what the product does about the order is done about both."""
+    chat = story.chat
+    order = story.order("6幢楼道灯不亮了。另外3幢电梯里困了人，赶紧来", grid_id=GRID, unionid=UNION)
+    await story.look()
+    light, lift = chat.tickets()
+    assert (light.category, light.row.place) == ("facility.lighting", "P-LA-B06")
+    assert (lift.category, lift.row.place, lift.urgent) == ("facility.elevator", "P-LA-B03", True)
+    assert "电梯里困了人" in lift.row.summary
+    assert any(line.text.startswith("【紧急】LS00002 电梯 柳岸花园3幢") for line in chat.alerts(WORKER))
+    story.step(order, SOLVED, USER, "都处理好了")
+    await story.look()
+    assert [ticket.status for ticket in (light, lift)] == ["resolved", "resolved"]
+
+
+async def test_two_matters_of_one_order_are_asked_for_once(story: Story) -> None:
+    chat = story.chat
+    story.order("电梯坏了 还有楼道灯也不亮", grid_id=GRID, unionid=UNION)
+    await story.look()
+    asked = story.told(RESIDENT)
+    assert [("请问具体在哪里" in text, "您说的地点会一并记上" in text) for text in asked] == [
+        (True, False), (False, True),
+    ]  # fmt: skip
+    chat.direct(RESIDENT).writes("3幢")
+    assert [ticket.place for ticket in chat.tickets()] == ["柳岸花园3幢", "柳岸花园3幢"]
+
+
+async def test_what_a_worker_says_when_a_step_ends(story: Story) -> None:
+    """办理中, seen while it goes on, and once more with who it was, her words and her picture."""
+    chat = story.chat
+    order = story.order("6幢楼道灯不亮了", grid_id=GRID)
+    await story.look()
+    ticket = chat.ticket()
+    story.step(order, IN_HAND)
+    step = story.p.report.orders[order].steps[-1]
+    step["status"] = 0
+    await story.look()
+    assert ticket.status == "accepted"
+    step |= {"status": 1, "solve_userid": "YuShuji", "process_desc": "已到现场，灯管要换"}
+    step["image_urls"] = [story.picture("green")]
+    story.p.report.orders[order].modified = chat.clock()
+    await story.look()
+    assert (ticket.history[-1].actor, ticket.history[-1].note) == ("C01", "居民上报办理中 已到现场，灯管要换")
+    assert (ticket.row.worker, len(kept_files(chat))) == ("C01", 1)
+
+
+async def test_urgent_by_an_order_that_joins(story: Story) -> None:
+    chat = story.chat
+    chat.group("柳岸花园南区").says("小满要早睡", "3幢停水了 一滴水都没有")
+    assert not chat.ticket().urgent
+    story.order("3幢停水了，一滴水都没有", grid_id=GRID, unionid=UNION, urge_type=3)
+    await story.look()
+    assert chat.ticket().urgent
+    assert chat.alerts(WORKER)[-1].text.startswith("【紧急】LS00001")
+
+
+async def test_an_order_of_a_picture_alone(story: Story) -> None:
+    story.channel._settings.kinds["其他"] = "sanitation.clutter"
+    story.order("", grid_id=GRID, image_urls=[story.picture("navy")])
+    await story.look()
+    assert (story.chat.ticket().category, len(kept_files(story.chat))) == ("sanitation.clutter", 1)
 
 
 async def test_a_video_is_one_more_message_of_the_order(story: Story) -> None:

@@ -13,12 +13,13 @@ from zoneinfo import ZoneInfo
 import structlog
 from sqlmodel import Session
 
+from bot import metrics
 from bot.channels import proofs
 from bot.channels.api import ApiClient
 from bot.channels.archive.answers import Answers
 from bot.channels.archive.files import Files
 from bot.channels.archive.notice import PREFIX, Notices, NotPosted
-from bot.channels.archive.reader import Reader
+from bot.channels.archive.reader import Reader, TooLarge
 from bot.channels.archive.records import NAME
 from bot.channels.base import Capabilities, Channel, Proof
 from bot.channels.carrying import hand_on
@@ -59,6 +60,14 @@ class Archive(Channel):
             self._notices = Notices(settings, db, self._api, clock, zone)
         self._watch: asyncio.Task[None] | None = None
         self._done: dict[Path, tuple[int, int]] = {}  # size and time of files that were read to their end
+        self._faulty: set[Path] = set()
+        self._state = "waiting" if settings.folder is not None else ""
+
+    @property
+    def state(self) -> str:
+        """`waiting` until the first look of this process, `up`, or `failing` while a file or the folder cannot be read;
+        "" where no folder is watched."""
+        return self._state
 
     async def start(self) -> None:
         """Open the client, where there are notices, and begin to watch the folder, if one is set."""
@@ -89,13 +98,21 @@ class Archive(Channel):
         return await self._db.call(self._look, folder)
 
     def _look(self, folder: Path) -> int:
-        new = 0
+        """One file that cannot be read holds up no other."""
+        new, faulty = 0, set()
         for path in sorted(folder.glob("*.jsonl")):
-            state = path.stat()
-            seen = (state.st_size, state.st_mtime_ns)
-            if self._done.get(path) != seen and path.is_file():
-                new += self._reader.file(path).new
-                self._done[path] = seen
+            try:
+                state = path.stat()
+                seen = (state.st_size, state.st_mtime_ns)
+                if self._done.get(path) != seen and path.is_file():
+                    new += self._reader.file(path).new
+                    self._done[path] = seen
+            except (OSError, TooLarge) as error:
+                faulty.add(path)
+                if path not in self._faulty:  # said once, not at every look
+                    metrics.refused.labels(NAME, "file").inc()
+                    log.error("archive.file_not_read", file=path.name, error=type(error).__name__)
+        self._faulty = faulty
         return new
 
     async def _watching(self, folder: Path) -> None:
@@ -104,7 +121,9 @@ class Archive(Channel):
                 if new := await self.look(folder):
                     log.info("archive.read", messages=new)
                     self._wake()
+                self._state = "failing" if self._faulty else "up"
             except Exception as error:  # the folder or the database is away: the cursor stays where it is
+                self._state = "failing"
                 log.warning("archive.not_read", error=type(error).__name__)
             await asyncio.sleep(self._settings.poll_seconds)
 

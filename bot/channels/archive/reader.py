@@ -19,27 +19,23 @@ import structlog
 from sqlmodel import Session, col
 
 from bot import metrics
-from bot.channels import render
 from bot.channels.archive.files import By
-from bot.channels.archive.notice import PREFIX
+from bot.channels.archive.ours import our_words, without_ours
 from bot.channels.archive.records import NAME, Record, read, room
 from bot.channels.known import Known
-from bot.channels.masking import masked
 from bot.channels.security import Refused, refusing
 from config.side_channels import ArchiveSettings
-from models import fetching, outbox
+from models import fetching
 from models.base import Clock, utc_now
 from models.database import Database
 from models.inbox import receive
 from models.mark import Mark, value
 from models.message import Incoming
-from models.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 
 LINE_BYTES = 256 * 1024
 FILE_BYTES = 2**31 - 1  # what a cursor can count on PostgreSQL
-PASSED_ON = timedelta(days=7)  # so long after they left our own words may come back, posted by whoever was asked to
 
 
 class TooLarge(Exception):
@@ -160,8 +156,8 @@ class Reader:
                 continue
             if message is not None:
                 messages.append(message)
-        ours = _our_words(session, messages)
-        heard = [message for message in messages if not _is_ours(message, ours)]
+        ours = our_words(session, messages)
+        heard = [own for message in messages if (own := without_ours(message, ours)) is not None]
         tally.silent += len(messages) - len(heard)
         # With the messages: a message kept is a file remembered.
         fetching.put(session, heard, now)
@@ -211,34 +207,6 @@ def _lines(opened: BufferedReader) -> Iterator[tuple[int, bytes | None]]:
         if not line:  # no end yet
             return
         yield at, None
-
-
-def _our_words(session: Session, messages: list[Incoming]) -> dict[str, set[str]]:
-    """What we wanted said in the groups of these messages, not long before them, by group."""
-    if not messages:
-        return {}
-    chats = {message.chat for message in messages}
-    told = [f"{NAME}:{before}{chat}" for chat in chats for before in ("", PREFIX)]
-    left = col(Outbox.finished_at) > min(message.sent_at for message in messages) - PASSED_ON
-    rows = session.scalars(
-        sa.select(Outbox).where(col(Outbox.conversation).in_(told), sa.or_(left, col(Outbox.finished_at).is_(None)))
-    )
-    found: dict[str, set[str]] = {}
-    for row in rows:
-        out = outbox.read(row)
-        found.setdefault(out.chat.removeprefix(PREFIX), set()).add(_alike(out.text))
-    return found
-
-
-def _is_ours(message: Incoming, ours: dict[str, set[str]]) -> bool:
-    """A leader has posted what she was asked to: nobody reports anything by that."""
-    said = _alike(message.text)
-    return any(line and line in said for line in ours.get(message.chat, ()))
-
-
-def _alike(words: str) -> str:
-    """As they may have been shown, whoever posts them: masked, as in a notice, and with her own line breaks."""
-    return "".join(masked(render.harmless(words)).split())
 
 
 def _advance(session: Session, part: _Part) -> None:

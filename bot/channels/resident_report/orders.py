@@ -58,9 +58,10 @@ def ended(order: Order) -> datetime | None:
 
 def read(
     order: Order, *, coordinates: str = "gcj02", urgent: frozenset[int] = frozenset({3}),
-    grids: Mapping[str, str] | None = None,
+    grids: Mapping[str, str] | None = None, kinds: Mapping[str, str] | None = None,
 ) -> list[Incoming]:  # fmt: skip
-    """The order and its steps so far, in order. grids: the product's grid_id → our code. Raises Refused("malformed").
+    """The order and its steps so far, in order. grids: the product's grid_id → our code. kinds: what it filed an order
+    without words under → our kind. Raises Refused("malformed").
 
     The reporter's telephone number is not read: workers see it in the product.
     """
@@ -72,7 +73,8 @@ def read(
             "channel": NAME, "chat": chat, "sender": sender[:128], "sender_name": str(order.get("reporter_name") or ""),
             "sent_at": sent_at, "direct": True,
         }  # fmt: skip
-        return [*_reported(order, told, coordinates, urgent, grids or {}), *_steps(order, chat, sent_at)]
+        reported = _reported(order, told, coordinates, urgent=urgent, grids=grids or {}, kinds=kinds or {})
+        return [*reported, *_steps(order, chat, sent_at)]
 
 
 def name(order_id: str) -> str:
@@ -83,19 +85,25 @@ def name(order_id: str) -> str:
 
 
 def _reported(
-    order: Order, told: dict[str, Any], coordinates: str, urgent: frozenset[int], grids: Mapping[str, str]
-) -> list[Incoming]:
+    order: Order, told: dict[str, Any], coordinates: str, *, urgent: frozenset[int], grids: Mapping[str, str],
+    kinds: Mapping[str, str],
+) -> list[Incoming]:  # fmt: skip
     """What the resident told, with her pictures and her pin; her videos come as a second message."""
     chat, grid = told["chat"], str(order.get("grid_id") or "")
     platform = {"order": "new", "grid": grids.get(grid, grid), "grid_name": str(order.get("grid_name") or "")}
     if int(order.get("urge_type") or 0) in urgent:
         platform["urgent"] = "yes"
-    case = str(order.get("case_name") or "")
-    text = str(order.get("desc") or "").strip() or case
+    words, case = str(order.get("desc") or "").strip(), str(order.get("case_name") or "")
+    if not words and case in kinds:
+        platform["kind"] = kinds[case]
     pin = _pin(order.get("location") or {}, coordinates)
     pictures = _pictures(order)
     kind = Kind.IMAGE if pictures else Kind.LOCATION if "lon" in pin else Kind.TEXT
-    found = [Incoming(id=f"{chat}:0", kind=kind, text=text[:WORDS], media=pictures, platform=platform, **pin, **told)]
+    found = [
+        Incoming(
+            id=f"{chat}:0", kind=kind, text=(words or case)[:WORDS], media=pictures, platform=platform, **pin, **told
+        )
+    ]
     if videos := _videos(order):
         more = {"order": "more"}
         found.append(Incoming(id=f"{chat}:video", kind=Kind.VIDEO, media=videos, platform=more, **told))
@@ -103,8 +111,8 @@ def _reported(
 
 
 def _steps(order: Order, chat: str, since: datetime) -> list[Incoming]:
-    """What the product's workers did. A step that is still going on and is then over is two messages: only 受理 begins
-    by itself, so going on it says nothing, and 办结 and 不受理 count when they are over."""
+    """What the product's workers did. 受理, 办结 and 不受理 count when they are over. Each other step is two messages,
+    however it is first seen: that it began, with the words it had then, and what was said and shown when it ended."""
     steps = order.get("process_list") or []
     people = [str(one) for one in order.get("processor_userids") or []]
     found = []
@@ -116,15 +124,19 @@ def _steps(order: Order, chat: str, since: datetime) -> list[Incoming]:
         platform = {"order": "step", "step": TOLD[Step(kind)], "by": by}
         if number == len(steps) - 1 and len(people) == 1:
             platform["to"] = people[0]
-        pictures = _pictures(step)
-        found.append(
-            Incoming(
-                id=f"{chat}:{number + 1}-{kind}", channel=NAME, chat=chat, sender=f"staff-{by}"[:128], direct=True,
-                sent_at=_moment(step.get("solved_time") or 0) if step.get("solved_time") else since,
-                kind=Kind.IMAGE if pictures else Kind.TEXT, text=str(step.get("process_desc") or "").strip()[:WORDS],
-                media=(*pictures, *_videos(step)), platform=platform,
-            )
-        )  # fmt: skip
+        pictures, words = _pictures(step), str(step.get("process_desc") or "").strip()[:WORDS]
+        head: dict[str, Any] = {
+            "channel": NAME, "chat": chat, "sender": f"staff-{by}"[:128], "direct": True, "platform": platform,
+            "sent_at": _moment(step["solved_time"]) if step.get("solved_time") else since,
+        }  # fmt: skip
+        files = (*pictures, *_videos(step))
+        said: dict[str, Any] = {"kind": Kind.IMAGE if pictures else Kind.TEXT, "text": words, "media": files}
+        began, goes_on = f"{chat}:{number + 1}-{kind}", kind not in (Step.ACCEPTED, *ENDED)
+        if goes_on and status == DONE and (words or files):
+            found.append(Incoming(id=began, **head | {"platform": platform | {"more": "yes"}}))
+            found.append(Incoming(id=f"{began}-over", **head, **said))
+        else:
+            found.append(Incoming(id=began, **head, **said))
     return found
 
 

@@ -27,10 +27,12 @@ from models.base import Clock
 from models.database import Database
 from models.mark import Mark, value
 from models.message import Incoming
+from models.ticket import TicketMessage
 
 log = structlog.get_logger(__name__)
 
 LIST = "/cgi-bin/report/resident/get_order_list"
+WIDE = timedelta(hours=1)  # between two looks that go far back
 LIMIT = 50  # orders of a page; the platform gives no more
 PAGES = 2_000  # of one look: a platform that gives pages without end is not followed
 
@@ -49,6 +51,7 @@ class Pulling:
         account = hashlib.sha256((settings.corp_id or "").encode()).hexdigest()[:12]
         self._mark = f"{NAME}:{account}"
         self._since = f"{NAME}>{account}"  # when the very first look began
+        self._wide = f"{NAME}<{account}"  # when the last one began that went far back
         self._holder = Holder(db, self._mark)
 
     async def step(self) -> int | None:
@@ -78,10 +81,13 @@ class Pulling:
     async def _look(self) -> int:
         began, last = self._clock(), await self._moment(self._mark)
         here_since = await self._moment(self._since) or began
+        wide = await self._moment(self._wide)
+        back = bool(self._settings.late_hours) and (wide is None or began >= wide + WIDE)
         if last is None:
             since = began - timedelta(days=self._settings.first_days)
         else:
             since = last - timedelta(seconds=self._settings.overlap_seconds)
+            since = min(since, began - timedelta(hours=self._settings.late_hours)) if back else since
         count = 0
         body: dict[str, Any] = {"begin_modify_time": int(since.timestamp()), "cursor": "", "limit": LIMIT}
         for _ in range(PAGES):
@@ -92,7 +98,7 @@ class Pulling:
             count += len(orders)
             cursor = str(page.get("next_cursor") or "")
             if not cursor:
-                await self._db.run(lambda session: self._advance(session, began))
+                await self._db.run(lambda session: self._advance(session, began, back=back))
                 return count
             if cursor == body["cursor"]:
                 raise SendFailed(f"{LIST}: the same page again")
@@ -110,31 +116,46 @@ class Pulling:
         never ours, is left alone."""
         try:
             over = ended(order)
+            given = self._settings
             found = read(
-                order, coordinates=self._settings.coordinates, urgent=self._settings.urgent, grids=self._settings.grids
+                order, coordinates=given.coordinates, urgent=given.urgent, grids=given.grids, kinds=given.kinds
             )
         except Refused as refused:  # one order that cannot be read does not hold up the others
-            metrics.refused.labels(NAME, refused.why).inc()
-            log.error("resident_report.refused", why=refused.why)
+            _refuse(order, refused.why)
             return
         new = await self._db.run(lambda session: _unknown(session, found))
         if over is not None and over <= here_since and len(new) == len(found):
             return
         for message in new:
-            await self._ingest.accept(message)
+            try:
+                await self._ingest.accept(message)
+            except (ValueError, sa.exc.DataError, sa.exc.IntegrityError):  # nor does one that cannot be kept
+                _refuse(order, "not_stored")
 
-    def _advance(self, session: Session, began: datetime) -> None:
-        """The cursor only grows. Nobody else moves it: whoever looks holds the lock."""
-        for name in (self._mark, self._since):
+    def _advance(self, session: Session, began: datetime, *, back: bool) -> None:
+        """The cursor only grows. Nobody else moves it: whoever looks holds the lock. back: it was a look far back."""
+        moved = {self._mark, *([self._wide] if back else [])}
+        for name in (*moved, self._since):
             row = session.get(Mark, name)
-            if row is None or name == self._mark:
+            if row is None or name in moved:
                 row = row or Mark(name=name)
                 row.value = max(row.value, int(began.timestamp()))
                 session.add(row)
 
 
+def _refuse(order: Any, why: str) -> None:
+    metrics.refused.labels(NAME, why).inc()
+    named = str(order.get("order_id"))[:80] if isinstance(order, dict) else ""
+    log.error("resident_report.refused", why=why, order=named.encode(errors="replace").decode())
+
+
 def _unknown(session: Session, found: Sequence[Incoming]) -> list[Incoming]:
-    """Those that the inbox does not hold."""
+    """Those that neither the inbox holds nor any ticket: what its sender had deleted does not come in again with the
+    order's next step, nor what the inbox has forgotten."""
     keys = [message.dedup_key for message in found]
     known = set(session.scalars(sa.select(col(inbox.Inbox.dedup_key)).where(col(inbox.Inbox.dedup_key).in_(keys))))
-    return [message for message in found if message.dedup_key not in known]
+    told = sa.select(col(TicketMessage.message)).where(
+        col(TicketMessage.channel) == NAME, col(TicketMessage.message).in_([message.id for message in found])
+    )
+    kept = set(session.scalars(told))
+    return [message for message in found if message.dedup_key not in known and message.id not in kept]

@@ -1,0 +1,40 @@
+"""Where one of several matters of a message is: where its own words say, else where the one told before it is."""
+
+import re
+from dataclasses import replace
+
+from handlers.context import Context
+from handlers.place import CHAT, Placement, locate
+from models.message import Incoming
+from nlu.types import Matter
+
+BUILT = ("building", "estate")
+OWN_SPOT = re.compile(r"[\d一二两三四五六七八九十](?:单元|楼|层(?![灰油皮土冰]))|负一|顶楼|楼顶")
+INDOORS = re.compile(r"楼道|楼梯|楼上|楼下|单元|电梯|暖气|厨房|厕所|卫生间|客厅|阳台|家里|屋里")
+
+
+def where_told(
+    ctx: Context, matter: Matter, before: Placement | None, *, several: bool, pin: Incoming | None = None
+) -> Placement:  # fmt: skip
+    """The place of a matter of the message. before: where the matter told before it is. several: it is not the only
+    one. pin: a position that was sent with it."""
+    found = locate(ctx.town, ctx.where(matter if several else None, pin=pin))
+    if before is not None and found.weight <= CHAT and not found.wide and _there_too(ctx, matter, before):
+        return replace(before, spot=_spot(matter, before), denied=frozenset(), corrects=False)
+    return found
+
+
+def _there_too(ctx: Context, matter: Matter, there: Placement) -> bool:
+    """南门的路灯坏了 地砖也翘了: what says no place is where the matter told before it is, unless it cannot be."""
+    if there.weight <= CHAT:
+        return False
+    place = ctx.town.places.get(there.place or "")
+    if place is None or place.kind in BUILT:
+        return True
+    top = matter.category.split(".", maxsplit=1)[0]
+    return ctx.decisions.indoors.isdisjoint((matter.category, top)) and not INDOORS.search(matter.text)
+
+
+def _spot(matter: Matter, there: Placement) -> str:
+    """二楼楼道灯不亮 三楼拐角还堆了煤: the building is the same, the floor is not."""
+    return "" if OWN_SPOT.search(matter.text) else there.spot
