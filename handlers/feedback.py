@@ -14,6 +14,7 @@ from handlers.limits import limits
 from handlers.matters import attach, keep
 from handlers.place import Placement, locate
 from handlers.router import Router
+from handlers.there import somewhere_else
 from handlers.workflow import Actor, may, move, record
 from models.ticket import OPEN, Status, Supporter, Ticket
 from models.whois import hers
@@ -23,7 +24,7 @@ feedback = Router("feedback")
 CONTENT = re.compile(r"(?:没有?|没什么|没啥)(?:什么|啥)?不满意")
 UNHAPPY = re.compile(
     r"不(?:太|是很|是特别|怎么|咋|够|大|是太)?满意|差评|太差|很差|不行|没修好|没弄好|没解决|白修|等于没|糊弄|敷衍|失望|不合格|没人来|"
-    r"还是(?:坏|漏|黑|臭|堵|没)"
+    r"还(?:是|在)?(?:坏|漏|黑|臭|堵|没|不[亮通响动行])"
 )
 SO_SO = re.compile(r"一般|还行|凑合|马马虎虎|中评")
 STARS = re.compile(r"([1-5一二三四五])\s?颗?星")
@@ -36,6 +37,11 @@ VALUES = {"一": 1, "二": 2, "三": 3, "四": 4, "五": 5}
 HAPPY, NEUTRAL, SAD = 5, 3, 1
 
 
+def unhappy(text: str) -> bool:
+    """6幢路灯还是不亮: whatever was done, it was not enough."""
+    return bool(UNHAPPY.search(text)) and not CONTENT.search(text)
+
+
 def stars(text: str) -> int:
     """1 to 5 from a resident's words; praise without a number is 5."""
     if found := STARS.search(text):
@@ -44,9 +50,7 @@ def stars(text: str) -> int:
         points = int(found[1])
         best = 5 if points <= 5 else 10 if points <= 10 else 100
         return max(SAD, min(HAPPY, round(HAPPY * points / best)))
-    if CONTENT.search(text):
-        return HAPPY
-    if UNHAPPY.search(text):
+    if unhappy(text):
         return SAD
     return NEUTRAL if SO_SO.search(text) else HAPPY
 
@@ -56,12 +60,20 @@ def not_settled(ctx: Context) -> str | None:
     """没修好 又坏了: the matter goes back to its worker; without such a matter it is told as a new one."""
     matter = ctx.understanding.matters[0]
     placement = locate(ctx.town, ctx.where())
-    ranked = [linked for linked in rank(ctx, matter, placement) if _can_go_back(ctx, linked.ticket)]
+    ranked = [
+        linked
+        for linked in rank(ctx, matter, placement)
+        if _can_go_back(ctx, linked.ticket) and (linked.named or not _elsewhere(ctx, linked.ticket, placement))
+    ]
     best = ranked[0] if ranked else None
     if best is None or best.points < ctx.decisions.link.refused:
         return None
     give_back(ctx, best.ticket, placement)
     return "refuse"
+
+
+def _elsewhere(ctx: Context, ticket: Ticket, placement: Placement) -> bool:
+    return ticket.status not in OPEN and somewhere_else(ctx.town, ticket, placement)
 
 
 def _can_go_back(ctx: Context, ticket: Ticket) -> bool:

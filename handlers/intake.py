@@ -10,7 +10,7 @@ from sqlmodel import col
 from handlers.asking import asked, remember, say_placed, sentence
 from handlers.assembly import Linked, in_window, rank, same_matter
 from handlers.context import Context
-from handlers.feedback import give_back
+from handlers.feedback import give_back, unhappy
 from handlers.filters import QUESTION, kind, wordless
 from handlers.matters import attach, forget, held_media, keep, open_ticket, tell_again, words_before
 from handlers.past import HELD
@@ -18,7 +18,7 @@ from handlers.pieces import told_as_one
 from handlers.place import CHAT, SAID, Placement, locate
 from handlers.router import Router
 from handlers.suggest import suggest
-from handlers.there import where_told
+from handlers.there import somewhere_else, where_told
 from handlers.voices import ask_to_type
 from handlers.workflow import Actor, may, move, record
 from models import inbox
@@ -161,8 +161,7 @@ def _one(
     if placement.weight <= CHAT and report >= ctx.least and not pieces and (said := words_before(ctx)):
         placement = locate(ctx.town, said[0])
         media = [*media, said[1]]
-    # What was taken back, closed or found to be none is over: further words are about something new.
-    ranked = [linked for linked in rank(ctx, matter, placement) if linked.ticket.status in (*OPEN, Status.RESOLVED)]
+    ranked = [linked for linked in rank(ctx, matter, placement) if _may_belong(ctx, linked, placement)]
     best = ranked[0] if ranked else None
     if report >= belongs or several:
         known = None if several else same_matter(ctx, matter, ranked)
@@ -176,6 +175,15 @@ def _one(
     if report >= ctx.least or _orphan(ctx, matter, placement):
         return open_matter(ctx, matter, placement, media, more=several, ranked=ranked), placement
     return None, placement
+
+
+def _may_belong(ctx: Context, linked: Linked, placement: Placement) -> bool:
+    """What was taken back, closed or found to be none is over: further words are about something new. So they are where
+    it was done, and they name another place."""
+    ticket = linked.ticket
+    if ticket.status == Status.RESOLVED:
+        return linked.named or not somewhere_else(ctx.town, ticket, placement)
+    return ticket.status in OPEN
 
 
 def _orphan(ctx: Context, matter: Matter, placement: Placement) -> bool:
@@ -275,7 +283,8 @@ def _belongs(ctx: Context, best: Linked, placement: Placement, media: list[Incom
     for earlier in media:
         if keep(ctx, ticket, earlier, "detail") and earlier.words:
             ticket.summary = f"{ticket.summary}\n{earlier.words}"[:2000]
-    if ticket.status == Status.RESOLVED and (likeliest in ("report", "join") or ctx.is_urgent()):
+    again = likeliest in ("report", "join") or ctx.is_urgent() or unhappy(ctx.message.text)
+    if ticket.status == Status.RESOLVED and again:
         give_back(ctx, ticket, placement)  # told again after it was done: it was not
         return "refuse"
     added = attach(ctx, ticket, role, placement)

@@ -1,11 +1,14 @@
-"""Where one of several matters of a message is: where its own words say, else where the one told before it is."""
+"""Where one of several matters of a message is: where its own words say, else where the one told before it is; and
+whether that is another place than a ticket's."""
 
 import re
 from dataclasses import replace
 
 from handlers.context import Context
 from handlers.place import CHAT, Placement, locate
+from handlers.town import Town
 from models.message import Incoming
+from models.ticket import Ticket
 from nlu.types import Matter
 
 BUILT = ("building", "estate")
@@ -22,6 +25,16 @@ def where_told(
     if before is not None and found.weight <= CHAT and not found.wide and _there_too(ctx, matter, before):
         return replace(before, spot=_spot(matter, before), denied=frozenset(), corrects=False)
     return found
+
+
+def somewhere_else(town: Town, ticket: Ticket, found: Placement) -> bool:
+    """Her words name a place that neither is the ticket's nor holds it nor lies in it: what was done at 6幢 is done,
+    whatever is broken at 5幢."""
+    here, there = ticket.place, found.place
+    if here is None or there is None or ticket.from_home or found.from_home or found.weight <= CHAT or found.corrects:
+        return False
+    known = {here, *town.above(here)}
+    return known.isdisjoint((there, *found.options)) and here not in town.above(there) and here not in found.denied
 
 
 def _there_too(ctx: Context, matter: Matter, there: Placement) -> bool:

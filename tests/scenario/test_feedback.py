@@ -168,3 +168,35 @@ def test_a_private_matter_is_nobody_elses(chat: Scene) -> None:
     assert chat.told("南瓜粥") == ["没有找到您反映过的事。请说一下是什么事、在哪里，我来登记。"]
     assert "LS00001" not in "".join(group.bot_said)
     assert chat.ticket().reporters == ["二宝妈在线"]
+
+
+@pytest.mark.parametrize("minutes", ["1 minute", "10 minutes", "30 minutes", "2 hours"])
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [("5幢路灯不亮了", "柳岸花园5幢"), ("3幢门口路灯不亮了", "柳岸花园3幢"), ("5幢电梯坏了", "柳岸花园5幢")],
+)
+def test_another_place_is_another_matter_once_the_first_is_done(
+    chat: Scene, words: str, place: str, minutes: str
+) -> None:
+    group = chat.at("2026-03-02 08:30").group("柳岸花园南区")
+    group.says("春芽", "6幢路灯不亮了")
+    first = chat.ticket()
+    chat.presses("网格员小顾", "accept")
+    chat.presses("网格员小顾", "done")
+    chat.wait(minutes).group("柳岸花园南区").says("春芽", words)
+
+    assert [ticket.place for ticket in chat.tickets()] == ["柳岸花园6幢", place]
+    assert first.status == "resolved"
+
+
+@pytest.mark.parametrize(
+    "words", ["6幢路灯还是不亮", "6幢2单元那个路灯没修好", "没修好 又不亮了", "南区的路灯还是黑的 没修好"]
+)
+def test_the_same_place_again_is_the_same_matter(chat: Scene, words: str) -> None:
+    group = chat.at("2026-03-02 08:30").group("柳岸花园南区")
+    group.says("春芽", "6幢路灯不亮了")
+    chat.presses("网格员小顾", "accept")
+    chat.presses("网格员小顾", "done")
+    chat.wait("10 minutes").group("柳岸花园南区").says("春芽", words)
+
+    assert chat.ticket().status in ("reopened", "assigned")
