@@ -114,7 +114,7 @@ class Pushing:
             self._unsent.popitem(last=False)
 
     async def _part(self, out: Outgoing, part: Part, *, counted: bool) -> None:
-        key = ledger.key(out.chat)
+        key, began = ledger.key(out.chat), self._clock()
         kind = await self._run(partial(quota.spend, key=key, now=self._clock())) if counted else ""
         if counted and not kind:
             raise Closed(out)
@@ -122,7 +122,7 @@ class Pushing:
             await self._api.call("/cgi-bin/message/custom/send", {"touser": out.chat, **part}, final=FINAL)
         except SendFailed as error:  # an Uncertain one stays counted: it may have arrived
             if isinstance(error, ApiError) and error.code in CLOSED:
-                await self._run(partial(quota.exhaust, key=key))
+                await self._run(partial(quota.exhaust, key=key, before=began))
                 raise Closed(out, str(error)) from None
             if kind:
                 await self._run(partial(quota.refund, key=key, kind=kind))
@@ -139,9 +139,10 @@ class Pushing:
         given = self._settings
         if given.subscription_id:
             key = ledger.notice_key(out.chat, given.subscription_id)
-            kind = await self._run(partial(quota.spend, key=key, now=self._clock()))
-            if kind:
-                return await self._subscription(out, key, kind)
+            # A lasting agreement is only looked at: whatever becomes of a notice, it is there for the next one.
+            asked = quota.left if given.subscription_long_term else quota.spend
+            if agreed := await self._run(partial(asked, key=key, now=self._clock())):
+                return await self._subscription(out, key, str(agreed))
         if not given.template_id:
             raise Closed(out)
         body = self._body(out, given.template_id, given.template_fields) | {
@@ -152,7 +153,8 @@ class Pushing:
         return await self._called("/cgi-bin/message/template/send", body)
 
     async def _subscription(self, out: Outgoing, key: str, kind: str) -> str:
-        given = self._settings
+        """kind: of the agreement that was spent; a lasting one was not."""
+        given, began = self._settings, self._clock()
         body = self._body(out, given.subscription_id, given.subscription_fields)
         if out.card is not None and out.card.link:
             body["page"] = out.card.link
@@ -160,12 +162,11 @@ class Pushing:
             told = await self._called("/cgi-bin/message/subscribe/bizsend", body)
         except SendFailed as error:
             if isinstance(error, ApiError) and error.code == DISAGREED:
-                await self._run(partial(quota.exhaust, key=key))
+                await self._run(partial(quota.exhaust, key=key, before=began))
                 raise Closed(out, str(error)) from None
-            await self._run(partial(quota.refund, key=key, kind=kind))
+            if not given.subscription_long_term:
+                await self._run(partial(quota.refund, key=key, kind=kind))
             raise
-        if given.subscription_long_term:
-            await self._run(partial(quota.refund, key=key, kind=kind))
         return told or unnamed(given.subscription_id)
 
     def _body(self, out: Outgoing, template: str, fields: dict[str, str]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ written lately waits for her next word; an alert does not wait, somebody else mu
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -125,7 +124,7 @@ class Pushing:
 
     async def _part(self, out: Outgoing, letter: Part, name: str, plan: Plan) -> None:
         counted = plan.left is not None
-        key = ledger.key(plan.account, out.chat)
+        key, began = ledger.key(plan.account, out.chat), self._clock()
         kind = await self._db.run(partial(quota.spend, key=key, now=self._clock())) if counted else ""
         if counted and not kind:
             raise Closed(out)
@@ -137,7 +136,7 @@ class Pushing:
             if code in self._settings.repeat_codes:
                 return  # it arrived at an earlier try, and is counted now
             if code in OVER:
-                await self._db.run(partial(quota.exhaust, key=key))
+                await self._db.run(partial(quota.exhaust, key=key, before=began))
             elif kind:  # an uncertain one too: it is tried again, and a platform that is away must not use up the five
                 await self._db.run(partial(quota.refund, key=key, kind=kind))
             if code == NOT_OURS and plan.answers and await self._servicers.in_charge(plan.account, out.chat):
@@ -151,9 +150,10 @@ class Pushing:
 
     def _plan(self, session: Session, out: Outgoing) -> Plan:
         now = self._clock()
-        account = self._account(session, out.chat)
         row = inbox.find(session, NAME, out.chat, out.trigger) if out.trigger else None
         trigger = _read(row)
+        welcome = _welcome(trigger, now)
+        account = self._account(session, out.chat, trigger, welcome, now)
         return Plan(
             account=account,
             left=ledger.left(session, account, out.chat, now),
@@ -162,18 +162,20 @@ class Pushing:
             answers=trigger is not None,
             human=trigger is not None and row is not None and row.outcome == WANTS_HUMAN
             and self._settings.human != "off",
-            welcome=_welcome(trigger, now),
+            welcome=welcome,
         )  # fmt: skip
 
-    def _account(self, session: Session, user: str) -> str:
-        """The 客服账号 that she wrote to last."""
+    def _account(self, session: Session, user: str, trigger: Incoming | None, welcome: str, now: datetime) -> str:
+        """The 客服账号 of the message that is answered, as long as it takes anything; else another one that does.
+
+        To open a chat is not to write: it entitles to the one greeting, by its code, and to nothing later.
+        """
         accounts = self._settings.accounts
-        if len(accounts) == 1:
-            return accounts[0]
-        last = sa.select(Inbox).where(col(Inbox.channel) == NAME, col(Inbox.chat) == user)
-        rows: Sequence[Inbox] = session.scalars(last.order_by(sa.desc(col(Inbox.id))).limit(1)).all()
-        told = next((found.platform.get("open_kfid", "") for found in map(_read, rows) if found), "")
-        return told if told in accounts else accounts[0]
+        asked = trigger.platform.get("open_kfid", "") if trigger is not None else ""
+        asked = asked if asked in accounts else ""
+        if asked and (welcome or ledger.left(session, asked, user, now)):
+            return asked
+        return ledger.open_account(session, accounts, user, now) or asked or accounts[0]
 
 
 def _numbered(name: str, index: int) -> str:
