@@ -201,7 +201,7 @@ async def test_after_two_days_a_template_says_it(p: TestPlatform, db: Database, 
         assert kind == "template"
         assert text.splitlines()[1:] == ["您反映的柳岸花园3幢2单元电梯问题已经…", "LS00042", "2026年3月4日 08:00"]
         assert body["url"] == "https://l.example/task/x"
-        assert outcomes(db) == [("sent", p.seen("o1")[0].key)]
+        assert outcomes(db) == [("waits", p.seen("o1")[0].key)], "the rest of it waits for her"
 
 
 async def test_the_platforms_count_goes_before_ours(p: TestPlatform, db: Database, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ Platform pages: 企业微信 94677 发送消息, 95122 发送欢迎语等事件�
 written lately waits for her next word; an alert does not wait, somebody else must hear of it.
 """
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -34,7 +33,6 @@ from models.outbox import Outbox
 log = structlog.get_logger(__name__)
 WELCOME = timedelta(seconds=20)
 MOST = 2  # parts of one message. Always as many, however few are left: each must be cut alike at every try
-UNFINISHED = 1_000  # parts that are remembered between two tries
 WANTS_HUMAN = "human"  # the outcome of a message (`handlers.questions`)
 
 NOT_OURS = 95018  # the session's state does not allow it: a servicer has it, or it waits in the queue, or is over
@@ -74,12 +72,12 @@ class Pushing:
         self._db = db
         self._clock = clock
         self._servicers = Servicers(settings, api)
-        self._arrived: OrderedDict[str, None] = OrderedDict()  # parts of messages whose later parts have still to leave
 
     async def send(self, out: Outgoing, client_id: str) -> str:
         """In one or two parts; returns the msgid they have in common. Raises SendFailed or Uncertain.
 
-        Tried again, the same parts go out under the same ids: those that arrived before are not shown once more.
+        Tried again, it goes on behind the parts that have left. A part goes out under the same id at every try: where
+        that is not known, it is not shown once more.
         """
         plan = await self._db.run(lambda session: self._plan(session, out))
         name = msgid(client_id)
@@ -90,22 +88,17 @@ class Pushing:
         letters = parts(out, name, rating=plan.rating, most=MOST)
         if not letters:
             raise SendFailed("the message is empty", final=True)
-        names = [_numbered(name, index) for index in range(len(letters))]
-        for numbered, letter in zip(names, letters, strict=True):
-            if numbered not in self._arrived:
-                await self._part(out, letter, numbered, plan)
-                self._remember(numbered)
-        if plan.human:
-            await self._servicers.take_over(plan.account, out.chat)
-        for numbered in names:
-            self._arrived.pop(numbered, None)
+        done = out.parts
+        try:
+            for letter in letters[out.parts :]:
+                await self._part(out, letter, _numbered(name, done), plan)
+                done += 1
+            if plan.human:
+                await self._servicers.take_over(plan.account, out.chat)
+        except SendFailed as error:
+            error.parts = done
+            raise
         return name
-
-    def _remember(self, numbered: str) -> None:
-        """Another process would try it again, and have it counted once more: the platform alone makes it harmless."""
-        self._arrived[numbered] = None
-        if len(self._arrived) > UNFINISHED:
-            self._arrived.popitem(last=False)
 
     async def _greeted(self, out: Outgoing, name: str, plan: Plan) -> bool:
         """The one greeting that needs no message of hers. False when the code is too old, or was used."""
