@@ -7,7 +7,7 @@ from config.tables import TableError, mapping, once
 from handlers import dispatch
 from handlers.assembly import rank
 from handlers.context import Context
-from handlers.filters import QUESTION, direct, intent, to_bot
+from handlers.filters import QUESTION, direct, intent, to_bot, unread
 from handlers.place import locate
 from handlers.progress import stands
 from handlers.router import Router
@@ -112,6 +112,13 @@ def in_charge(ctx: Context) -> None:
         hand_over(ctx, "handed_over")
         return
     ctx.say("in_charge", workers=worker, leaders="、".join(names))
+
+
+@taught.on(direct, unread)
+def asks_for_words(ctx: Context) -> str:
+    """A card, a note, a record of pictures only: whoever sent it is told that nobody has read it."""
+    ctx.say("unread")
+    return "unread"
 
 
 @taught.on(to_bot, lambda ctx: not ctx.is_worker and bool(GREETING.match(normalize(plain(ctx)))))

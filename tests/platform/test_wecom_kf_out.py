@@ -310,6 +310,28 @@ async def test_to_a_human_and_back(app: App) -> None:
     assert app.texts(USER)[1:] == ["LS00001 网格员已接单", say("kf_back")]
 
 
+async def test_a_number_that_she_was_given_meanwhile_waits_for_the_bots_return(app: App) -> None:
+    said = await wrote(app, "3幢路灯坏了")
+    app.p.kf.states[USER] = (3, "zhangsan")
+    await app.send(USER, "收到，已登记 LS00001", trigger=said, ticket=1)
+    assert [row.outcome for row in app.rows()] == [WAITS]
+    await wrote(app, "转机器人")
+    await app.leave()
+    assert app.texts(USER) == ["收到，已登记 LS00001", say("kf_back")]
+
+
+@pytest.mark.parametrize("words", ["结束人工", "结束人工服务。", "转机器人！", "返回邻声"])
+async def test_words_that_lead_back_to_the_bot(app: App, words: str) -> None:
+    await wrote(app, words)
+    assert (app.heard(), len(app.rows())) == ([], 1)
+
+
+@pytest.mark.parametrize("words", ["结束人工收费吧，停车场排队太长", "找机器人修一下门禁"])
+async def test_words_that_only_begin_like_that_are_a_matter(app: App, words: str) -> None:
+    await wrote(app, words)
+    assert ([one.text for one in app.heard()], app.rows()) == ([words], [])
+
+
 async def test_nobody_there_means_the_queue(app: App) -> None:
     asked = await wrote(app, "转人工")
     decided(app, asked, "human")

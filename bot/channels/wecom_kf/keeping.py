@@ -24,7 +24,9 @@ from models.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 # To the bot again, said to a human servicer (接待人员): never a matter.
-BACK = re.compile(r"^(?:转|换|返?回|转回|找|叫)(?:到|给)?(?:机器人|邻声|智能助手|自动回复)[。！!]*$|^结束人工")
+BACK = re.compile(
+    r"^(?:转|换|返?回|转回|找|叫)(?:到|给)?(?:机器人|邻声|智能助手|自动回复)[。！!]*$|^结束人工(?:客服|服务)?[。！!]*$"
+)
 BACK_KEY = "wecom_kf:back:"  # how the key of the row begins that ends a servicer's session
 CLOSED = frozenset({4, 6})  # fail_type: the 48 hours are over, the five are used up
 

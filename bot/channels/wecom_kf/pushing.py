@@ -132,8 +132,10 @@ class Pushing:
                 await self._db.run(partial(quota.exhaust, key=key, before=began))
             elif kind:  # an uncertain one too: it is tried again, and a platform that is away must not use up the five
                 await self._db.run(partial(quota.refund, key=key, kind=kind))
-            if code == NOT_OURS and plan.answers and await self._servicers.in_charge(plan.account, out.chat):
-                # A human answers her now: what we would have answered is not said later, what happens meanwhile is.
+            talk = plan.answers and out.ticket is None
+            if code == NOT_OURS and talk and await self._servicers.in_charge(plan.account, out.chat):
+                # A human answers her now: what we would have answered is not said later; what has become of a matter
+                # of hers is, and a number that she was given.
                 raise SendFailed(str(error), final=True) from None
             if code in CLOSED:
                 raise Closed(out, str(error)) from None
