@@ -5,14 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from sqlmodel import col
 
-from bot.app import build
-from bot.channels.wechat_mp import NAME, PATH
+from bot.app import PROCESS, build
+from bot.channels.wechat_mp import NAME, PATH, OfficialAccount
+from bot.channels.wechat_mp.events import SAYS
+from bot.channels.wechat_mp.menu import words
 from bot.platform.world import Bubble
 from config.settings import Settings
 from models.database import Database
+from models.outbox import Outbox
 from models.ticket import Status
 from nlu.types import Engine
 from tests.platform.harness import TestPlatform, platform
@@ -144,3 +149,39 @@ async def done_late(p: TestPlatform, db: Database) -> None:
     assert "已办结。请评价" in rating.text
     await mp.choose(rating, RESIDENT, items(rating)[0][0])
     await p.until(lambda: status(db) == Status.CLOSED)
+
+
+# What each button of the shipped menu brings somebody whom nobody knows yet; the first three in their order.
+PRESSED = {
+    "我要反映问题": "请说一下是什么事、在哪里",
+    "我反映的事办得怎么样了": "没有找到您反映过的事",
+    "我们这里的网格员是谁": "请问您住在哪个小区、几幢？",
+    "查询我的信息": "我们保存着",
+    "删除我的信息": "确认删除",
+}
+
+
+@pytest.mark.timeout(120)
+async def test_every_button_of_the_menu(town_db: Database, db_url: str, tmp_path: Path, engine: Engine) -> None:
+    """Each says something that helps, and no member of staff hears of it."""
+    assert words() == set(PRESSED)
+    everybody_to(town_db, NAME)
+    async with platform() as p:
+        app = build(settings_for(p, db_url, tmp_path), clock=p.clock, engine=engine)
+        server = await served(app, p)
+        try:
+            channel = app[PROCESS].channels[NAME]
+            assert isinstance(channel, OfficialAccount)
+            await channel.publish_menu()
+            await p.mp.follow(RESIDENT)
+            await p.until(partial(told, p, RESIDENT))
+            for text, answer in PRESSED.items():
+                p.clock.forward(minutes=2)
+                before = len(p.seen(RESIDENT))
+                await p.mp.press(RESIDENT, SAYS + text)
+                await p.until(lambda before=before: len(p.seen(RESIDENT)) > before)  # type: ignore[misc]
+                assert answer in p.seen(RESIDENT)[before].text
+        finally:
+            await server.close()
+        rows = town_db.tx(lambda session: list(session.scalars(sa.select(col(Outbox.conversation)).distinct())))
+        assert rows == [f"{NAME}:{RESIDENT}"]
