@@ -250,8 +250,8 @@ class Sender:
     async def _elsewhere(self, row: Outbox, channel: Channel, out: Outgoing) -> Result | None:
         """What is for one person does not wait, nor hold up the alert behind it, where she can be told on another
         channel now: what of it has not left. None where she cannot, or where it is for a group."""
-        out = rest(out, channel.can.max_bytes)
-        if not (out.text or out.card):
+        told = rest(out, channel.can.max_bytes)
+        if out.parts and not told.text:
             return None
         pushing = {name for name, channel in self._channels.items() if channel.can.push}
 
@@ -259,7 +259,7 @@ class Sender:
             hers = owner(session, row.channel, out.chat)
             person = out.to_person or (hers.person if hers is not None else None)
             town = self._known.town(session)
-            return elsewhere(session, town, out, person, only=pushing) if person else None
+            return elsewhere(session, town, told, person, only=pushing) if person else None
 
         found = await self._db.run(find)
         if found is None:
