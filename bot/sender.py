@@ -19,9 +19,10 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session, col
 
 from bot import metrics
-from bot.channels.base import Channel, NoRoom, NotNow, SendFailed, Uncertain
+from bot.channels.base import Channel, NoRoom, Noticed, NotNow, SendFailed, Uncertain
 from bot.channels.carrying import elsewhere, hand_on, may_answer
 from bot.channels.known import Known
+from bot.channels.render import rest
 from bot.unreached import Unreached
 from bot.worker import wait_any
 from handlers.desk import Linker, no_link
@@ -31,7 +32,7 @@ from models import inbox, outbox, queue, sending
 from models.base import Clock, utc_now
 from models.database import Database
 from models.message import Outgoing, Purpose
-from models.outbox import DEAD, LOST, SENT, UNCERTAIN, WAITS, Outbox
+from models.outbox import DEAD, LOST, SENT, TOLD, UNCERTAIN, WAITS, Outbox
 from models.queue import LeaseLost
 from models.whois import owner
 
@@ -184,6 +185,8 @@ class Sender:
             out = outbox.read(row)
         except ValidationError:
             return self._given_up(row, None, DEAD, "the payload cannot be read")
+        # What may have arrived is said again as a whole, or not at all.
+        out = out.model_copy(update={"parts": 0 if perhaps else row.parts, "noticed": row.notice != ""})
         if row.outcome == LOST:
             return self._given_up(row, out, DEAD, row.error)
         if row.attempts > self._settings.attempts:  # processes died over it
@@ -212,35 +215,51 @@ class Sender:
             async with asyncio.timeout(self._settings.send):
                 platform_id = await channel.send(out, row.dedup_key)
         except SendFailed as error:
-            return await self._not_taken(row, out, error, perhaps=perhaps)
+            return await self._not_taken(row, channel, out, error, perhaps=perhaps)
         except (Uncertain, TimeoutError) as error:
             return self._perhaps_taken(row, channel, out, str(error) or "no answer in time")
         return Result(row, SENT, lambda session: sending.sent(session, row, now=self._clock(), platform_id=platform_id))
 
-    async def _not_taken(self, row: Outbox, out: Outgoing, error: SendFailed, *, perhaps: bool) -> Result:
+    async def _not_taken(
+        self, row: Outbox, channel: Channel, out: Outgoing, error: SendFailed, *, perhaps: bool
+    ) -> Result:  # fmt: skip
+        out = out.model_copy(update={"parts": max(out.parts, error.parts)})
         waits = isinstance(error, NotNow)
-        if waits and (result := await self._elsewhere(row, out)) is not None:
+        if isinstance(error, Noticed) or (waits and row.notice == TOLD):
+            return self._behind_notice(row, out, error, perhaps=perhaps)
+        if waits and (result := await self._elsewhere(row, channel, out)) is not None:
             return result
         if error.final:
             return self._given_up(row, out, DEAD, str(error), wait=error.after if waits else None, perhaps=perhaps)
         tried = not isinstance(error, NoRoom)
         return self._later(row, out, str(error), perhaps=perhaps, after=error.after, waits=waits, tried=tried)
 
+    def _behind_notice(self, row: Outbox, out: Outgoing, error: SendFailed, *, perhaps: bool) -> Result:
+        """She knows that there is something: the words wait for her, and are no failure where she never asks."""
+        if row.attempts >= self._settings.attempts:
+            mark = error.message if isinstance(error, Noticed) else row.platform_id
+            return Result(row, SENT, lambda session: sending.sent(session, row, now=self._clock(), platform_id=mark))
+        notice = error.message if isinstance(error, Noticed) else None
+        return self._later(row, out, str(error), perhaps=perhaps, after=error.after, waits=True, notice=notice)
+
     def _perhaps_taken(self, row: Outbox, channel: Channel, out: Outgoing, reason: str) -> Result:
         if out.purpose == Purpose.REPLY and not channel.can.dedups:
             return self._given_up(row, out, UNCERTAIN, reason)
         return self._later(row, out, reason, perhaps=not channel.can.dedups)
 
-    async def _elsewhere(self, row: Outbox, out: Outgoing) -> Result | None:
+    async def _elsewhere(self, row: Outbox, channel: Channel, out: Outgoing) -> Result | None:
         """What is for one person does not wait, nor hold up the alert behind it, where she can be told on another
-        channel now. None where she cannot, or where it is for a group."""
+        channel now: what of it has not left. None where she cannot, or where it is for a group."""
+        told = rest(out, channel.can.max_bytes)
+        if out.parts and not told.text:
+            return None
         pushing = {name for name, channel in self._channels.items() if channel.can.push}
 
         def find(session: Session) -> Outgoing | None:
             hers = owner(session, row.channel, out.chat)
             person = out.to_person or (hers.person if hers is not None else None)
             town = self._known.town(session)
-            return elsewhere(session, town, out, person, only=pushing) if person else None
+            return elsewhere(session, town, told, person, only=pushing) if person else None
 
         found = await self._db.run(find)
         if found is None:
@@ -275,10 +294,11 @@ class Sender:
         perhaps: see `_later`."""
         log.error("sender.given_up", outbox=row.id, channel=row.channel, outcome=outcome, attempts=row.attempts)
         alert = out if out is not None and out.purpose == Purpose.ALERT else None
+        parts = row.parts if out is None else out.parts
 
         def write(session: Session) -> str | None:
             now = self._clock()
-            sending.give_up(session, row, now=now, outcome=outcome, error=error)
+            sending.give_up(session, row, now=now, outcome=outcome, error=error, parts=parts)
             if alert is None:
                 return None
             if row.attempts > STUCK * self._settings.attempts:
@@ -298,10 +318,10 @@ class Sender:
 
     def _later(
         self, row: Outbox, out: Outgoing, error: str, *, perhaps: bool, after: float | None = None, waits: bool = False,
-        tried: bool = True,
+        tried: bool = True, notice: str | None = None,
     ) -> Result:  # fmt: skip
         """perhaps: an earlier try may have arrived; the next one must know. waits: for a word of hers. tried: False is
-        not counted."""
+        not counted. notice: see `sending.again`."""
         if tried and row.attempts >= self._settings.attempts:
             return self._given_up(row, out, UNCERTAIN if perhaps else DEAD, error)
         now, pause = self._clock(), self._pause(row)
@@ -310,7 +330,10 @@ class Sender:
             soon = waits and self._spoken(session, row, out)
             at = now + timedelta(seconds=pause if soon or after is None else after)
             waiting = waits and not soon
-            sending.again(session, row, at=at, error=error, perhaps=perhaps, waits=waiting, tried=tried)
+            sending.again(
+                session, row, at=at, error=error, perhaps=perhaps, waits=waiting, tried=tried, parts=out.parts,
+                notice=notice,
+            )  # fmt: skip
 
         return Result(row, RETRY, write)
 

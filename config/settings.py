@@ -51,6 +51,7 @@ class OfficialAccountSettings(BaseModel):
     menus: bool = Field(default=True, description="buttons and ratings are pressed (msgmenu), not typed")
     template_id: str = Field(default="", description="the notice sent once the 48 hours are over (模板消息)")
     template_fields: dict[str, str] = Field(default_factory=dict, description='JSON: {"thing1": "{text}"}')
+    templates_a_day: int = Field(default=100_000, gt=0, description="what the platform takes from the account in 24 h")
     subscription_id: str = Field(default="", description="the same for 订阅通知; goes first where somebody agreed")
     subscription_fields: dict[str, str] = Field(default_factory=dict)
     subscription_long_term: bool = Field(default=False, description="长期订阅: one agreement is good for all notices")

@@ -38,6 +38,12 @@ def from_worker(ctx: Context) -> bool:
     return ctx.is_worker
 
 
+def unread(ctx: Context) -> bool:
+    """Nothing that the bot can read: a kind of message that its channel knows only by its envelope."""
+    m = ctx.message
+    return m.kind == Kind.TEXT and not (m.words.strip() or m.media or m.action)
+
+
 def wordless(ctx: Context) -> bool:
     """A picture, voice, video, file or pin without a word."""
     return ctx.message.kind in (Kind.IMAGE, Kind.VIDEO, Kind.VOICE, Kind.FILE, Kind.LOCATION) and not ctx.message.words

@@ -7,8 +7,8 @@ from config.tables import TableError, mapping, once
 from handlers import dispatch
 from handlers.assembly import rank
 from handlers.context import Context
-from handlers.filters import QUESTION, direct, intent, to_bot
-from handlers.place import locate
+from handlers.filters import QUESTION, direct, intent, to_bot, unread
+from handlers.place import HOME, locate
 from handlers.progress import stands
 from handlers.router import Router
 from handlers.texts import say, word
@@ -16,6 +16,7 @@ from models.person import LEVELS_OF_STAFF, Role
 from nlu.normalize import normalize
 
 questions = Router("questions")
+at_once = Router("at_once")  # what is plain without the heads, which may take a button's words for something else
 taught = Router("taught")  # words the bot itself teaches: asked before anything else
 SURE = 0.34
 CERTAIN = 0.6
@@ -24,6 +25,9 @@ ASIDE = 0.85
 HUMAN = re.compile(r"^(?:转|找|要|叫)?(?:个|一个)?(?:人工|真人)(?:客服|服务)?[。！!]*$|^转人工")
 MENTION = re.compile(r"@\S+\s?")
 SURELY_TALK = 0.8
+# What a button of the account's menu says for who presses it (config/wechat_menu.yaml), and whoever types the same.
+REPORTS = re.compile(r"^我?(?:想|要|想要)?(?:反映|上报)(?:一?个|一下|点)?(?:问题|情况|事情?)[。！!]*$")
+WHO = re.compile(r"网格[员长]是谁[。？?！!]*$|^谁是我们?(?:这里)?的?微?网格[员长][。？?！!]*$")
 THANKS = re.compile(r"谢谢|感谢|辛苦|好的|收到|麻烦了|多谢|嗯嗯")
 IN_CHARGE = "@in_charge"
 _NOISE = re.compile(
@@ -98,20 +102,31 @@ def asked_around(ctx: Context) -> str | None:
 
 
 def in_charge(ctx: Context) -> None:
-    """一牌通示: who is responsible here: where the sender lives in the chat's grid, else the chat's own."""
+    """一牌通示: who is responsible where she names a place; else where the sender lives in the chat's grid, else in the
+    chat's own. Where none of it is known she is asked: whoever has the whole town is not her gridworker."""
     home = _home_grid(ctx)
+    named = locate(ctx.town, ctx.where())
     grid = home if home and (ctx.grid is None or ctx.town.within(home, ctx.grid)) else ctx.grid or home
+    grid = named.grid if named.weight > HOME else grid
     there = dispatch.responsible(ctx.town, grid, ctx.now)
-    leaders = [duty.person for code in ctx.town.chain(grid) for duty in ctx.town.on_duty(code, Role.LEADER)][:1]
-    names = [ctx.town.people[code].name for code in leaders if code in ctx.town.people]
+    first = [duty.person for code in ctx.town.chain(grid) for duty in ctx.town.on_duty(code, Role.LEADER)][:1]
+    leaders = "、".join(ctx.town.people[code].name for code in first if code in ctx.town.people)
     worker = ctx.town.people[there.person].name if there else ""
-    if not ctx.direct:
-        # Names never stand in a group: the answer goes to the direct chat where there is one.
-        if ctx.whisper("in_charge", workers=worker, leaders="、".join(names)):
-            return
+    sentence = "in_charge_where" if grid is None else "in_charge" if leaders else "in_charge_alone"
+    if grid is not None and not worker:  # a deployment without anybody
         hand_over(ctx, "handed_over")
-        return
-    ctx.say("in_charge", workers=worker, leaders="、".join(names))
+    elif ctx.direct:
+        ctx.say(sentence, workers=worker, leaders=leaders)
+    # Names never stand in a group: the answer goes to the direct chat where there is one.
+    elif not ctx.whisper(sentence, workers=worker, leaders=leaders):
+        hand_over(ctx, "handed_over")
+
+
+@at_once.on(direct, unread)
+def asks_for_words(ctx: Context) -> str:
+    """A card, a note, a record of pictures only: whoever sent it is told that nobody has read it."""
+    ctx.say("unread")
+    return "unread"
 
 
 @taught.on(to_bot, lambda ctx: not ctx.is_worker and bool(GREETING.match(normalize(plain(ctx)))))
@@ -119,6 +134,20 @@ def greeted(ctx: Context) -> str:
     """你好: what the bot is for."""
     ctx.say("help")
     return "help"
+
+
+@at_once.on(to_bot, lambda ctx: bool(REPORTS.search(plain(ctx))))
+def wants_to_report(ctx: Context) -> str:
+    """我要反映问题: what, and where? There is nothing yet that anybody could deal with."""
+    ctx.say("ask_report")
+    return "help"
+
+
+@at_once.on(direct, lambda ctx: bool(WHO.search(plain(ctx))))
+def wants_to_know_who(ctx: Context) -> str:
+    """我们这里的网格员是谁."""
+    in_charge(ctx)
+    return "ask"
 
 
 @taught.on(lambda ctx: intent("human")(ctx) or bool(HUMAN.search(plain(ctx))), to_bot)

@@ -13,12 +13,13 @@ from handlers.orders import orders
 from handlers.patrol import patrol
 from handlers.picked import picked
 from handlers.progress import progress
-from handlers.questions import questions, taught
+from handlers.questions import at_once, questions, taught
 from handlers.router import Router
 
 root = Router("root")
 everything = (
-    orders, arrival, patrol, binding, aboutme, taught, corrections, picked, duty, progress, feedback, intake, questions,
+    orders, arrival, patrol, at_once, binding, aboutme, taught, corrections, picked, duty, progress, feedback, intake,
+    questions,
 )  # fmt: skip
 for router in everything:
     root.include(router)

@@ -156,6 +156,9 @@ class Outgoing(Letter):
     """One message of the bot. trigger: id of the incoming message that caused it; why: of an alert, for the record.
     picture: a file below media/, shown after the words where the channel can; whatever becomes of it, the words count.
     been: the channels by which it was to reach this person before; it never goes back to one of them.
+
+    What the sender tells the channel, and no payload holds: repeat: an earlier try may have arrived. parts: so many of
+    a long message have left; the channel goes on behind them. noticed: a short notice stands for it already.
     """
 
     channel: str
@@ -169,11 +172,14 @@ class Outgoing(Letter):
     to_person: str | None = None
     why: str = ""
     repeat: bool = False
+    parts: int = 0
+    noticed: bool = False
     been: tuple[str, ...] = ()
 
     def by(self, channel: str, chat: str) -> Self:
         """The same for another address of the same person."""
-        return self.model_copy(update={"channel": channel, "chat": chat, "been": (*self.been, self.channel)})
+        been = (*self.been, self.channel)
+        return self.model_copy(update={"channel": channel, "chat": chat, "been": been, "parts": 0, "noticed": False})
 
     @property
     def conversation(self) -> str:

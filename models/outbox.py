@@ -16,19 +16,24 @@ SENT, DEAD, UNCERTAIN = "sent", "dead", "uncertain"
 # What an unfinished row may say. `waits`: for a word of whoever it is for; what is behind it does not wait for it.
 # `lost`: it left, and its platform says that it did not arrive; the sender gives it up.
 WAITS, LOST = "waits", "lost"
+# What a row's `notice` may say: a short notice stands for the words until they can be said; that did not arrive either.
+TOLD, UNTOLD = "told", "untold"
 
 CARRIED = ">carried"  # ends the key of a message that was handed on to another channel, once for each time
 
 
 class Outbox(QueueRow, table=True):
     """One outgoing message. `payload` is an `Outgoing` as JSON; `dedup_key` is the stable client id given to the
-    platform. `sending_at` is committed just before a request leaves on a channel that cannot tell a repeat."""
+    platform. `sending_at` is committed just before a request leaves on a channel that cannot tell a repeat. `parts`: so
+    many of a long message have left; whoever tries next goes on behind them."""
 
     channel: str = Field(max_length=32)
     ticket: int | None = Field(default=None, index=True, sa_type=BigId)
     created_at: datetime
     sending_at: datetime | None = None
     platform_id: str = Field(default="", max_length=128)
+    parts: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    notice: str = Field(default="", max_length=8, sa_column_kwargs={"server_default": ""})
 
     __table_args__ = (*queue_indexes("outbox"), sa.Index("ix_outbox_platform", "conversation", "platform_id"))
 
@@ -86,8 +91,22 @@ def lost(session: Session, row_id: int, error: str, now: datetime) -> bool:
         col(Outbox.id) == row_id, sa.or_(col(Outbox.outcome) == SENT, col(Outbox.finished_at).is_(None)),
         col(Outbox.outcome) != LOST,
     )  # fmt: skip
-    back = {"finished_at": None, "visible_at": now, "attempts": 0, "outcome": LOST, "error": error, "lease": None}
+    back = {
+        "finished_at": None, "visible_at": now, "attempts": 0, "outcome": LOST, "error": error, "lease": None,
+        "parts": 0,
+    }  # fmt: skip
     return session.connection().execute(statement.values(**back)).rowcount == 1
+
+
+def untold(session: Session, row_id: int, error: str, now: datetime) -> None:
+    """The platform says that a notice it took did not arrive: the words, which it stood for or was all of, wait for a
+    word of hers. Told again, it changes nothing."""
+    row = sa.update(Outbox).where(col(Outbox.id) == row_id)
+    ended = row.where(col(Outbox.outcome) == SENT, col(Outbox.notice) != UNTOLD)
+    # Due at once: the sender knows whether she has written meanwhile.
+    back = {"finished_at": None, "visible_at": now, "attempts": 0, "outcome": "", "sending_at": None, "lease": None}
+    session.connection().execute(ended.values(**back))
+    session.connection().execute(row.values(notice=UNTOLD, error=error))
 
 
 def failed(session: Session, outcomes: Sequence[str], limit: int) -> Sequence[Outbox]:
@@ -101,6 +120,8 @@ def revive(session: Session, row_id: int, now: datetime) -> bool:
     statement = (
         sa.update(Outbox)
         .where(col(Outbox.id) == row_id, col(Outbox.outcome).in_([DEAD, UNCERTAIN]))
-        .values(finished_at=None, visible_at=now, attempts=0, outcome="", error="", sending_at=None, lease=None)
+        .values(
+            finished_at=None, visible_at=now, attempts=0, outcome="", error="", sending_at=None, lease=None, notice=""
+        )
     )
     return session.connection().execute(statement).rowcount == 1

@@ -4,6 +4,7 @@ Both are rows of one table, so that any number of processes keep to one limit. K
 `wechat_mp:openid:o-1` or `group_robot:duty`. A row is locked while it is changed.
 """
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -94,11 +95,13 @@ def refund(session: Session, key: str, kind: str) -> None:
         _change(session, row, kind, +1)
 
 
-def exhaust(session: Session, key: str) -> None:
-    """The platform says that nothing is left, whatever we counted."""
+def exhaust(session: Session, key: str, before: datetime) -> None:
+    """The platform says that nothing is left, whatever we counted. before: when that was so. What she has done since
+    entitles to messages that the platform has not spoken of."""
     row = _find(session, key, lock=True)
     if row is not None:
-        row.state = {kind: [0, until, at] for kind, (_, until, at) in row.state.items()}
+        then = before.timestamp()
+        row.state = {kind: [left if at > then else 0, until, at] for kind, (left, until, at) in row.state.items()}
         session.add(row)
         session.flush()
 
@@ -108,6 +111,14 @@ def left(session: Session, key: str, now: datetime) -> int:
     row = _find(session, key)
     grants = row.state.values() if row is not None else ()
     return sum(left for left, until, _ in grants if until > now.timestamp())
+
+
+def granted(session: Session, keys: Collection[str], now: datetime, kind: str = MESSAGE) -> list[tuple[str, int]]:
+    """Of these keys the ones that were granted something of this kind, the latest first, each with what is left."""
+    rows = session.scalars(sa.select(Quota).where(col(Quota.key).in_(keys))).all()
+    found = [(row.key, *row.state[kind]) for row in rows if kind in row.state]
+    found.sort(key=lambda one: one[3], reverse=True)
+    return [(key, left if until > now.timestamp() else 0) for key, left, until, _ in found]
 
 
 def known(session: Session, key: str) -> bool:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from models import queue
-from models.outbox import DEAD, SENT, WAITS, Outbox
+from models.outbox import DEAD, SENT, TOLD, WAITS, Outbox
 from models.queue import LeaseLost
 
 
@@ -41,14 +41,17 @@ def leave_to_another(session: Session, row: Outbox, *, now: datetime) -> bool:
 
 
 def again(
-    session: Session, row: Outbox, *, at: datetime, error: str, perhaps: bool, waits: bool = False, tried: bool = True
-) -> None:
+    session: Session, row: Outbox, *, at: datetime, error: str, perhaps: bool, waits: bool = False, tried: bool = True,
+    parts: int = 0, notice: str | None = None,
+) -> None:  # fmt: skip
     """Try again from `at` on, or, if it `waits`, as soon as somebody speaks there: what is behind it goes on then.
     perhaps: it may have arrived already, so the next try must know. tried: False where nothing was tried, and nothing
-    counts. Raises LeaseLost."""
+    counts. parts: that have left. notice: what the platform calls the one that stands for it from now on. Raises
+    LeaseLost."""
     queue.retry(session, Outbox, row, at=at, error=error)
     values = {"outcome": WAITS if waits else "", "attempts": row.attempts if tried else row.attempts - 1}
-    _set(session, row, **values, **_doubt(perhaps))
+    told = {} if notice is None else {"notice": TOLD, "platform_id": notice[:128]}
+    _set(session, row, **values, **told, **_doubt(perhaps), parts=parts)
 
 
 def hand_back(session: Session, row: Outbox, *, now: datetime) -> None:
@@ -57,9 +60,12 @@ def hand_back(session: Session, row: Outbox, *, now: datetime) -> None:
     _set(session, row, attempts=row.attempts - 1)
 
 
-def give_up(session: Session, row: Outbox, *, now: datetime, outcome: str = DEAD, error: str) -> None:
-    """No more tries. Raises LeaseLost."""
+def give_up(
+    session: Session, row: Outbox, *, now: datetime, outcome: str = DEAD, error: str, parts: int = 0
+) -> None:  # fmt: skip
+    """No more tries. parts: that have left. Raises LeaseLost."""
     queue.bury(session, Outbox, row, now=now, outcome=outcome, error=error)
+    _set(session, row, parts=parts)
 
 
 def wait_on(session: Session, row: Outbox, *, at: datetime, perhaps: bool) -> None:

@@ -29,12 +29,14 @@ class Capabilities:
 
 
 class SendFailed(Exception):
-    """The platform did not take the message. final: trying again cannot help. after: seconds to wait before."""
+    """The platform did not take the message. final: trying again cannot help. after: seconds to wait before. parts: of
+    a message in several parts so many have left all the same, with those of earlier tries."""
 
     def __init__(self, reason: str, *, final: bool = False, after: float | None = None) -> None:
         super().__init__(reason)
         self.final = final
         self.after = after
+        self.parts = 0
 
 
 class NoRoom(SendFailed):
@@ -47,6 +49,15 @@ WAIT = 6 * 3600.0  # seconds until another try, unless somebody there speaks bef
 class NotNow(SendFailed):
     """Nothing can be said there before somebody there says something: it waits for that, and what is behind it does
     not wait for it. final: that would be too late; where somebody else can be told, she is told instead."""
+
+
+class Noticed(NotNow):
+    """A short notice has left that stands for the words; they themselves wait for a word of hers. Where none comes, the
+    notice was all that could be said. message: what the platform calls the notice."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("a notice stands for it", after=WAIT)
+        self.message = message
 
 
 class Uncertain(Exception):

@@ -100,13 +100,28 @@ def split(words: str, max_bytes: int, most: int) -> list[str]:
     parts: list[str] = []
     rest = words.strip()
     while rest and len(parts) < most - 1 and len(rest.encode()) > max_bytes:
-        head = rest.encode()[:max_bytes].decode(errors="ignore")
-        end = _seam(head)
-        parts.append(rest[:end].rstrip())
-        rest = rest[end:].lstrip()
+        part, rest = _parted(rest, max_bytes)
+        parts.append(part)
     if rest:
         parts.append(cut(rest, max_bytes))
     return parts
+
+
+def rest(out: Outgoing, max_bytes: int) -> Outgoing:
+    """What is still to be said of a message behind the parts of it that have left, of `max_bytes` each: words alone,
+    and none where everything has left."""
+    if not out.parts:
+        return out
+    words = plain(out).strip()
+    for _ in range(out.parts):
+        words = _parted(words, max_bytes)[1] if len(words.encode()) > max_bytes else ""
+    return out.model_copy(update={"text": words, "card": None, "parts": 0})
+
+
+def _parted(words: str, max_bytes: int) -> tuple[str, str]:
+    """The next part, and what is behind it: the same wherever the last part will end."""
+    end = _seam(words.encode()[:max_bytes].decode(errors="ignore"))
+    return words[:end].rstrip(), words[end:].lstrip()
 
 
 def _seam(head: str) -> int:

@@ -1,5 +1,6 @@
 """微信客服: what customers do; the calls stand in `kf_api`. Sources: kf pages, 企业微信 94670, 94677, 95122."""
 
+import copy
 import json
 import secrets
 from datetime import datetime, timedelta
@@ -23,12 +24,26 @@ UNTREATED, ASSISTANT, QUEUE, HUMAN, CLOSED = range(5)
 
 
 class CustomerService(XmlAccount):
-    """One 客服 account. open_kfid, corp_id, secret, token, aes_key: for the app's settings. Users are external ids."""
+    """One 客服 account. open_kfid, corp_id, secret, token, aes_key: for the app's settings. Users are external ids.
+
+    accounts: all of the corporation's that this application answers for, itself among them.
+    """
 
     def __init__(self, shared: Shared, corp_id: str) -> None:
         super().__init__(shared, "kf", corp_id, corp_id, official=False)
         self.corp_id = corp_id
-        self.open_kfid = f"wk{shared.names.word('kf.id', 30)}"
+        self.accounts = [self]
+        self._begin(f"wk{shared.names.word('kf.id', 30)}")
+
+    def beside(self) -> "CustomerService":
+        """Another 客服账号 of the same application: chats, sessions and counts of its own, the same callback."""
+        other = copy.copy(self)
+        other._begin(f"wk{random_word(30)}")
+        self.accounts.append(other)
+        return other
+
+    def _begin(self, open_kfid: str) -> None:
+        self.open_kfid = open_kfid
         self.messages: list[Body] = []
         self.states: dict[str, tuple[int, str]] = {}  # by customer: state and servicer
         self.links: dict[str, str] = {}  # contact ways: url to scene
@@ -107,6 +122,10 @@ class CustomerService(XmlAccount):
             "fail_msgid": message, "fail_type": kind,
         }  # fmt: skip
         return await self._add({"origin": SYSTEM, "msgtype": "event", "event": event}, user, system=True)
+
+    def greets(self, code: str) -> bool:
+        """Whether this account gave that welcome code, and nobody has used it."""
+        return code in self._welcomes
 
     def welcome_to(self, code: str) -> str:
         """Whom a welcome code greets; it is good once and for 20 seconds. Raises PlatformError."""

@@ -25,10 +25,11 @@ class KfApi:
     which a msgid that was used already is refused, as no page says; None answers as if it were sent."""
 
     def __init__(self, account: CustomerService, api: Api) -> None:
+        """account: any of the application's; a call says which one it is about."""
         self.empty_pages = 0
         self.repeat_code: int | None = None
         self.managed = True  # whether this Secret may answer for the account
-        self._account = account
+        self._accounts = account.accounts
         self._used: set[str] = set()
         self._bare = Rate(5, timedelta(minutes=1))
         for path, endpoint in (
@@ -42,12 +43,19 @@ class KfApi:
         ):
             api.post(f"{WECOM}:kf", f"kf/{path}", endpoint)
 
+    def _of(self, body: Body) -> CustomerService:
+        """The account that a call is about. Raises PlatformError."""
+        found = next((one for one in self._accounts if one.open_kfid == body.get("open_kfid")), None)
+        if found is None:
+            raise PlatformError(95000)
+        return found
+
     def _sync(self, body: Body) -> Body:
-        need(body.get("open_kfid") == self._account.open_kfid, 95000)
+        account = self._of(body)
         limit = min(number(body.get("limit", PAGE), "limit"), PAGE)
-        now = self._account.clock()
+        now = account.clock()
         if token := body.get("token"):
-            until = self._account.tokens.get(str(token))
+            until = account.tokens.get(str(token))
             need(until is not None and now < until, 95007)
         else:
             self._bare.take("", now)
@@ -57,12 +65,12 @@ class KfApi:
         if self.empty_pages:
             self.empty_pages -= 1
             return fine(next_cursor=cursor, has_more=1, msg_list=[])
-        page = self._account.messages[begin : begin + limit]
+        page = account.messages[begin : begin + limit]
         end = begin + len(page)
-        return fine(next_cursor=f"c{end}", has_more=int(end < len(self._account.messages)), msg_list=page)
+        return fine(next_cursor=f"c{end}", has_more=int(end < len(account.messages)), msg_list=page)
 
     def _send(self, body: Body) -> Body:
-        need(body.get("open_kfid") == self._account.open_kfid, 95000)
+        account = self._of(body)
         user = str(body.get("touser") or "")
         need(user, 40096)
         kind = str(body.get("msgtype"))
@@ -70,10 +78,10 @@ class KfApi:
         message = self._id(body)
         if message in self._used:
             return fine(msgid=message)
-        state, _ = self._account.states.get(user, (UNTREATED, ""))
+        state, _ = account.states.get(user, (UNTREATED, ""))
         need(state in (UNTREATED, ASSISTANT), 95018)
-        self._account.window.spend(user, self._account.clock())
-        return self._post(user, kind, text, body, message)
+        account.window.spend(user, account.clock())
+        return self._post(account, user, kind, text, body, message)
 
     def _on_event(self, body: Body) -> Body:
         kind = str(body.get("msgtype"))
@@ -82,7 +90,9 @@ class KfApi:
         message = self._id(body)
         if message in self._used:
             return fine(msgid=message)
-        return self._post(self._account.welcome_to(str(body.get("code") or "")), kind, text, body, message)
+        code = str(body.get("code") or "")
+        account = next((one for one in self._accounts if one.greets(code)), self._accounts[0])
+        return self._post(account, account.welcome_to(code), kind, text, body, message)
 
     def _id(self, body: Body) -> str:
         message = str(body.get("msgid") or secrets.token_hex(16))
@@ -91,9 +101,9 @@ class KfApi:
             raise PlatformError(self.repeat_code)
         return message
 
-    def _post(self, user: str, kind: str, text: str, body: Body, message: str) -> Body:
+    def _post(self, account: CustomerService, user: str, kind: str, text: str, body: Body, message: str) -> Body:
         self._used.add(message)
-        self._account.world.show(Bubble(message, self._account.clock(), CHANNEL, user, kind=kind, text=text, body=body))
+        account.world.show(Bubble(message, account.clock(), CHANNEL, user, kind=kind, text=text, body=body))
         return fine(msgid=message)
 
     def _words(self, kind: str, inner: Body) -> str:
@@ -114,32 +124,32 @@ class KfApi:
         if kind == "location":
             return f"[位置]{inner['name']}"
         need(kind in ("image", "voice", "video", "file"), 40008, kind)
-        return f"[{self._account.media.get(str(inner.get('media_id', ''))).name}]"
+        return f"[{self._accounts[0].media.get(str(inner.get('media_id', ''))).name}]"
 
     def _state(self, body: Body) -> Body:
-        state, servicer = self._account.states.get(self._customer(body), (UNTREATED, ""))
+        state, servicer = self._of(body).states.get(self._customer(body), (UNTREATED, ""))
         return fine(service_state=state, servicer_userid=servicer)
 
     def _trans(self, body: Body) -> Body:
         user, state = self._customer(body), number(body.get("service_state"), "service_state")
         servicer = str(body.get("servicer_userid") or "")
         need(0 <= state <= 4 and (state != HUMAN or servicer), 40058, "service_state")
-        self._account.states[user] = (state, servicer if state == HUMAN else "")
+        self._of(body).states[user] = (state, servicer if state == HUMAN else "")
         return fine(msg_code=secrets.token_hex(16))
 
     def _contact(self, body: Body) -> Body:
-        need(body.get("open_kfid") == self._account.open_kfid, 95000)
+        account = self._of(body)
         url = f"https://work.weixin.qq.com/kf/kfc{secrets.token_hex(8)}"
-        self._account.links[url] = str(body.get("scene") or "")
+        account.links[url] = str(body.get("scene") or "")
         return fine(url=url)
 
     def _list(self, body: Body) -> Body:
-        row = {"open_kfid": self._account.open_kfid, "name": "客服", "avatar": "", "manage_privilege": self.managed}
-        return fine(account_list=[row][number(body.get("offset", 0), "offset") :])
+        more = {"name": "客服", "avatar": "", "manage_privilege": self.managed}
+        rows = [{"open_kfid": account.open_kfid} | more for account in self._accounts]
+        return fine(account_list=rows[number(body.get("offset", 0), "offset") :])
 
     def _customer(self, body: Body) -> str:
-        need(body.get("open_kfid") == self._account.open_kfid, 95000)
         user = str(body.get("external_userid") or "")
-        if user not in self._account.states:
+        if user not in self._of(body).states:
             raise PlatformError(40096)
         return user

@@ -102,8 +102,27 @@ def test_agreements_add_up(db: Database, clock: HandClock) -> None:
 
 def test_the_platforms_word_counts(db: Database, clock: HandClock) -> None:
     do(db, quota.grant, "o1", count=5, per=DAYS, at=clock())
-    do(db, quota.exhaust, "o1")
+    do(db, quota.exhaust, "o1", clock())
     assert do(db, quota.spend, "o1", clock()) == ""
+
+
+def test_what_was_granted_since_is_not_what_the_platform_spoke_of(db: Database, clock: HandClock) -> None:
+    do(db, quota.grant, "o1", count=3, per=MINUTE, at=clock(), kind="moment")
+    asked = clock()
+    clock.forward(seconds=1)
+    do(db, quota.grant, "o1", count=5, per=DAYS, at=clock())
+    do(db, quota.exhaust, "o1", asked)
+    assert do(db, quota.left, "o1", clock()) == 5
+
+
+def test_the_latest_grant_comes_first(db: Database, clock: HandClock) -> None:
+    for key, count in (("old", 5), ("over", 5), ("new", 1)):
+        do(db, quota.grant, key, count=count, per=MINUTE if key == "over" else DAYS, at=clock())
+        clock.forward(minutes=1)
+    do(db, quota.grant, "moved", count=3, per=DAYS, at=clock(), kind="moment")
+    do(db, quota.spend, "new", clock())
+    keys = ("old", "over", "new", "moved", "nobody")
+    assert do(db, quota.granted, keys, clock()) == [("new", 0), ("over", 0), ("old", 5)]
 
 
 def test_what_is_over_is_forgotten(db: Database, clock: HandClock) -> None:

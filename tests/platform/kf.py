@@ -28,7 +28,7 @@ class App(Opposite[WecomKf]):
         super().__init__(p, db)
         told = {
             "token": p.kf.token, "aes_key": p.kf.aes_key, "corp_id": p.kf.corp_id, "secret": p.kf.secret,
-            "accounts": (p.kf.open_kfid,), "api_base": p.base, "rate": 1000,
+            "accounts": tuple(one.open_kfid for one in p.kf.accounts), "api_base": p.base, "rate": 1000,
         }  # fmt: skip
         settings = WecomKfSettings.model_validate(told | more)
         self.woken = 0
@@ -62,7 +62,8 @@ async def serving(p: TestPlatform, db: Database, media: Path, **more: Any) -> As
     """The adapter, its address told to the platform."""
     app = App(p, db, media, **more)
     async with listening(app.channel) as server:
-        p.kf.callback = str(server.make_url(PATH))
+        for account in p.kf.accounts:
+            account.callback = str(server.make_url(PATH))
         await app.channel._api.start()
         yield app
         await app.channel.stop()

@@ -201,7 +201,7 @@ async def test_after_two_days_a_template_says_it(p: TestPlatform, db: Database, 
         assert kind == "template"
         assert text.splitlines()[1:] == ["您反映的柳岸花园3幢2单元电梯问题已经…", "LS00042", "2026年3月4日 08:00"]
         assert body["url"] == "https://l.example/task/x"
-        assert outcomes(db) == [("sent", p.seen("o1")[0].key)]
+        assert outcomes(db) == [("waits", p.seen("o1")[0].key)], "the rest of it waits for her"
 
 
 async def test_the_platforms_count_goes_before_ours(p: TestPlatform, db: Database, tmp_path: Path) -> None:
@@ -238,6 +238,20 @@ async def test_a_long_term_agreement_is_good_for_all(p: TestPlatform, db: Databa
         await p.mp.event("o1", "subscribe_msg_change_event", SubscribeMsgChangeEvent=refusal)
         await app.send("o1", "四")
         assert len(seen(app)) == 3
+
+
+async def test_a_lasting_agreement_outlives_an_answer_that_was_lost(
+    p: TestPlatform, db: Database, tmp_path: Path
+) -> None:
+    async with serving(p, db, tmp_path, subscription_long_term=True, **SUBSCRIPTION) as app:
+        p.mp.templates["SUB"] = "办结通知"
+        await p.mp.say("o1", "电梯坏了")
+        await p.mp.agree("o1", "SUB", times=3)
+        p.clock.forward(hours=49)
+        p.faults.fail("/cgi-bin/message/subscribe/bizsend", taken=True, cut=True)
+        await app.send("o1", "一", "二")
+        assert [kind for kind, _ in seen(app)] == ["subscribe"] * 2
+        assert [outcome for outcome, _ in outcomes(db)] == ["uncertain", "sent"]
 
 
 async def test_a_message_that_did_not_leave_counts_again(app: App, db: Database) -> None:
@@ -322,6 +336,18 @@ async def test_who_unfollows_is_not_written_to(app: App, db: Database) -> None:
     await app.send("o1", "在的")
     assert [call.path for call in app.p.calls if "send" in call.path] == []
     assert [outcome for outcome, _ in outcomes(db)] == ["waits"]
+
+
+async def test_that_she_left_and_came_back_is_told_late(app: App) -> None:
+    await app.p.mp.say("o1", "在吗")
+    left = await app.p.mp.unfollow("o1")
+    app.p.clock.forward(seconds=5)
+    await app.p.mp.say("o1", "又来了")
+    app.p.clock.forward(seconds=1)
+    assert left is not None
+    await app.p.again(left)
+    await app.send("o1", "在的")
+    assert seen(app) == [("text", "在的")]
 
 
 async def test_a_qr_code_for_a_building(app: App) -> None:

@@ -69,6 +69,32 @@ def test_who_is_in_charge(chat: Scene) -> None:
     assert private.bot_said == ["这里的网格员：网格员小顾；微网格长：秀英姐。"]
 
 
+def test_who_is_in_charge_of_somebody_nobody_knows(chat: Scene) -> None:
+    private = chat.at("2026-03-02 15:30").direct("过客")
+    private.writes("我们这里的网格员是谁")
+    assert private.bot_said[-1].startswith("请问您住在哪个小区、几幢？")
+    private.writes("柳岸花园3幢的网格员是谁")
+    assert private.bot_said[-1] == "这里的网格员：网格员小顾；微网格长：秀英姐。"
+    assert chat.alerts() == []
+
+
+def test_where_no_leader_listens_none_is_named(chat: Scene) -> None:
+    """桂雨名苑 as a whole has several micro-grids, and a leader in each of them only."""
+    private = chat.at("2026-03-02 15:30").direct("过客")
+    private.writes("桂雨名苑的网格员是谁")
+    assert private.bot_said[-1].startswith("这里的网格员：")
+    assert "微网格长" not in private.bot_said[-1]
+
+
+def test_who_would_report_something_is_asked_what_and_where(chat: Scene) -> None:
+    private = chat.at("2026-03-02 15:30").direct("过客")
+    private.writes("我要反映问题")
+    assert private.bot_said[-1].startswith("好的，请说一下是什么事、在哪里")
+    assert (chat.alerts(), chat.tickets()) == ([], [])
+    private.writes("反映一个问题，柳岸花园3幢楼道灯坏了好几天")
+    assert len(chat.tickets()) == 1
+
+
 def test_who_is_in_charge_is_not_said_in_the_group(chat: Scene) -> None:
     group = chat.at("2026-03-02 15:30").group("柳岸花园南区")
     group.says("春芽", "@邻声 我们的网格员是谁")

@@ -2,16 +2,22 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from aiohttp import web
 from aiohttp.test_utils import TestServer
+from sqlmodel import col
 
-from bot.app import build
-from bot.channels.wechat_mp import NAME, PATH
+from bot.app import PROCESS, build
+from bot.channels.wechat_mp import NAME, PATH, OfficialAccount
+from bot.channels.wechat_mp.events import SAYS
+from bot.channels.wechat_mp.menu import words
 from bot.platform.world import Bubble
 from config.settings import Settings
 from models.database import Database
+from models.outbox import Outbox
 from models.ticket import Status
 from nlu.types import Engine
 from tests.platform.harness import TestPlatform, platform
@@ -20,14 +26,14 @@ from tests.scenario.matters import events, everybody_to, photo, photos, status, 
 RESIDENT, WORKER, STRANGER = "o-new", "w01", "w07"  # nobody the town knows, 网格员小顾, 网格员大山
 
 
-def settings_for(p: TestPlatform, db_url: str, home: Path) -> Settings:
-    """A deployment whose only platform is `p`."""
+def settings_for(p: TestPlatform, db_url: str, home: Path, **more: Any) -> Settings:
+    """A deployment whose only platform is `p`. more: further settings of the channel."""
     told = {
         "token": p.mp.token, "aes_key": p.mp.aes_key, "app_id": p.mp.app_id, "app_secret": p.mp.secret,
         "api_base": p.base,
     }  # fmt: skip
     return Settings.model_validate(
-        {"home": home, "database_url": db_url, "secret_key": "of-the-tests", "wechat_mp": told}
+        {"home": home, "database_url": db_url, "secret_key": "of-the-tests", "wechat_mp": told | more}
     )
 
 
@@ -101,3 +107,81 @@ async def the_matter(p: TestPlatform, db: Database, home: Path) -> None:
     assert all(push.tries == 1 for push in p.pushes)
     # Staff who never wrote to the account cannot be reached on it; everything else arrived.
     assert {call.code for call in p.calls} <= {0, 40003}
+
+
+@pytest.mark.timeout(120)
+async def test_done_when_the_48_hours_are_over(town_db: Database, db_url: str, tmp_path: Path, engine: Engine) -> None:
+    """She is told by a notice, which is too short for it; her next word brings all of it, with the request to rate."""
+    everybody_to(town_db, NAME)
+    notice = {"template_id": "TPL", "template_fields": {"thing1": "{text}", "character_string2": "{number}"}}
+    async with platform() as p:
+        p.mp.templates["TPL"] = "办件进度提醒"
+        server = await served(build(settings_for(p, db_url, tmp_path, **notice), clock=p.clock, engine=engine), p)
+        try:
+            await done_late(p, town_db)
+        finally:
+            await server.close()
+
+
+async def done_late(p: TestPlatform, db: Database) -> None:
+    mp = p.mp
+    await mp.say(WORKER, "我手上有什么")
+    await p.until(partial(told, p, WORKER))
+    await mp.say(RESIDENT, "柳岸花园3幢楼道灯坏了好几天，晚上看不见，没人修")
+    await p.until(lambda: "LS00001" in told(p, RESIDENT))
+    await p.until(lambda: menus(p, WORKER, "accept:1"))
+    p.clock.forward(minutes=5)
+    await mp.choose(menus(p, WORKER, "accept:1")[0], WORKER, "accept:1")
+    await p.until(lambda: status(db) == Status.ACCEPTED)
+    # The news of it, too, leaves while the window is open.
+    await p.until(lambda: "已接单" in told(p, RESIDENT))
+
+    p.clock.forward(hours=49)
+    await mp.say(WORKER, "办结 1")
+    await p.until(lambda: any(bubble.kind == "template" for bubble in p.seen(RESIDENT)))
+    lines = p.seen(RESIDENT)[-1].text.splitlines()
+    assert (lines[1][-1], lines[2]) == ("…", "LS00001")
+    assert not menus(p, RESIDENT, "LS"), "there is nothing to press below a notice"
+
+    await mp.say(RESIDENT, "什么事")
+    await p.until(lambda: menus(p, RESIDENT, "LS"))
+    rating = menus(p, RESIDENT, "LS")[0]  # what waited comes before the answer to her word
+    assert "已办结。请评价" in rating.text
+    await mp.choose(rating, RESIDENT, items(rating)[0][0])
+    await p.until(lambda: status(db) == Status.CLOSED)
+
+
+# What each button of the shipped menu brings somebody whom nobody knows yet; the first three in their order.
+PRESSED = {
+    "我要反映问题": "请说一下是什么事、在哪里",
+    "我反映的事办得怎么样了": "没有找到您反映过的事",
+    "我们这里的网格员是谁": "请问您住在哪个小区、几幢？",
+    "查询我的信息": "我们保存着",
+    "删除我的信息": "确认删除",
+}
+
+
+@pytest.mark.timeout(120)
+async def test_every_button_of_the_menu(town_db: Database, db_url: str, tmp_path: Path, engine: Engine) -> None:
+    """Each says something that helps, and no member of staff hears of it."""
+    assert words() == set(PRESSED)
+    everybody_to(town_db, NAME)
+    async with platform() as p:
+        app = build(settings_for(p, db_url, tmp_path), clock=p.clock, engine=engine)
+        server = await served(app, p)
+        try:
+            channel = app[PROCESS].channels[NAME]
+            assert isinstance(channel, OfficialAccount)
+            await channel.publish_menu()
+            await p.mp.follow(RESIDENT)
+            await p.until(partial(told, p, RESIDENT))
+            for text, answer in PRESSED.items():
+                p.clock.forward(minutes=2)
+                before = len(p.seen(RESIDENT))
+                await p.mp.press(RESIDENT, SAYS + text)
+                await p.until(lambda before=before: len(p.seen(RESIDENT)) > before)  # type: ignore[misc]
+                assert answer in p.seen(RESIDENT)[before].text
+        finally:
+            await server.close()
+        rows = town_db.tx(lambda session: list(session.scalars(sa.select(col(Outbox.conversation)).distinct())))
+        assert rows == [f"{NAME}:{RESIDENT}"]

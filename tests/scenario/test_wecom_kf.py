@@ -15,6 +15,7 @@ from bot.links import secret_of
 from bot.platform.world import Bubble
 from bot.scenes import Scenes
 from config.settings import Settings
+from handlers.texts import say
 from models.database import Database
 from models.ticket import Status, Ticket
 from nlu.types import Engine
@@ -198,3 +199,32 @@ async def test_a_rating_is_for_the_matter_it_was_asked_about(
         await p.until(lambda: "谢谢您的评价" in told(p, RESIDENT))
         states = town_db.tx(lambda s: list(s.scalars(sa.select(col(Ticket.status)).order_by(col(Ticket.id)))))
         assert states == [Status.CLOSED, Status.RESOLVED]
+
+
+async def test_what_the_bot_cannot_read_is_asked_for_in_words(
+    town_db: Database, db_url: str, tmp_path: Path, engine: Engine
+) -> None:
+    everybody_to(town_db, NAME)
+    async with platform() as p, deployment(p, settings_for(p, db_url, tmp_path), engine):
+        await p.kf._write(RESIDENT, "business_card", {"userid": "x"}, "[名片]")
+        await p.until(lambda: say("unread") in told(p, RESIDENT))
+        assert ticket(town_db) is None
+
+
+async def test_a_matter_told_while_a_human_has_her(
+    town_db: Database, db_url: str, tmp_path: Path, engine: Engine
+) -> None:
+    """It is registered and its worker alerted at once; she hears its number when she is with the bot again."""
+    everybody_to(town_db, NAME)
+    async with platform() as p, deployment(p, settings_for(p, db_url, tmp_path), engine):
+        await p.kf.say(WORKER, "我手上有什么")
+        await p.until(partial(told, p, WORKER))
+        await p.kf.say(RESIDENT, "转人工")
+        await p.until(lambda: p.kf.states.get(RESIDENT) == (3, "zhangsan"))
+        p.clock.forward(seconds=30)
+        await p.kf.say(RESIDENT, "柳岸花园3幢楼道灯坏了好几天，晚上看不见，没人修")
+        await p.until(lambda: "【新任务】" in told(p, WORKER))
+        assert "LS00001" not in told(p, RESIDENT)
+        p.clock.forward(minutes=5)
+        await p.kf.say(RESIDENT, "转机器人")
+        await p.until(lambda: "LS00001" in told(p, RESIDENT))

@@ -12,7 +12,8 @@ from sqlmodel import Session, col
 from bot.channels.wechat_mp.events import Delivery
 from bot.channels.wechat_mp.letters import NAME
 from models import outbox
-from models.outbox import SENT, Outbox
+from models.message import Purpose
+from models.outbox import SENT, TOLD, Outbox
 
 LATELY = timedelta(hours=1)  # what is older was told of long ago, and that got lost
 
@@ -23,15 +24,18 @@ def unnamed(template: str) -> str:
 
 
 def settle(session: Session, user: str, told: Delivery, now: datetime) -> bool:
-    """A notice that did not arrive is given up by the sender; told again, it changes nothing. False when the platform
-    was faster than our own note of what it was given: come again."""
+    """An alert whose notice did not arrive is given up by the sender, who tells somebody else; a reply waits for her
+    next word. Told again, it changes nothing. False when the platform was faster than our own note of what it was
+    given: come again."""
     if not told.message:
         return True  # texts have no id: an empty one must not be taken for theirs
     hers = sa.select(Outbox).where(col(Outbox.conversation) == f"{NAME}:{user}")
     row = session.scalars(hers.where(col(Outbox.platform_id) == told.message).limit(1)).first()
     if row is None and told.template:
-        sent = (col(Outbox.platform_id) == unnamed(told.template), col(Outbox.outcome) == SENT)
-        lately = hers.where(*sent, col(Outbox.finished_at) > now - LATELY).order_by(col(Outbox.id))
+        sent = sa.and_(col(Outbox.outcome) == SENT, col(Outbox.finished_at) > now - LATELY)
+        stands = sa.and_(col(Outbox.notice) == TOLD, col(Outbox.finished_at).is_(None))  # the words wait behind it
+        unknown = hers.where(col(Outbox.platform_id) == unnamed(told.template), sa.or_(sent, stands))
+        lately = unknown.order_by(col(Outbox.id))
         row = session.scalars(lately.limit(1)).first()
     if row is None:
         leaving = hers.where(col(Outbox.finished_at).is_(None), col(Outbox.lease).is_not(None))
@@ -39,5 +43,6 @@ def settle(session: Session, user: str, told: Delivery, now: datetime) -> bool:
     named = sa.update(Outbox).where(col(Outbox.id) == row.id)
     session.connection().execute(named.values(platform_id=told.message))
     if told.failed:
-        outbox.lost(session, row.id or 0, f"notice {told.failed}", now)
+        lost = outbox.lost if outbox.read(row).purpose == Purpose.ALERT else outbox.untold
+        lost(session, row.id or 0, f"notice {told.failed}", now)
     return True

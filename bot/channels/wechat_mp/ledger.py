@@ -53,10 +53,10 @@ def moved(session: Session, user: str, at: datetime) -> None:
     quota.grant(session, key(user), count=THREE, per=MOMENT, at=at, kind="moment")
 
 
-def gone(session: Session, user: str, now: datetime) -> None:
+def gone(session: Session, user: str, at: datetime) -> None:
     """She does not follow any more: until she writes again nothing reaches her."""
-    refresh(session, user, now)  # so that her last message does not count once more
-    quota.exhaust(session, key(user))
+    refresh(session, user, at)  # so that her last message does not count once more
+    quota.exhaust(session, key(user), before=at)
 
 
 def agreed(session: Session, user: str, template: str, at: datetime, *, accepted: bool) -> None:
@@ -64,4 +64,4 @@ def agreed(session: Session, user: str, template: str, at: datetime, *, accepted
     if accepted:
         quota.grant(session, notice_key(user, template), count=1, per=AGREED, at=at, kind="notice", add=True)
     else:
-        quota.exhaust(session, notice_key(user, template))
+        quota.exhaust(session, notice_key(user, template), before=at)

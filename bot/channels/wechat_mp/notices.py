@@ -7,9 +7,8 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
-from bot.channels.render import harmless
+from bot.channels.render import harmless, plain
 from models.message import Outgoing
 
 # Characters of a value, by the letters that its field's name begins with.
@@ -17,18 +16,30 @@ LENGTHS = {"thing": 20, "character_string": 32, "phrase": 5, "letter": 32, "numb
 OTHER = 20
 NOTHING = "-"  # an empty value is refused
 
+Data = dict[str, dict[str, str]]  # field → {"value": words}, as the platform takes them
+
 _KIND = re.compile(r"[a-z_]+")
 
 
-def values(fields: Mapping[str, str], out: Outgoing, at: datetime) -> dict[str, Any]:
+def values(fields: Mapping[str, str], out: Outgoing, at: datetime) -> Data:
     """`data` of a notice. fields: name → pattern with {text}, {number}, {time}. at: in the deployment's zone."""
-    told = " ".join(harmless(out.text or (out.card.title if out.card else "")).split())
+    told = _line(harmless(out.text or (out.card.title if out.card else "")))
     blanks = {
         "text": told,
         "number": f"LS{out.ticket:05d}" if out.ticket is not None else NOTHING,
         "time": f"{at.year}年{at.month}月{at.day}日 {at:%H:%M}",
     }
     return {name: {"value": _short(name, pattern.format(**blanks))} for name, pattern in fields.items()}
+
+
+def says_all(data: Data, out: Outgoing) -> bool:
+    """Whether a field holds the message to its last word, and with all that is on its card."""
+    words = _line(plain(out))
+    return any(words in told["value"] for told in data.values())
+
+
+def _line(words: str) -> str:
+    return " ".join(words.split())
 
 
 def _short(name: str, value: str) -> str:

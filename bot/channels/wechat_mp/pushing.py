@@ -3,8 +3,8 @@
 Platform pages: 客服接口-发消息, 模板消息, 订阅通知, 全局返回码说明.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ import structlog
 from sqlmodel import Session
 
 from bot.channels.api import ApiClient, ApiError
-from bot.channels.base import WAIT, NotNow, SendFailed
+from bot.channels.base import WAIT, Noticed, NotNow, SendFailed
 from bot.channels.menus import menu, msgid, to_rate
 from bot.channels.render import TEXT_BYTES, text
 from bot.channels.wechat_mp import ledger, notices
@@ -30,12 +30,12 @@ T = TypeVar("T")
 
 PARTS = 3  # of the five messages that one question entitles to, two stay for what happens later
 KEPT = 2
-UNFINISHED = 1_000  # messages of several parts that are remembered between two tries
 
 CLOSED = frozenset({45015, 45047})  # the 48 hours are over; the five are used up
 # 48002 the user refuses messages, 40003 no such openid, 43004 not a follower, 45002 too long.
 FINAL = frozenset({48002, 40003, 43004, 45002})
 DISAGREED = 43101
+DAY = timedelta(days=1)
 # 47003 a field's value, 40037 no such template: no other try can help, an operator must look.
 NOTICE_FINAL = frozenset({43004, 40003, 47003, 40037})
 # 40008 no such kind of message, 40058 and 47001 a field is wrong: the same goes out as words.
@@ -63,19 +63,17 @@ class Pushing:
         self._clock = clock
         self._zone = zone
         self._db = db
-        self._unsent: OrderedDict[str, list[Part]] = OrderedDict()  # client id: the parts still to be sent
 
     async def send(self, out: Outgoing, client_id: str) -> str:
         """As one to three texts, a menu or a notice; returns what an answer to the menu names, the notice's id, or "".
 
-        When a later part fails for now, the next try goes on with that part. Raises SendFailed or Uncertain; of a
-        message in parts one uncertain part makes the whole uncertain.
+        When a later part fails for now, the next try goes on with that part. Raises SendFailed, Noticed when more is to
+        be said than the notice says, or Uncertain; of a message in parts one uncertain part makes the whole uncertain.
         """
         left, rating = await self._run(partial(self._look, out=out)) or (None, False)
-        rest = [] if out.repeat else self._unsent.pop(client_id, [])
         counted = left is not None
         name = msgid(client_id)
-        offered = None if rest or not self._settings.menus else _menu(out, name, rating=rating)
+        offered = None if out.parts or not self._settings.menus else _menu(out, name, rating=rating)
         if offered is not None:
             try:
                 return await self._parts(out, client_id, [offered], counted=counted) or name
@@ -83,38 +81,30 @@ class Pushing:
                 if error.code not in BAD_MENU:
                     raise
                 log.warning("menu.refused", channel=NAME, code=error.code)
-        most = PARTS if left is None else max(1, min(PARTS, left - KEPT))
+        most = PARTS if left is None else max(out.parts + 1, min(PARTS, out.parts + left - KEPT))
         words = [{"msgtype": "text", "text": {"content": part}} for part in text(out, TEXT_BYTES, most=most)]
-        return await self._parts(out, client_id, rest or words, counted=counted, begun=bool(rest))
+        return await self._parts(out, client_id, words[out.parts :], counted=counted)
 
     def _look(self, session: Session, out: Outgoing) -> tuple[int | None, bool]:
         """How many may leave now, and whether it asks for her rating."""
         return ledger.refresh(session, out.chat, self._clock()), to_rate(session, out)
 
-    async def _parts(
-        self, out: Outgoing, client_id: str, parts: list[Part], *, counted: bool, begun: bool = False
-    ) -> str:  # fmt: skip
+    async def _parts(self, out: Outgoing, client_id: str, parts: list[Part], *, counted: bool) -> str:
         """Returns the id of the notice that went out instead, or ""."""
         if not parts:
             raise SendFailed("the message is empty", final=True)
-        for index, part in enumerate(parts):
+        for index, part in enumerate(parts, out.parts):
             try:
                 await self._part(out, part, counted=counted)
             except SendFailed as error:
-                if not (index or begun) and isinstance(error, Closed) and self._has_notice:
-                    return await self._notice(out, client_id)
-                if (index or begun) and not error.final:
-                    self._remember(client_id, parts[index:])
+                if not index and isinstance(error, Closed) and self._has_notice and not out.noticed:
+                    return await self._notice(out, client_id, menu="msgmenu" in part)
+                error.parts = index
                 raise
         return ""
 
-    def _remember(self, client_id: str, parts: list[Part]) -> None:
-        self._unsent[client_id] = parts
-        if len(self._unsent) > UNFINISHED:
-            self._unsent.popitem(last=False)
-
     async def _part(self, out: Outgoing, part: Part, *, counted: bool) -> None:
-        key = ledger.key(out.chat)
+        key, began = ledger.key(out.chat), self._clock()
         kind = await self._run(partial(quota.spend, key=key, now=self._clock())) if counted else ""
         if counted and not kind:
             raise Closed(out)
@@ -122,7 +112,7 @@ class Pushing:
             await self._api.call("/cgi-bin/message/custom/send", {"touser": out.chat, **part}, final=FINAL)
         except SendFailed as error:  # an Uncertain one stays counted: it may have arrived
             if isinstance(error, ApiError) and error.code in CLOSED:
-                await self._run(partial(quota.exhaust, key=key))
+                await self._run(partial(quota.exhaust, key=key, before=began))
                 raise Closed(out, str(error)) from None
             if kind:
                 await self._run(partial(quota.refund, key=key, kind=kind))
@@ -134,25 +124,52 @@ class Pushing:
     def _has_notice(self) -> bool:
         return bool(self._settings.template_id or self._settings.subscription_id)
 
-    async def _notice(self, out: Outgoing, client_id: str) -> str:
-        """A subscription notice where she agreed to one, else a template. Returns the platform's id of it."""
+    async def _notice(self, out: Outgoing, client_id: str, *, menu: bool) -> str:
+        """Returns the platform's id of a notice that says it all. Raises Noticed when the words wait behind it; menu:
+        there was something to press below them."""
+        try:
+            told, data = await self._told(out, client_id)
+        except ApiError as error:
+            if error.code not in NOTICE_FINAL:
+                raise
+            # An operator must look; her next word brings what could not be said.
+            log.error("notice.refused", channel=NAME, code=error.code)
+            raise Closed(out, str(error)) from None
+        if menu or not notices.says_all(data, out):
+            raise Noticed(told)
+        return told
+
+    async def _told(self, out: Outgoing, client_id: str) -> tuple[str, notices.Data]:
+        """A subscription notice where she agreed to one, else a template. Returns the platform's id of it, and what it
+        says."""
         given = self._settings
         if given.subscription_id:
             key = ledger.notice_key(out.chat, given.subscription_id)
-            kind = await self._run(partial(quota.spend, key=key, now=self._clock()))
-            if kind:
-                return await self._subscription(out, key, kind)
+            # A lasting agreement is only looked at: whatever becomes of a notice, it is there for the next one.
+            asked = quota.left if given.subscription_long_term else quota.spend
+            if agreed := await self._run(partial(asked, key=key, now=self._clock())):
+                return await self._subscription(out, key, str(agreed))
         if not given.template_id:
             raise Closed(out)
+        if not await self._room():
+            log.error("notice.used_up", channel=NAME, a_day=given.templates_a_day)
+            raise Closed(out, "the templates of this day are used up")
         body = self._body(out, given.template_id, given.template_fields) | {
             "client_msg_id": notices.repeat_id(client_id)
         }
         if out.card is not None and out.card.link:
             body["url"] = out.card.link
-        return await self._called("/cgi-bin/message/template/send", body)
+        return await self._called("/cgi-bin/message/template/send", body), body["data"]
 
-    async def _subscription(self, out: Outgoing, key: str, kind: str) -> str:
-        given = self._settings
+    async def _room(self) -> bool:
+        """One more template today: the platform counts them for the whole account."""
+        key, most = f"{NAME}:templates:{self._settings.app_id}", self._settings.templates_a_day
+        take = partial(quota.take, key=key, limit=most, per=DAY, now=self._clock())
+        return await self._run(take) is not False
+
+    async def _subscription(self, out: Outgoing, key: str, kind: str) -> tuple[str, notices.Data]:
+        """kind: of the agreement that was spent; a lasting one was not."""
+        given, began = self._settings, self._clock()
         body = self._body(out, given.subscription_id, given.subscription_fields)
         if out.card is not None and out.card.link:
             body["page"] = out.card.link
@@ -160,13 +177,12 @@ class Pushing:
             told = await self._called("/cgi-bin/message/subscribe/bizsend", body)
         except SendFailed as error:
             if isinstance(error, ApiError) and error.code == DISAGREED:
-                await self._run(partial(quota.exhaust, key=key))
+                await self._run(partial(quota.exhaust, key=key, before=began))
                 raise Closed(out, str(error)) from None
-            await self._run(partial(quota.refund, key=key, kind=kind))
+            if not given.subscription_long_term:
+                await self._run(partial(quota.refund, key=key, kind=kind))
             raise
-        if given.subscription_long_term:
-            await self._run(partial(quota.refund, key=key, kind=kind))
-        return told or unnamed(given.subscription_id)
+        return told or unnamed(given.subscription_id), body["data"]
 
     def _body(self, out: Outgoing, template: str, fields: dict[str, str]) -> dict[str, Any]:
         local = self._clock().astimezone(self._zone)

@@ -4,7 +4,6 @@ A message that the platform took and gave to nobody is no message.
 """
 
 import hashlib
-from collections import OrderedDict
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -36,7 +35,6 @@ BAD_CARD = frozenset({40058, 42045})
 FINAL = UNKNOWN | BAD_CARD | {40008, 44004, 45002}
 SAME = 1_800  # seconds within which the platform drops the very same card; its task id makes each another one
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
-UNFINISHED = 1_000  # messages of several parts that are remembered between two tries
 
 
 class Nobody(SendFailed):
@@ -58,14 +56,14 @@ class Pushing:
         self._codes = codes
         self._rooms = rooms
         self._clock = clock
-        self._unsent: OrderedDict[str, list[str]] = OrderedDict()  # client id: the parts still to be sent
 
     async def send(self, out: Outgoing, client_id: str) -> str:
         """Returns the platform's msgid. Raises SendFailed, final where the platform knows nobody of that name."""
         if out.chat.startswith(PREFIX):
             return await self._rooms.send(out)
         try:
-            if (card := self._card(out, client_id)) is not None:
+            # Parts have left: there the platform took no card.
+            if not out.parts and (card := self._card(out, client_id)) is not None:
                 try:
                     return await self._send_card(out, client_id, card)
                 except ApiError as error:
@@ -73,7 +71,7 @@ class Pushing:
                         raise
                     # No callback address, or a shape that this platform does not know: the words still arrive.
                     log.warning("card.refused", channel=NAME, reason=str(error))
-            return await self._send_text(out, client_id)
+            return await self._send_text(out)
         except ApiError as error:
             if error.code in UNKNOWN:
                 raise Nobody from None
@@ -102,20 +100,16 @@ class Pushing:
             log.error("card.not_noted", channel=NAME, error=type(error).__name__)
         return str(answer.get("msgid", ""))
 
-    async def _send_text(self, out: Outgoing, client_id: str) -> str:
-        rest = [] if out.repeat else self._unsent.pop(client_id, [])
-        parts = rest or render.text(out, BYTES)
+    async def _send_text(self, out: Outgoing) -> str:
+        parts = render.text(out, BYTES)
         if not parts:
             raise SendFailed("the message is empty", final=True)
         first = ""
-        for index, part in enumerate(parts):
+        for index, part in enumerate(parts[out.parts :], out.parts):
             try:
                 answer = await self._letter(out, {"msgtype": "text", "text": {"content": part}})
             except SendFailed as error:
-                if (index or rest) and not error.final:
-                    self._unsent[client_id] = parts[index:]
-                    if len(self._unsent) > UNFINISHED:
-                        self._unsent.popitem(last=False)
+                error.parts = index
                 raise
             _check(out, answer)
             first = first or str(answer.get("msgid", ""))

@@ -24,7 +24,9 @@ from models.outbox import Outbox
 
 log = structlog.get_logger(__name__)
 # To the bot again, said to a human servicer (接待人员): never a matter.
-BACK = re.compile(r"^(?:转|换|返?回|转回|找|叫)(?:到|给)?(?:机器人|邻声|智能助手|自动回复)[。！!]*$|^结束人工")
+BACK = re.compile(
+    r"^(?:转|换|返?回|转回|找|叫)(?:到|给)?(?:机器人|邻声|智能助手|自动回复)[。！!]*$|^结束人工(?:客服|服务)?[。！!]*$"
+)
 BACK_KEY = "wecom_kf:back:"  # how the key of the row begins that ends a servicer's session
 CLOSED = frozenset({4, 6})  # fail_type: the 48 hours are over, the five are used up
 
@@ -100,13 +102,15 @@ def _message(event: Event, told: dict[str, str]) -> Incoming:
 
 def _not_arrived(session: Session, event: Event, now: datetime) -> None:
     """A message that the platform took did not reach her: the sender gives it up. Told again, it changes nothing."""
-    name = event.about.partition("_")[0]  # of several parts one row
-    hers = sa.select(col(Outbox.id), col(Outbox.dedup_key)).where(col(Outbox.conversation) == f"{NAME}:{event.user}")
+    name, error = event.about.partition("_")[0], f"msg_send_fail {event.kind}"  # of several parts one row
+    columns = (col(Outbox.id), col(Outbox.dedup_key), col(Outbox.finished_at))
+    hers = sa.select(*columns).where(col(Outbox.conversation) == f"{NAME}:{event.user}")
     # Of one whose answer we are still waiting for only we know what it is called.
     found = sa.or_(col(Outbox.platform_id) == name, col(Outbox.finished_at).is_(None))
-    rows = [number for number, key in session.execute(hers.where(found)) if msgid(key) == name]
-    lost = [outbox.lost(session, number, f"msg_send_fail {event.kind}", now) for number in rows]
-    if event.kind in CLOSED:
-        quota.exhaust(session, ledger.key(event.account, event.user))
+    rows = [(number, left) for number, key, left in session.execute(hers.where(found)) if msgid(key) == name]
+    lost = [left or event.at for number, left in rows if outbox.lost(session, number, error, now)]
+    if event.kind in CLOSED and lost:
+        # So it was when that message left; by now she may have written again.
+        quota.exhaust(session, ledger.key(event.account, event.user), min(lost))
     metrics.sent.labels(NAME, "not_arrived").inc()
-    log.warning("kf.not_arrived", rows=sum(lost), fail_type=event.kind)
+    log.warning("kf.not_arrived", rows=len(lost), fail_type=event.kind)

@@ -4,6 +4,7 @@ Kept in `models.quota`, granted in the transaction that keeps her message.
 """
 
 import hashlib
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from sqlmodel import Session
@@ -28,3 +29,11 @@ def left(session: Session, account: str, user: str, now: datetime) -> int | None
     """How many may leave now; None when we know of nothing, and the platform says when it is enough."""
     name = key(account, user)
     return quota.left(session, name, now) if quota.known(session, name) else None
+
+
+def open_account(session: Session, accounts: Collection[str], user: str, now: datetime) -> str:
+    """Of these accounts the one that she wrote to last, of those on which something is left if there are any; "" where
+    we know of nothing she wrote."""
+    names = {key(account, user): account for account in accounts}
+    wrote = quota.granted(session, list(names), now)
+    return next((names[name] for name, left in wrote if left), names[wrote[0][0]] if wrote else "")

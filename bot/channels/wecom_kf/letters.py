@@ -4,20 +4,24 @@ Whatever a servicer (接待人员) writes is between her and the customer, and i
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import structlog
 
 from bot.channels.coordinates import wgs84_from_gcj02
 from bot.channels.menus import pressed
 from bot.channels.security import Refused, refusing
 from models.message import Forwarded, Incoming, Kind, Media
 
+log = structlog.get_logger(__name__)
 NAME = "wecom_kf"
 CUSTOMER, SYSTEM = 3, 4  # origin
 TEXT = 20_000  # characters, as `Incoming` takes them
 MOST_LINES = 100  # of a forwarded record
+DEEP = 4  # records within records
 ENDED = 3  # change_type of session_status_change: the session with a servicer is over
 
 Body = dict[str, Any]
@@ -74,19 +78,46 @@ def _titled(*names: str) -> Callable[[Body], Fields]:
 
 def _merged(body: Body) -> Fields:
     """A forwarded chat record: a leader's relay. Who said it in the other group is not kept: only what."""
-    lines = []
-    for item in body["item"][:MOST_LINES]:
-        at = datetime.fromtimestamp(int(item["send_time"]), UTC) if item.get("send_time") else None
-        # The inner message is JSON in a string. Its pictures cannot be had: they have no media_id of ours.
-        words = _inner(item.get("msg_content")) if item.get("msgtype") == "text" else ""
-        if words:
-            lines.append(Forwarded(sender="", at=at, text=words))
-    return {"forwarded": tuple(lines)}
+    lines = list(_lines(body, DEEP))
+    if len(lines) > MOST_LINES:
+        log.warning("kf.record_cut", left_out=len(lines) - MOST_LINES)
+    return {"forwarded": tuple(lines[:MOST_LINES])}
 
 
-def _inner(content: object) -> str:
-    found = json.loads(content) if isinstance(content, str) else content
-    return word(found.get("text"), "content", 2_000).strip() if isinstance(found, dict) else ""
+def _lines(body: object, deep: int) -> Iterator[Forwarded]:
+    """What of a record can be read, item by item: one that is not what we know takes no other with it."""
+    items = body.get("item") if isinstance(body, dict) else None
+    for item in items if isinstance(items, list) else ():
+        try:
+            kind = word(item, "msgtype", 32)
+            # The inner message is JSON in a string. Its pictures cannot be had: they have no media_id of ours.
+            content = item.get("msg_content")
+            found = json.loads(content) if isinstance(content, str) else content
+            inner = found.get(kind)
+        except (AttributeError, ValueError, RecursionError):
+            continue
+        if kind == "merged_msg" and deep > 1:
+            yield from _lines(inner, deep - 1)
+        elif kind in INNER and (words := INNER[kind](inner)["text"].strip()):
+            yield Forwarded(sender="", at=_moment(item), text=words)
+
+
+def _moment(item: Body) -> datetime | None:
+    """When it was said in the other group; None where that cannot be read."""
+    try:
+        return datetime.fromtimestamp(int(item["send_time"]), UTC) if item.get("send_time") else None
+    except (TypeError, ValueError, OverflowError, OSError):
+        return None
+
+
+# What says something inside a record. A pin is its name there: where a neighbour of hers was matters as words.
+INNER: dict[str, Callable[[Any], Fields]] = {
+    "text": _titled("content"),
+    "location": _titled("name", "address"),
+    "link": _titled("title", "desc", "url"),
+    "miniprogram": _titled("title"),
+    "channels": _titled("title"),
+}
 
 
 READERS: dict[str, Callable[[Body], Fields]] = {
@@ -104,17 +135,19 @@ READERS: dict[str, Callable[[Body], Fields]] = {
 
 
 def read(item: Body, account: str) -> Incoming | Event | None:
-    """One of msg_list; None for what says nothing to us. account: that was asked. Raises Refused."""
+    """One of msg_list; None for what says nothing to us. account: that was asked. Raises Refused.
+
+    A customer's message of a kind that we cannot read (名片, 笔记, a record of pictures only) is one without words: she
+    is asked to write it (`handlers.questions`), and not left without an answer.
+    """
     with refusing():
         kind, origin = word(item, "msgtype", 32), item.get("origin")
         if kind == "event" and origin == SYSTEM:
             return _event(item, account)
-        reader = READERS.get(kind)
-        if origin != CUSTOMER or reader is None or not isinstance(body := item.get(kind), dict):
+        if origin != CUSTOMER or kind == "event":
             return None
-        fields = reader(body)
-        if not any(value for name, value in fields.items() if name != "kind"):
-            return None  # an empty text, a record of pictures only
+        reader, body = READERS.get(kind), item.get(kind)
+        fields = reader(body) if reader is not None and isinstance(body, dict) else {}
         user = word(item, "external_userid", 129)
         return Incoming(
             id=word(item, "msgid", 129),

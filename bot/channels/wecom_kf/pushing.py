@@ -4,8 +4,6 @@ Platform pages: 企业微信 94677 发送消息, 95122 发送欢迎语等事件�
 written lately waits for her next word; an alert does not wait, somebody else must hear of it.
 """
 
-from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -35,7 +33,6 @@ from models.outbox import Outbox
 log = structlog.get_logger(__name__)
 WELCOME = timedelta(seconds=20)
 MOST = 2  # parts of one message. Always as many, however few are left: each must be cut alike at every try
-UNFINISHED = 1_000  # parts that are remembered between two tries
 WANTS_HUMAN = "human"  # the outcome of a message (`handlers.questions`)
 
 NOT_OURS = 95018  # the session's state does not allow it: a servicer has it, or it waits in the queue, or is over
@@ -75,12 +72,12 @@ class Pushing:
         self._db = db
         self._clock = clock
         self._servicers = Servicers(settings, api)
-        self._arrived: OrderedDict[str, None] = OrderedDict()  # parts of messages whose later parts have still to leave
 
     async def send(self, out: Outgoing, client_id: str) -> str:
         """In one or two parts; returns the msgid they have in common. Raises SendFailed or Uncertain.
 
-        Tried again, the same parts go out under the same ids: those that arrived before are not shown once more.
+        Tried again, it goes on behind the parts that have left. A part goes out under the same id at every try: where
+        that is not known, it is not shown once more.
         """
         plan = await self._db.run(lambda session: self._plan(session, out))
         name = msgid(client_id)
@@ -91,22 +88,17 @@ class Pushing:
         letters = parts(out, name, rating=plan.rating, most=MOST)
         if not letters:
             raise SendFailed("the message is empty", final=True)
-        names = [_numbered(name, index) for index in range(len(letters))]
-        for numbered, letter in zip(names, letters, strict=True):
-            if numbered not in self._arrived:
-                await self._part(out, letter, numbered, plan)
-                self._remember(numbered)
-        if plan.human:
-            await self._servicers.take_over(plan.account, out.chat)
-        for numbered in names:
-            self._arrived.pop(numbered, None)
+        done = out.parts
+        try:
+            for letter in letters[out.parts :]:
+                await self._part(out, letter, _numbered(name, done), plan)
+                done += 1
+            if plan.human:
+                await self._servicers.take_over(plan.account, out.chat)
+        except SendFailed as error:
+            error.parts = done
+            raise
         return name
-
-    def _remember(self, numbered: str) -> None:
-        """Another process would try it again, and have it counted once more: the platform alone makes it harmless."""
-        self._arrived[numbered] = None
-        if len(self._arrived) > UNFINISHED:
-            self._arrived.popitem(last=False)
 
     async def _greeted(self, out: Outgoing, name: str, plan: Plan) -> bool:
         """The one greeting that needs no message of hers. False when the code is too old, or was used."""
@@ -125,7 +117,7 @@ class Pushing:
 
     async def _part(self, out: Outgoing, letter: Part, name: str, plan: Plan) -> None:
         counted = plan.left is not None
-        key = ledger.key(plan.account, out.chat)
+        key, began = ledger.key(plan.account, out.chat), self._clock()
         kind = await self._db.run(partial(quota.spend, key=key, now=self._clock())) if counted else ""
         if counted and not kind:
             raise Closed(out)
@@ -137,11 +129,13 @@ class Pushing:
             if code in self._settings.repeat_codes:
                 return  # it arrived at an earlier try, and is counted now
             if code in OVER:
-                await self._db.run(partial(quota.exhaust, key=key))
+                await self._db.run(partial(quota.exhaust, key=key, before=began))
             elif kind:  # an uncertain one too: it is tried again, and a platform that is away must not use up the five
                 await self._db.run(partial(quota.refund, key=key, kind=kind))
-            if code == NOT_OURS and plan.answers and await self._servicers.in_charge(plan.account, out.chat):
-                # A human answers her now: what we would have answered is not said later, what happens meanwhile is.
+            talk = plan.answers and out.ticket is None
+            if code == NOT_OURS and talk and await self._servicers.in_charge(plan.account, out.chat):
+                # A human answers her now: what we would have answered is not said later; what has become of a matter
+                # of hers is, and a number that she was given.
                 raise SendFailed(str(error), final=True) from None
             if code in CLOSED:
                 raise Closed(out, str(error)) from None
@@ -151,9 +145,10 @@ class Pushing:
 
     def _plan(self, session: Session, out: Outgoing) -> Plan:
         now = self._clock()
-        account = self._account(session, out.chat)
         row = inbox.find(session, NAME, out.chat, out.trigger) if out.trigger else None
         trigger = _read(row)
+        welcome = _welcome(trigger, now)
+        account = self._account(session, out.chat, trigger, welcome, now)
         return Plan(
             account=account,
             left=ledger.left(session, account, out.chat, now),
@@ -162,18 +157,20 @@ class Pushing:
             answers=trigger is not None,
             human=trigger is not None and row is not None and row.outcome == WANTS_HUMAN
             and self._settings.human != "off",
-            welcome=_welcome(trigger, now),
+            welcome=welcome,
         )  # fmt: skip
 
-    def _account(self, session: Session, user: str) -> str:
-        """The 客服账号 that she wrote to last."""
+    def _account(self, session: Session, user: str, trigger: Incoming | None, welcome: str, now: datetime) -> str:
+        """The 客服账号 of the message that is answered, as long as it takes anything; else another one that does.
+
+        To open a chat is not to write: it entitles to the one greeting, by its code, and to nothing later.
+        """
         accounts = self._settings.accounts
-        if len(accounts) == 1:
-            return accounts[0]
-        last = sa.select(Inbox).where(col(Inbox.channel) == NAME, col(Inbox.chat) == user)
-        rows: Sequence[Inbox] = session.scalars(last.order_by(sa.desc(col(Inbox.id))).limit(1)).all()
-        told = next((found.platform.get("open_kfid", "") for found in map(_read, rows) if found), "")
-        return told if told in accounts else accounts[0]
+        asked = trigger.platform.get("open_kfid", "") if trigger is not None else ""
+        asked = asked if asked in accounts else ""
+        if asked and (welcome or ledger.left(session, asked, user, now)):
+            return asked
+        return ledger.open_account(session, accounts, user, now) or asked or accounts[0]
 
 
 def _numbered(name: str, index: int) -> str:
