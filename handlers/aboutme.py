@@ -11,17 +11,27 @@ from handlers.context import Context
 from handlers.erasing import ERASED, HELD, erase, told_by
 from handlers.filters import intent, to_bot
 from handlers.questions import hand_over, plain
-from handlers.router import Router
+from handlers.router import Found, Router
 from handlers.texts import word
 from models import privacy as kept
 from models.inbox import Inbox
 from models.person import Role
 from models.ticket import Attachment, Ticket, TicketMessage
 from models.whois import hers
+from nlu.types import MATTER, Utterance
 
 aboutme = Router("aboutme")
-ABOUT_ME = re.compile(r"(?:查询|查看|查一下|删除|删掉|清除|注销)(?:一下)?我的(?:个人)?(?:信息|资料|数据|记录)")
-DELETES = re.compile(r"删|注销|清除|清空|抹掉|销掉|撤回授权|撤销授权|别存|不要存|别再记录")
+_ALL_MINE = r"我的?(?:所有|全部|一切)?的?(?:个人)?(?:信息|资料|数据|记录)"
+ABOUT_ME = re.compile(
+    rf"(?:查询|查看|查一?下|查查|删除|删掉|删|清除|清空|注销)(?:一下)?{_ALL_MINE}"
+    rf"|把?{_ALL_MINE}(?:都|全|全部)?(?:删|清)(?:除|掉|空|了)*"
+)
+# What may stand around the wish without saying anything else, and wishes that are the whole message.
+AROUND = re.compile(
+    r"(?:请|麻烦|帮我?|给我|我?想|我?要|可以|能不能|能|你好|您好|谢谢|一下|都|了|吧|吗|嘛|呀|啊|哦|哈|顺便|现在|马上|立即|立刻|\W)*"
+)
+ALONE = re.compile(r"我?要?注销(?:账号|帐号)?|(?:我要)?(?:撤回|撤销)(?:同意|授权)")
+DELETES = re.compile(r"删|注销|清除|清空|抹掉|销掉|(?:撤回|撤销)(?:授权|同意)|别存|不要存|别再记录")
 YES = re.compile(r"^确认删除$")
 PHONE = re.compile(r"(?<!\d)(1[3-9]\d)\d{4}(\d{4})(?!\d)")
 SHOWN = 10  # ticket numbers
@@ -43,9 +53,35 @@ def confirmed(ctx: Context) -> str:
     return ERASED
 
 
-@aboutme.on(lambda ctx: intent("privacy")(ctx) or bool(ABOUT_ME.search(plain(ctx))), to_bot)
-def asked(ctx: Context) -> str:
+def _besides(ctx: Context) -> Found | None:
+    """What else a message says that holds the wish, too."""
+    rest = ABOUT_ME.sub(" ", plain(ctx)).strip()
+    return {"rest": rest} if rest != plain(ctx).strip() and not AROUND.fullmatch(rest) else None
+
+
+def _wish(ctx: Context) -> bool:
+    said = words(ctx)
+    return intent("privacy")(ctx) or bool(ABOUT_ME.search(said)) or bool(ALONE.fullmatch(said))
+
+
+@aboutme.on(to_bot, _besides)
+def told_besides(ctx: Context, rest: str) -> str | None:
+    """电梯坏了关人了，顺便查询我的信息: what somebody must deal with comes first, and is read without the wish."""
+    if ctx.again is None:
+        return None
+    before, ctx.understanding = ctx.understanding, ctx.again(Utterance(rest, ctx.known.heard.context))
+    if ctx.understanding.p(*MATTER) >= ctx.least or ctx.is_urgent():
+        ctx.joined = rest
+        return None
+    ctx.understanding = before
+    return asked(ctx)
+
+
+@aboutme.on(_wish, to_bot)
+def asked(ctx: Context) -> str | None:
     """What is kept is shown; a deletion is asked back once. People with a duty go to staff: their entry is no wish."""
+    if ctx.joined:
+        return None  # there is more in it, which comes first
     m = ctx.message
     if not ctx.direct:
         ctx.say("ask_in_private")

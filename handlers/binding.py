@@ -19,16 +19,20 @@ from models.whois import Address, current, enrol, link, merge, owner, split, who
 from nlu.normalize import normalize
 
 binding = Router("binding")
-ASKS = re.compile(r"^(?:我要|我想|帮我)?(?:绑定|关联)(?:一下)?(?:我的)?(?:账号|帐号|微信|企业微信|身份)?$")
+ASKS = re.compile(
+    r"^(?:怎么|怎样|如何|我要|我想|帮我)?(?:绑定|关联)(?:一下)?(?:我的)?(?:账号|帐号|微信|企业微信|身份)?(?:[吗呢啊]|怎么弄)?[?？]?$"
+)
 CODE = re.compile(r"^(?P<meant>绑定|关联|绑定码)?[\s::]*(?P<one>\d{4})[\s-]?(?P<two>\d{4})$")
 YES = re.compile(r"^确认绑定$")
 UNDO = re.compile(r"^(?:解除|取消)(?:绑定|关联)$")
-_END = " 。！!.,，~～"
+_END = " 。！!.,，~～“”‘’\"'「」"
+_BLANKS = re.compile(r"(?<=[^\x00-\x7f])\s+(?=[^\x00-\x7f])")
 
 
 def words(ctx: Context) -> str:
-    """What was said, without whom it mentions and without what stands around it."""
-    return normalize(plain(ctx)).strip(_END)
+    """What was said, without whom it mentions, the marks around it (the bot writes “绑定”, and people copy that) and
+    blanks between its characters."""
+    return _BLANKS.sub("", normalize(plain(ctx)).strip(_END))
 
 
 def _code(ctx: Context) -> Found | None:

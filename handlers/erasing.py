@@ -5,6 +5,7 @@ keeps what its worker needs, and the address for the answers, until it has ended
 """
 
 import json
+import re
 import secrets
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
@@ -37,6 +38,7 @@ ERASED = "erased"
 HELD = (*OPEN, Status.RESOLVED)  # somebody has still to act: the worker, or she herself, who is asked to rate
 LATER = timedelta(days=1)  # what was under way has arrived by then, and no platform repeats a callback any more
 WORDY = ("unsatisfied", "note", "resolved", "dismissed")  # events whose notes are the words of who did it
+MOBILE = r"(?<!\d)1[3-9]\d[- ]?\d{4}[- ]?\d{4}(?!\d)"
 SOME = 500
 ANSWERS = 12  # the most that one message causes
 CARRIED = 4  # the most often that one is handed on: never back to a channel where it was, nor to one that only hands on
@@ -147,11 +149,24 @@ def wipe(
         ticket.reporter = alias
         ticket.chat = alias if ticket.chat in chats else ticket.chat
     ticket.spot, ticket.evidence = "", []
+    _unname(session, number, people)
     session.flush()
     tell_again(desk, ticket)
     session.flush()
     alerts(session, number)
     session.add(_remnant(desk, erasure, RemnantKind.TICKET, str(number)))
+
+
+def _unname(session: Session, ticket: int, people: Collection[str]) -> None:
+    """What others wrote there stays, without her name and without telephone numbers: whose they are nobody knows."""
+    codes = sa.select(col(Person.name)).where(col(Person.code).in_(list(people)), col(Person.name) != "")
+    called = re.compile("|".join([MOBILE, *map(re.escape, session.scalars(codes))]))
+    for row in session.scalars(sa.select(TicketMessage).where(col(TicketMessage.ticket) == ticket)):
+        row.text = called.sub("***", row.text)
+        session.add(row)
+    for event in session.scalars(sa.select(TicketEvent).where(col(TicketEvent.ticket) == ticket)):
+        event.note = called.sub("***", event.note)
+        session.add(event)
 
 
 def _pictures(desk: Desk, ticket: int, messages: Collection[str], erasure: int) -> None:
