@@ -177,13 +177,16 @@ class Process:
             self._listener.cancel()
             await asyncio.wait({self._listener})
             self._listener = None
+        began = asyncio.get_running_loop().time()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks.values(), timeout=FINISH)
             for task in late:
                 log.warning("process.late", task=task.get_name())
                 task.cancel()
             self._tasks = {}
-        await asyncio.gather(*(self._within(CLOSE, channel.name, channel.stop()) for channel in self._open))
+        # What the tasks did not need of their time, a channel may need to hand its connection over.
+        spare = max(0.0, FINISH - (asyncio.get_running_loop().time() - began))
+        await asyncio.gather(*(self._within(CLOSE + spare, channel.name, channel.stop()) for channel in self._open))
         self._open = []
 
     async def stop(self) -> None:

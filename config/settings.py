@@ -89,7 +89,7 @@ class WecomBotSettings(BaseModel):
     connect: bool = Field(
         default=True, description="unset: where a worker runs; true: also where only pages are served"
     )
-    standby_seconds: float = Field(default=5.0, gt=0, description="between two looks whether the holder is gone")
+    standby_seconds: float = Field(default=1.0, gt=0, description="between two looks whether the holder is gone")
     feedback: bool = Field(default=False, description="buttons under an answer; not documented for long connections")
     photos_in_groups: bool = Field(
         default=False, description="show a worker's photo of the work done in groups, too; who sees it may be anybody"

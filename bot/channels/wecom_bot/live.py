@@ -17,11 +17,12 @@ from bot.channels.holder import Holder
 from bot.channels.replays import Under
 from bot.channels.security import Refused
 from bot.channels.wecom_bot import mailbox
+from bot.channels.wecom_bot.holding import Holding
 from bot.channels.wecom_bot.letters import NAME, Letter, What, read
 from bot.channels.wecom_bot.mailbox import Said
 from bot.channels.wecom_bot.rates import Rates
 from bot.channels.wecom_bot.replying import letter, words
-from bot.channels.wecom_bot.socket import Connection, Pace, State
+from bot.channels.wecom_bot.socket import Connection, Pace
 from bot.channels.wecom_bot.turns import Turns
 from bot.channels.wecom_bot.upload import Kind, upload
 from bot.channels.wecom_bot.webhook import shown, stream, welcome
@@ -69,24 +70,24 @@ class Live:
         self._order = Turns()
         self._turns: OrderedDict[Said, str] = OrderedDict()  # what was said: its request id, of this connection
         self._tasks: list[asyncio.Task[None]] = []
-        self._holding = False
+        self._holding = Holding(self._connection, self._holder, self._on_up, settings.standby_seconds)
 
     @property
     def up(self) -> bool:
         """This process can send."""
-        return self._connection.state == State.UP
+        return self._connection.up
 
     @property
     def state(self) -> str:
         """`standby` where another process of the deployment holds the connection; else how it is."""
-        if self._settings.connect and not self._holding:
+        if self._settings.connect and not self._holding.held:
             return "standby"
         return self._connection.state.value
 
     def start(self) -> None:
         """Begin to connect; nothing is waited for."""
         if self._settings.connect:
-            self._tasks.append(asyncio.create_task(self._run(), name=f"{NAME}-connection"))
+            self._tasks.append(asyncio.create_task(self._holding.run(), name=f"{NAME}-connection"))
             if self._settings.finish_unanswered:
                 self._tasks.append(asyncio.create_task(self._finish(), name=f"{NAME}-unanswered"))
 
@@ -102,49 +103,14 @@ class Live:
         return True
 
     async def stop(self) -> None:
-        """Store what was heard, hang up, and let another process have the connection."""
+        """Let another process have the connection, hang up, and store what was heard."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
             self._tasks.clear()
+            await self._holding.stop()
         await self._connection.drain()
-        if self._holding:
-            self._holding = False
-            await self._holder.let_go()
-
-    async def _run(self) -> None:
-        """Hold and connect; again when the hold is lost. Once thrown out, hold on without connecting: the processes
-        beside this one must not take up the quarrel either."""
-        while True:
-            self._holding = await self._taken()
-            if self._holding and await self._held():
-                return
-            await asyncio.sleep(self._settings.standby_seconds)
-
-    async def _taken(self) -> bool:
-        try:
-            return await self._holder.take()
-        except sa.exc.SQLAlchemyError as error:
-            log.warning("connection.no_hold", channel=NAME, error=type(error).__name__)
-            return False
-
-    async def _held(self) -> bool:
-        """Keep the connection as long as it is held. True when it ended for good: somebody else has the bot."""
-        running = asyncio.create_task(self._connection.run(self._on_up))
-        try:
-            while True:
-                await asyncio.wait({running}, timeout=self._settings.standby_seconds)
-                if running.done():
-                    running.result()
-                    return True
-                if not await self._holder.still():
-                    log.warning("connection.hold_lost", channel=NAME)
-                    self._holding = False
-                    return False
-        finally:
-            running.cancel()
-            await asyncio.wait({running})
 
     async def _on_up(self) -> None:
         """Connected (again): request ids of the old connection are void, and what waits is sent now."""
@@ -191,21 +157,25 @@ class Live:
 
     async def _stored(self, heard: Letter, req_id: str) -> None:
         """Store it, however long the database takes to come back: nobody will say it again."""
-        if heard.what == What.MESSAGE:  # before it is stored: the answer may be there in a moment
-            self._turns[heard.chat, heard.id] = req_id
-            if len(self._turns) > TURNS:
-                self._turns.popitem(last=False)
         tries = 0
         while True:
             try:
+                # Before it is stored: the answer may be there in a moment. A repeat of what is handled needs none.
+                if heard.what == What.MESSAGE and not await self._db.run(partial(mailbox.is_handled, letter=heard)):
+                    self._await_answer(heard, req_id)
                 return await self._ears.keep(heard)
             except Exception as error:
                 log.error("callback.not_kept", channel=NAME, message=heard.id, error=type(error).__name__)
-                if tries >= TRIES and not isinstance(error, (Busy, sa.exc.OperationalError)):
+                if tries >= TRIES and not _passes(error):
                     self._turns.pop((heard.chat, heard.id), None)
                     raise  # the letter itself cannot be stored: it must not hold up its chat for ever
                 await asyncio.sleep(AGAIN[min(tries, len(AGAIN) - 1)])
                 tries += 1
+
+    def _await_answer(self, heard: Letter, req_id: str) -> None:
+        self._turns[heard.chat, heard.id] = req_id
+        if len(self._turns) > TURNS:
+            self._turns.popitem(last=False)
 
     # --- what goes out ----------------------------------------------------------------------------------------------
 
@@ -298,3 +268,11 @@ class Live:
     async def upload(self, kind: Kind, name: str, data: bytes) -> str:
         """The media id of a file, for `image`, `voice`, `video` and `file` messages. Raises SendFailed."""
         return await upload(self._connection.ask, lambda: self._connection.come_up(60), kind, name, data)
+
+
+def _passes(error: Exception) -> bool:
+    """True for what is no fault of the letter: a database that is away, full, read-only or busy, or a closed door."""
+    if isinstance(error, sa.exc.StatementError) and not isinstance(error, sa.exc.DBAPIError):
+        return False  # a value that no statement can carry
+    its_own = isinstance(error, (sa.exc.DataError, sa.exc.IntegrityError))
+    return isinstance(error, (Busy, sa.exc.SQLAlchemyError)) and not its_own

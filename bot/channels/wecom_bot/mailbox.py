@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 from sqlmodel import Session, col
 
-from bot.channels.wecom_bot.letters import NAME
+from bot.channels.wecom_bot.letters import NAME, Letter
 from bot.channels.wecom_bot.rates import FULL
 from models import inbox, outbox, replay
 from models.chat import Chat, ChatKind
@@ -114,6 +114,12 @@ def waiting(session: Session, conversation: str) -> list[tuple[str, Outgoing]]:
     )
     rows = session.scalars(free.order_by(col(Outbox.id)).limit(MANY)).all()
     return [(row.dedup_key, out) for row in rows if (out := _read(row)) is not None and out.card is None]
+
+
+def is_handled(session: Session, letter: Letter) -> bool:
+    """True for a repeat of a message that was handled: it has its answer, or another way to it."""
+    row = inbox.find(session, NAME, letter.chat, letter.id)
+    return row is not None and row.finished_at is not None
 
 
 def unanswered(session: Session, said: Collection[Said]) -> list[Said]:
