@@ -12,7 +12,7 @@ from sqlmodel import Session
 
 from bot import metrics
 from bot.channels.api import ApiError
-from bot.channels.base import SendFailed, Uncertain
+from bot.channels.base import WAIT, NotNow, SendFailed, Uncertain
 from bot.channels.holder import Holder
 from bot.channels.replays import Under
 from bot.channels.security import Refused
@@ -30,10 +30,11 @@ from bot.ingest import Busy
 from config.settings import WecomBotSettings
 from models.base import Clock
 from models.database import Database
-from models.message import Outgoing
+from models.message import Outgoing, Purpose
 
 log = structlog.get_logger(__name__)
 BAD_FIELD = 40058
+STRANGER = 846604  # who has never written to the bot: nothing reaches her before she does
 BAD_TURN = frozenset({846605, 846608})  # this callback can no longer be answered; the chat can be written to
 TURNS = 5_000  # messages whose request id is remembered; an answer to an older one begins anew
 AGAIN = (0.2, 1.0, 5.0)  # seconds between tries to store what was heard: the platform does not say it twice
@@ -190,7 +191,7 @@ class Live:
         if body["msgtype"] == "markdown" and not out.repeat and await self._answered(out, body["markdown"]["content"]):
             return mailbox.tag("reply", client_id)
         try:
-            await self._told(out.chat, body, group=group)
+            await self._told(out.chat, body, group=group, alert=out.purpose == Purpose.ALERT)
         except ApiError as error:
             if error.code != BAD_FIELD or body["msgtype"] != "template_card":
                 raise
@@ -259,11 +260,16 @@ class Live:
         media_id = await self.upload("image", name, data)
         await self._told(chat, {"msgtype": "image", "image": {"media_id": media_id}}, group=group)
 
-    async def _told(self, chat: str, body: dict[str, Any], *, group: bool | None) -> None:
-        """A message that answers nothing."""
+    async def _told(self, chat: str, body: dict[str, Any], *, group: bool | None, alert: bool = False) -> None:
+        """A message that answers nothing. alert: it does not wait for a word of hers, somebody else must hear of it."""
         await self._rates.take(chat)
         kind = {} if group is None else {"chat_type": 2 if group else 1}
-        await self._connection.ask("aibot_send_msg", {"chatid": chat} | kind | body)
+        try:
+            await self._connection.ask("aibot_send_msg", {"chatid": chat} | kind | body)
+        except ApiError as error:
+            if error.code != STRANGER:
+                raise
+            raise NotNow(str(error), final=alert, after=WAIT) from None
 
     async def upload(self, kind: Kind, name: str, data: bytes) -> str:
         """The media id of a file, for `image`, `voice`, `video` and `file` messages. Raises SendFailed."""

@@ -77,7 +77,8 @@ def mark_of(session: Session, key: str) -> str:
 
 
 def poll(session: Session, chat: str, message: str, now: datetime) -> Content:
-    """What a stream shows: once the message is handled, all words that wait for this conversation, in their order.
+    """What a stream shows: once the message is handled, all words that wait for this conversation, in their order, but
+    for the answers to other messages whose streams are open.
 
     Cards are left for a response_url, which can show them. It ends then: asked again, which the platform does when the
     answer to a poll is lost, and anybody with an old poll may, it says the same and takes no more.
@@ -89,8 +90,10 @@ def poll(session: Session, chat: str, message: str, now: datetime) -> Content:
         return Content(finished=False)
     mark = tag("stream", message)
     if now - row.received_at <= WINDOW and _ends(session, row, now):
-        for key, _ in waiting(session, row.conversation):
-            take(session, key, mark)
+        for key, out in waiting(session, row.conversation):
+            # Who asked something else, and is still to be answered under it, must not find her answer under this.
+            if out.trigger in (None, message) or not stream_open(session, chat, out.trigger, now):
+                take(session, key, mark)
     taken = sa.select(Outbox).where(col(Outbox.conversation) == row.conversation, col(Outbox.platform_id) == mark)
     rows = session.scalars(taken.order_by(col(Outbox.id)).execution_options(populate_existing=True)).all()
     return Content(True, tuple(out for out in map(_read, rows) if out is not None))
