@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Coroutine
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -115,7 +116,7 @@ class Process:
         )  # fmt: skip
         self._sweeper = Sweeper(
             self.db, calendar, clock=self.clock, link=link, wake=self.outbox.ring, media=self.settings.media,
-            hears=self.settings.asr_model is not None,
+            hears=self.settings.asr_model is not None, unsent=timedelta(minutes=self.settings.worker.unsent_minutes),
         )  # fmt: skip
         self._run("worker", worker.run(self._stop, self.inbox.event))
         if fetching := that_fetch(self.channels.values()):
