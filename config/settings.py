@@ -85,6 +85,7 @@ class WecomBotSettings(BaseModel):
     secret: SecretStr | None = None
     token: SecretStr | None = None
     aes_key: AesKey | None = None
+    corp_id: str = Field(default="", description="whoever is said to be of another corporation is refused")
     name: str = Field(default="", description="how people @ it; unset: whatever stands first in a group's message")
     connect: bool = Field(
         default=True, description="unset: where a worker runs; true: also where only pages are served"

@@ -2,6 +2,7 @@
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from bot.channels.wecom_bot import live as live_module
 from bot.channels.wecom_bot.letters import NAME
@@ -102,6 +103,32 @@ async def test_what_is_heard_twice_is_answered_once(db: Database) -> None:
         handled(db, p)
         await soon(lambda: len(p.seen("a")) == 2)
         await stays(lambda: [bubble.text for bubble in p.seen("a")] == ["已登记", "收到。"])
+
+
+async def test_a_kind_that_nobody_knows_is_noted_and_asks_for_words(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db):
+        before = figure("linsheng_bot_unread_total")
+        group = p.group("g", "a")
+        with capture_logs() as logs:
+            for chat in (group, "a"):
+                body = p.bot.head(chat, "a", "hologram") | {"hologram": {"title": "不要记下来"}}
+                await p.bot.push(body, user="a", chat=chat)
+            await soon(lambda: figure("linsheng_bot_unread_total") == before + 2)
+        assert [entry["kind"] for entry in logs if entry["event"] == "message.unread"] == ["hologram"] * 2
+        assert "不要记下来" not in str(logs)
+        (message,) = heard(sqlite_db)  # the handlers answer an empty message of a direct chat
+        assert (message.direct, message.kind, message.text) == (True, Kind.TEXT, "")
+
+
+async def test_whoever_is_of_another_corporation_is_not_heard(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db, corp_id="wwOurs"):
+        before = figure("linsheng_callbacks_refused_total", channel=NAME, why="receiver")
+        for corp in ("wwTheirs", "wwOurs"):
+            body = p.bot.head("a", "a", "text") | {"text": {"content": corp}}
+            await p.bot.push(body | {"from": {"userid": "a", "corpid": corp}}, user="a")
+        await soon(lambda: heard(sqlite_db))
+        assert [message.text for message in heard(sqlite_db)] == ["wwOurs"]
+        assert figure("linsheng_callbacks_refused_total", channel=NAME, why="receiver") == before + 1
 
 
 @pytest.mark.parametrize(

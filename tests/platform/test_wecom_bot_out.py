@@ -17,6 +17,7 @@ from tests.platform.harness import platform
 from tests.platform.wecom_bot import (
     HASTY,
     connected,
+    handled,
     heard,
     hooked,
     line,
@@ -105,6 +106,33 @@ async def test_a_chat_that_only_the_platform_knows_is_left_to_it(db: Database, w
         assert [body.get("chat_type") for body in told] == [None, 1]
         assert [bubble.text for bubble in p.seen("a")] == ["已登记", "网格员已接单"]
         assert [row(db, key).outcome for key in ("k1", "k2")] == [SENT, SENT]
+
+
+@pytest.mark.parametrize("mode", ["connection", "webhook"])
+async def test_a_quote_of_what_the_bot_said_is_known_as_such(sqlite_db: Database, mode: str) -> None:
+    """As it was shown: with another answer in the same bubble, and with a flat that the group is not told."""
+    opened = connected if mode == "connection" else hooked
+    async with platform() as p, opened(p, sqlite_db) as bot:
+        group, db = p.group("g", "a"), sqlite_db
+        sender = Sender(db, {NAME: bot}, p.clock)
+        for chat, texts in ((None, ("LS00001 网格员已接单", "LS00002 已登记")), (group, ("LS00003 3幢2单元301 照明",))):
+            said = await p.say(chat, "a", "@邻声 灯坏了")
+            await soon(lambda known=said.id: known in [message.id for message in heard(db)])  # type: ignore[misc]
+            for text in texts:
+                put(db, p, said.chat, text, text, trigger=said.id)
+            handled(db, p)
+            if mode == "webhook":
+                await p.bot.poll()
+            while await sender.step():
+                pass
+            shown = p.seen(said.chat)[-1]
+            asked = await p.say(chat, "a", "@邻声 这个修得怎么样了", quote=shown)
+            await soon(lambda known=asked.id: known in [message.id for message in heard(db)])  # type: ignore[misc]
+            quote = heard(db)[-1]
+            assert quote.quote in {row(db, text).platform_id for text in texts}
+            assert quote.forwarded == ()
+            handled(db, p)
+        assert "301" not in shown.text
 
 
 async def test_the_31st_message_of_a_minute_waits(sqlite_db: Database) -> None:

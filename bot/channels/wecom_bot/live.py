@@ -133,7 +133,9 @@ class Live:
     async def _hear(self, cmd: str, req_id: str, body: dict[str, Any]) -> None:
         """One callback. Never raises."""
         try:
-            heard = read(body, bot_id=self._bot_id, now=self._clock(), name=self._settings.name)
+            heard = read(
+                body, bot_id=self._bot_id, now=self._clock(), name=self._settings.name, corp_id=self._settings.corp_id
+            )  # fmt: skip
         except Refused as refused:
             metrics.refused.labels(NAME, refused.why).inc()
             log.warning("callback.refused", channel=NAME, why=refused.why)
@@ -188,7 +190,8 @@ class Live:
         if not self.up:
             raise SendFailed(DOWN, after=5)
         body = letter(out, client_id, group=group is not False)
-        if body["msgtype"] == "markdown" and not out.repeat and await self._answered(out, body["markdown"]["content"]):
+        is_reply = body["msgtype"] == "markdown" and not out.repeat
+        if is_reply and await self._answered(out, body["markdown"]["content"], client_id):
             return mailbox.tag("reply", client_id)
         try:
             await self._told(out.chat, body, group=group, alert=out.purpose == Purpose.ALERT)
@@ -200,23 +203,23 @@ class Live:
             await self._told(out.chat, words(out, group=group is not False), group=group)
         return mailbox.tag("sent", client_id)
 
-    async def _answered(self, out: Outgoing, content: str) -> bool:
+    async def _answered(self, out: Outgoing, content: str, key: str) -> bool:
         """Finish the stream of the message that caused it. False where there is none, or it can be no more."""
         # Only in the chat where that was said: what a worker is told of a resident's words has the same trigger.
         said = (out.chat, out.trigger or "")
         if said not in self._turns:
             return False
         await self._rates.take(out.chat)
-        return await self._end(said, content)
+        return await self._end(said, content, key)
 
-    async def _end(self, said: Said, content: str) -> bool:
-        """The one frame that answers a message. False when it can no longer be answered."""
+    async def _end(self, said: Said, content: str, key: str = "") -> bool:
+        """The one frame that answers a message. key: of the row that it is. False when it can no longer be answered."""
         req_id = self._turns.pop(said, None)
         if req_id is None:
             return False
         answer = stream(req_id, content, finish=True)
-        if self._settings.feedback:
-            answer["stream"]["feedback"] = {"id": mailbox.tag("answer", said[1])}
+        if self._settings.feedback and key:
+            answer["stream"]["feedback"] = {"id": mailbox.tag("answer", key)}
         try:
             await self._connection.ask("aibot_respond_msg", answer, req_id)
         except ApiError as error:
@@ -273,6 +276,7 @@ class Live:
 
     async def upload(self, kind: Kind, name: str, data: bytes) -> str:
         """The media id of a file, for `image`, `voice`, `video` and `file` messages. Raises SendFailed."""
+        await self._rates.upload()
         return await upload(self._connection.ask, lambda: self._connection.come_up(60), kind, name, data)
 
 

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 from sqlmodel import Session, col
 
-from bot.channels.wecom_bot.letters import NAME, Letter
+from bot.channels import render
+from bot.channels.wecom_bot.letters import NAME, OPINION, Letter
 from bot.channels.wecom_bot.rates import FULL
 from models import inbox, outbox, replay
 from models.chat import Chat, ChatKind
@@ -24,6 +25,7 @@ from models.person import Identity
 from models.replay import Replay
 
 WINDOW = timedelta(minutes=6)  # 101031: so long a stream is polled after the user's message
+LATE = timedelta(minutes=5, seconds=40)  # a stream that is not finished by then shows nothing for ever
 LIFE = timedelta(minutes=59)  # of a response_url; the platform says an hour
 RECENT = 20  # messages looked at for a way to answer
 ENOUGH = 6  # letters of a quote that need not be the whole of a message
@@ -86,8 +88,11 @@ def poll(session: Session, chat: str, message: str, now: datetime) -> Content:
     row = inbox.find(session, NAME, chat, message)
     if row is None:
         return Content(finished=True)
-    if row.finished_at is None:
+    if row.finished_at is None and now - row.received_at < LATE:
         return Content(finished=False)
+    if row.finished_at is None:
+        _ends(session, row, now)  # no worker: its answer has the response_url still
+        return Content(finished=True)
     mark = tag("stream", message)
     if now - row.received_at <= WINDOW and _ends(session, row, now):
         for key, out in waiting(session, row.conversation):
@@ -148,7 +153,7 @@ def _read(row: Outbox) -> Outgoing | None:
 def stream_open(session: Session, chat: str, message: str | None, now: datetime) -> bool:
     """Whether the platform still asks for the stream of this message: lately heard, and no poll has ended it."""
     row = inbox.find(session, NAME, chat, message) if message else None
-    if row is None or row.received_at < now - WINDOW or row.kind == "card":
+    if row is None or row.received_at < now - WINDOW or row.kind == "card" or row.message.startswith(OPINION):
         return False
     return session.get(Replay, _pair(row), populate_existing=True) is None
 
@@ -227,7 +232,7 @@ def resolve_quote(session: Session, incoming: Incoming, words: str, now: datetim
     ours = sa.select(Outbox).where(col(Outbox.conversation) == incoming.conversation, col(Outbox.created_at) > since)
     for line in session.scalars(ours.order_by(sa.desc(col(Outbox.id))).limit(MANY)):
         out = _read(line)
-        if out is not None and line.platform_id and _holds(_letters(out.text), wanted):
+        if out is not None and line.platform_id and _quotes(wanted, out, group=not incoming.direct):
             return line.platform_id
     theirs = sa.select(Inbox).where(
         col(Inbox.channel) == NAME, col(Inbox.chat) == incoming.chat, col(Inbox.sent_at) > since
@@ -240,6 +245,12 @@ def resolve_quote(session: Session, incoming: Incoming, words: str, now: datetim
         if row.message != incoming.id and _holds(wanted, _letters(said)):
             return row.message
     return None
+
+
+def _quotes(wanted: str, out: Outgoing, *, group: bool) -> bool:
+    """Whether the words are of this message as it was shown, masked and perhaps among others in one bubble."""
+    shown = _letters("".join(render.markdown(out, group=group)))
+    return _holds(shown, wanted) or _holds(_letters(out.text), wanted) or (len(shown) >= ENOUGH and shown in wanted)
 
 
 def _holds(whole: str, some: str) -> bool:
