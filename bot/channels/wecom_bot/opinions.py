@@ -4,13 +4,12 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from bot.channels.wecom_bot.letters import NAME, Letter
+from handlers.erasing import OPINION
 from handlers.texts import word
 from handlers.workflow import record
 from models.outbox import Outbox
 from models.ticket import Ticket, TicketEvent
-from models.whois import owner
 
-DISLIKED = "disliked"
 WAYS = ("stream", "reply")  # by which an answer is shown under a feedback id: see `mailbox.tag`
 
 
@@ -24,14 +23,13 @@ def note(session: Session, letter: Letter) -> None:
         col(Outbox.conversation) == f"{NAME}:{letter.chat}", col(Outbox.ticket).is_not(None),
         col(Outbox.platform_id).in_([f"{one}:{which}" for one in WAYS]),
     )  # fmt: skip
-    hers = owner(session, NAME, letter.sender)
-    who = hers.person if hers is not None else f"{NAME}:{letter.sender}"
+    who = f"{NAME}:{letter.sender}"  # by this a deletion of her data finds it, also in a matter that is not hers
     said = letter.incoming.text if letter.incoming is not None else ""
     why = "；".join(filter(None, ["、".join(word(f"opinion_{one}") for one in letter.reasons), said]))
     for ticket in session.scalars(sa.select(Ticket).where(col(Ticket.id).in_(shown))).all():
         there = sa.select(TicketEvent.id).where(  # type: ignore[call-overload]
-            col(TicketEvent.ticket) == ticket.id, col(TicketEvent.what) == DISLIKED, col(TicketEvent.actor) == who,
+            col(TicketEvent.ticket) == ticket.id, col(TicketEvent.what) == OPINION, col(TicketEvent.actor) == who,
             col(TicketEvent.at) == letter.at,
         )  # fmt: skip
         if session.scalars(there).first() is None:
-            record(session, ticket, DISLIKED, who, letter.at, why)
+            record(session, ticket, OPINION, who, letter.at, why)
