@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Coroutine
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -115,7 +116,7 @@ class Process:
         )  # fmt: skip
         self._sweeper = Sweeper(
             self.db, calendar, clock=self.clock, link=link, wake=self.outbox.ring, media=self.settings.media,
-            hears=self.settings.asr_model is not None,
+            hears=self.settings.asr_model is not None, unsent=timedelta(minutes=self.settings.worker.unsent_minutes),
         )  # fmt: skip
         self._run("worker", worker.run(self._stop, self.inbox.event))
         if fetching := that_fetch(self.channels.values()):
@@ -177,13 +178,16 @@ class Process:
             self._listener.cancel()
             await asyncio.wait({self._listener})
             self._listener = None
+        began = asyncio.get_running_loop().time()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks.values(), timeout=FINISH)
             for task in late:
                 log.warning("process.late", task=task.get_name())
                 task.cancel()
             self._tasks = {}
-        await asyncio.gather(*(self._within(CLOSE, channel.name, channel.stop()) for channel in self._open))
+        # What the tasks did not need of their time, a channel may need to hand its connection over.
+        spare = max(0.0, FINISH - (asyncio.get_running_loop().time() - began))
+        await asyncio.gather(*(self._within(CLOSE + spare, channel.name, channel.stop()) for channel in self._open))
         self._open = []
 
     async def stop(self) -> None:

@@ -13,8 +13,11 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlmodel import Session, col
 
 from bot import metrics
+from bot.channels.known import Known
 from bot.forgetting import Forgetting
 from bot.leftovers import sweep
+from bot.stranded import Stranded
+from bot.unreached import Unreached
 from handlers.desk import Desk, Linker, no_link
 from handlers.falling_due import close_unrated, fire, recount
 from handlers.town import Town, load
@@ -33,6 +36,7 @@ log = structlog.get_logger(__name__)
 BATCH = 200
 OLD = 1_000  # rows that one transaction of the retention removes
 SAMPLE_DAYS = 60  # the most that the settings allow
+UNSENT = timedelta(minutes=5)
 AGAIN = timedelta(minutes=10)  # after which a deadline that could not be fired is tried once more
 
 
@@ -42,10 +46,11 @@ class Sweeper:
     def __init__(
         self, db: Database, calendar: WorkCalendar, *, clock: Clock = utc_now, link: Linker = no_link,
         wake: Callable[[], None] = lambda: None, hears: bool = False, media: Path | None = None,
+        unsent: timedelta = UNSENT,
     ) -> None:  # fmt: skip
         """wake: called after a commit, in the thread of the sweep, so that what was decided leaves at once. hears:
         somebody hears the voices that are on our disk (`bot.hearing`). media: the folder of the pictures, for those
-        whose sender had her data deleted."""
+        whose sender had her data deleted. unsent: see `Stranded`."""
         self._db = db
         self._calendar = calendar
         self._clock = clock
@@ -55,6 +60,7 @@ class Sweeper:
         self._town: Town | None = None
         self._over = threading.Event()
         self._media = media
+        self._stranded = Stranded(db, Unreached(Known(db), calendar, link), clock, unsent, self._over.is_set)
 
     def end(self) -> None:
         """Begin no further transaction: a sweep under way stops after the one it is in. From any thread."""
@@ -148,6 +154,12 @@ class Sweeper:
         """Finish the deletions that residents asked for. Returns how many rows were dealt with."""
         return Forgetting(self._db.tx, self._desk, self._media, self._over.is_set).run() if self._media else 0
 
+    def stranded(self) -> int:
+        """Hand on the alerts that no process could send. Returns how many."""
+        if count := self._stranded.run():
+            self._wake()
+        return count
+
     def leftovers(self) -> int:
         """Remove the files that no row names any more. Returns how many."""
         return sweep(self._db.tx, self._media, over=self._over.is_set) if self._media else 0
@@ -211,10 +223,14 @@ def start(db: Database, sweeper: Sweeper, *, keep_days: int, sample_days: int = 
         if rows := await db.call(sweeper.finish_erasures):
             log.info("privacy.finished", rows=rows)
 
+    async def stranded() -> None:
+        await db.call(sweeper.stranded)
+
     async def leftovers() -> None:
         await db.call(sweeper.leftovers)
 
     scheduler.add_job(leftovers, "interval", hours=1, id="leftovers")
+    scheduler.add_job(stranded, "interval", minutes=1, id="stranded")
     scheduler.add_job(erasures, "interval", minutes=10, id="erasures")
     scheduler.add_job(deadlines, "interval", seconds=2, id="deadlines")
     scheduler.add_job(voices, "interval", seconds=15, id="voices")

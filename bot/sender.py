@@ -68,6 +68,7 @@ class Result:
     outcome: str
     write: Callable[[Session], str | None]
     alone: bool = False  # in a transaction of its own: it may have to be written anew
+    waits: bool = False  # for a word of whoever it is for
 
 
 class Sender:
@@ -164,6 +165,15 @@ class Sender:
             metrics.sent.labels(result.row.channel, result.outcome).inc()
             log.info("message.sent" if result.outcome == SENT else "message.not_sent", outbox=result.row.id,
                      channel=result.row.channel, outcome=result.outcome, attempts=result.row.attempts)  # fmt: skip
+        if waiting := [result.row for result in results if result.waits]:
+            await self._db.run(lambda session: self._look_again(session, waiting))
+
+    def _look_again(self, session: Session, rows: Sequence[Outbox]) -> None:
+        """A word whose transaction ran beside ours hurried nothing, and we did not see it: neither knew of the other
+        before both had committed."""
+        spoken = {row.conversation for row in rows if self._spoken(session, row, outbox.read(row))}
+        if spoken:
+            outbox.hurry(session, spoken, self._clock())
 
     async def _written(self, work: Callable[[Session], list[Result]]) -> list[Result]:
         """What has left has left: a database that is away for a moment must hear of it, or it leaves again."""
@@ -314,7 +324,7 @@ class Sender:
             sending.wait_on(session, row, at=at, perhaps=perhaps)
             return RETRY
 
-        return Result(row, outcome, write, alone=alert is not None)
+        return Result(row, outcome, write, alone=alert is not None, waits=wait is not None and out is not None)
 
     def _later(
         self, row: Outbox, out: Outgoing, error: str, *, perhaps: bool, after: float | None = None, waits: bool = False,
@@ -335,7 +345,7 @@ class Sender:
                 notice=notice,
             )  # fmt: skip
 
-        return Result(row, RETRY, write)
+        return Result(row, RETRY, write, waits=waits)
 
     def _pause(self, row: Outbox) -> float:
         return min(2.0**row.attempts, self._settings.cap) * random.uniform(0.8, 1.2)  # noqa: S311 - no secret

@@ -33,6 +33,7 @@ EVENTS = frozenset({
     "dismissed", "report", "detail", "join", "correct", "relay", "refuse", "unsatisfied", "rated", "asked", "urgent",
     "reminded", "escalated", "overdue", "unreachable", "refused", "note", "left", "recounted", "set_category",
     "set_place", "calmed", "hidden", "shown", "merged", "took_over", "split", "split_from",
+    "disliked",
 })  # fmt: skip
 WORDLESS = {"image": "photo", "voice": "voice", "video": "video", "location": "location"}
 MESSAGES = 100
@@ -236,7 +237,7 @@ def _note(desk: Desk, event: TicketEvent) -> str:
             return word(note, "levels") if note in dispatch.LEVELS else ""
         case "rated" | "closed":
             return f"{note}{word('stars')}" if note.isdigit() else ""
-        case "resolved" | "dismissed" | "transferred" | "unsatisfied" | "note":
+        case "resolved" | "dismissed" | "transferred" | "unsatisfied" | "note" | "disliked":
             return masked(note)
     return _corrected(desk, event)
 

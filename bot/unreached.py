@@ -27,19 +27,27 @@ class Unreached:
         self._calendar = calendar
         self._link = link
 
-    def follow(self, session: Session, out: Outgoing, client_id: str, now: datetime) -> bool:
+    def follow(
+        self, session: Session, out: Outgoing, client_id: str, now: datetime, *, elsewhere: bool = False
+    ) -> bool:  # fmt: skip
         """Decide who is told instead. Its messages have keys of their own, so that it is decided once.
 
-        Returns whether anybody is. Raises StaleDataError where somebody else has the ticket: try again.
+        elsewhere: where nobody is told on another channel, nothing is decided. Returns whether anybody is. Raises
+        StaleDataError where somebody else has the ticket: try again.
         """
         self._calendar = self._calendar or WorkCalendar.configured(ZoneInfo("Asia/Shanghai"))
         town = self._known.town(session)
         # Hashed, because it grows otherwise with everybody in a row who is not there.
         key = f"unreached:{hashlib.sha256(client_id.encode()).hexdigest()[:32]}"
         desk = Desk(session, town, now, self._calendar, key, self._link)
-        outcome = not_reached(desk, out)
-        session.flush()
-        outbox.put(session, desk.take(), now)
+        with session.begin_nested() as point:
+            outcome = not_reached(desk, out)
+            session.flush()
+            messages = list(desk.take())
+            if elsewhere and all(message.channel == out.channel for _, message in messages):
+                point.rollback()
+                return False
+            outbox.put(session, messages, now)
         metrics.unreached.labels(out.channel, outcome).inc()
         log.error("alert.not_reached", channel=out.channel, ticket=out.ticket, follows=outcome)
         return outcome in ("next", "staff")

@@ -86,11 +86,12 @@ class WecomBotSettings(BaseModel):
     secret: SecretStr | None = None
     token: SecretStr | None = None
     aes_key: AesKey | None = None
+    corp_id: str = Field(default="", description="whoever is said to be of another corporation is refused")
     name: str = Field(default="", description="how people @ it; unset: whatever stands first in a group's message")
     connect: bool = Field(
         default=True, description="unset: where a worker runs; true: also where only pages are served"
     )
-    standby_seconds: float = Field(default=5.0, gt=0, description="between two looks whether the holder is gone")
+    standby_seconds: float = Field(default=1.0, gt=0, description="between two looks whether the holder is gone")
     feedback: bool = Field(default=False, description="buttons under an answer; not documented for long connections")
     photos_in_groups: bool = Field(
         default=False, description="show a worker's photo of the work done in groups, too; who sees it may be anybody"
@@ -126,6 +127,9 @@ class WorkerSettings(BaseModel):
     lease_seconds: float = Field(default=30.0, gt=0)
     poll_seconds: float = Field(default=1.0, gt=0, description="the slow poll that runs even when no wake-up comes")
     attempts: int = Field(default=8, ge=1)
+    unsent_minutes: float = Field(
+        default=5.0, ge=1, description="then an alert that no process could send goes on to somebody on another channel"
+    )
     sample: float = Field(default=0.015, ge=0, le=1, description="share of the silence that staff look at")
     sample_days: int = Field(default=60, ge=1, le=60, description="then a sample is removed, looked at or not")
 

@@ -37,7 +37,8 @@ T = TypeVar("T")
 ERASED = "erased"
 HELD = (*OPEN, Status.RESOLVED)  # somebody has still to act: the worker, or she herself, who is asked to rate
 LATER = timedelta(days=1)  # what was under way has arrived by then, and no platform repeats a callback any more
-WORDY = ("unsatisfied", "note", "resolved", "dismissed")  # events whose notes are the words of who did it
+OPINION = "disliked"
+WORDY = ("unsatisfied", "note", "resolved", "dismissed", OPINION)  # events whose notes are the words of who did it
 MOBILE = r"(?<!\d)1[3-9]\d[- ]?\d{4}[- ]?\d{4}(?!\d)"
 SOME = 500
 ANSWERS = 12  # the most that one message causes
@@ -45,11 +46,14 @@ CARRIED = 4  # the most often that one is handed on: never back to a channel whe
 
 
 def told_by(session: Session, addresses: Collection[Address]) -> list[Ticket]:
-    """The tickets that these user ids told of or wrote to, oldest first."""
+    """The tickets that these user ids told of or wrote to, or an answer about which they found wrong, oldest first."""
     of = [
         sa.select(col(table.ticket)).where(hers(col(table.channel), col(table.sender), addresses))
         for table in (Supporter, TicketMessage)
     ]
+    actors = [f"{channel}:{user}" for channel, user in addresses]
+    by_her = (col(TicketEvent.what) == OPINION, col(TicketEvent.actor).in_(actors))
+    of.append(sa.select(col(TicketEvent.ticket)).where(*by_her))
     return list(
         session.scalars(
             sa.select(Ticket).where(sa.or_(*(col(Ticket.id).in_(ids) for ids in of))).order_by(col(Ticket.id))

@@ -1,6 +1,7 @@
 """What waits for a word: in its order, woken by every word, found by an index, and never in the way for ever."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from bot.channels.base import NotNow, SendFailed
 from bot.ingest import Ingest
 from bot.sender import Sender, SenderSettings
 from handlers.desk import Desk
-from models import outbox
+from models import inbox, outbox
 from models.database import Database
 from models.message import Incoming, Outgoing, Purpose
 from models.outbox import SENT, UNCERTAIN, WAITS
@@ -39,6 +40,32 @@ def bench(db: Database, clock: HandClock) -> Bench:
 @pytest.fixture
 def here(town_db: Database, clock: HandClock) -> Here:
     return Here(town_db, clock)
+
+
+async def test_a_word_whose_transaction_ran_beside_the_senders_is_seen_after_both(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was heard, and hurried nothing, while the row was written: neither saw the other."""
+    bench.put(letter("一"))
+    bench.channel.troubles = [closed()]
+    heard, looks = inbox.heard, 0
+
+    def late(*told: Any) -> bool:
+        nonlocal looks
+        looks += 1
+        return looks > 1 and heard(*told)
+
+    monkeypatch.setattr(inbox, "heard", late)
+    send = bench.channel.send
+
+    async def and_she_writes(out: Outgoing, client_id: str) -> str:
+        bench.clock.forward(seconds=1)
+        await word(bench)
+        return await send(out, client_id)
+
+    monkeypatch.setattr(bench.channel, "send", and_she_writes)
+    assert [await bench.sender.step() for _ in range(2)] == [1, 1]
+    assert bench.rows()[0].outcome == SENT
 
 
 async def test_what_falls_due_together_leaves_in_its_order(bench: Bench) -> None:

@@ -122,6 +122,9 @@ def test_opinions() -> None:
     assert (said.what, said.opinion) == (What.FEEDBACK, "inaccurate")
     assert said.incoming is not None
     assert said.incoming.text == "没人来"
+    assert (said.answer, said.reasons) == ("f", (2, 4))
+    odd = heard(event("feedback_event", id="f", type=2, inaccurate_reason_list=["2", 9, None, {}]))
+    assert (odd.opinion, odd.reasons) == ("inaccurate", ())
     silent = heard(event("feedback_event", id="f", type=1))
     assert (silent.opinion, silent.incoming) == ("accurate", None)
     assert heard(event("feedback_event", id="f", type=9)).opinion == "unknown"
@@ -134,9 +137,29 @@ def test_events_that_are_no_messages() -> None:
         letter = heard(event(kind))
         assert (letter.what, letter.incoming) == (What.OTHER, None)
     unknown = heard(body("of_next_year"))
-    assert (unknown.what, unknown.incoming) == (What.OTHER, None)
+    assert (unknown.what, unknown.incoming, unknown.unread) == (What.OTHER, None, "of_next_year")
     poll = heard(body("stream", stream={"id": "s1"}))
     assert (poll.what, poll.stream) == (What.POLL, "s1")
+
+
+def test_a_kind_that_nobody_knows_is_a_message_without_words_in_a_direct_chat() -> None:
+    letter = heard(body("of_next_year", group=False))
+    assert (letter.what, letter.unread) == (What.MESSAGE, "of_next_year")
+    assert letter.incoming is not None
+    assert (letter.incoming.text, letter.incoming.kind, letter.incoming.direct) == ("", Kind.TEXT, True)
+
+
+@pytest.mark.parametrize(("ours", "taken"), [("", True), ("c", True), ("another", False)])
+def test_whoever_is_of_another_corporation_is_refused(ours: str, taken: bool) -> None:
+    """Her userid may be that of one of ours."""
+    letter = body(text={"content": "@B 灯坏了"})
+    if taken:
+        assert read(letter, bot_id="BOT", now=NOW, corp_id=ours).sender == "u05"
+    else:
+        with pytest.raises(Refused, match="receiver"):
+            read(letter, bot_id="BOT", now=NOW, corp_id=ours)
+    del letter["from"]["corpid"]  # as the platform leaves it out
+    assert read(letter, bot_id="BOT", now=NOW, corp_id=ours).sender == "u05"
 
 
 def test_half_a_character_does_not_spoil_the_commit() -> None:

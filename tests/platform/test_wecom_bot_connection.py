@@ -1,24 +1,24 @@
 """The AI bot's long connection: how it comes back, when it does not, and who of two has it."""
 
+import asyncio
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from aiohttp.pytest_plugin import AiohttpClient
 from structlog.testing import capture_logs
 
 from bot.app import PROCESS, build
-from bot.channels.holder import Holder
+from bot.channels.base import Uncertain
 from bot.channels.wecom_bot.letters import NAME
 from bot.channels.wecom_bot.socket import Pace, State
 from bot.sender import Sender
 from config.settings import Settings
 from models.database import Database
-from models.outbox import SENT
-from tests.conftest import Postgres
+from models.outbox import SENT, UNCERTAIN
 from tests.platform.harness import platform
 from tests.platform.wecom_bot import (
     PATIENT,
@@ -82,6 +82,45 @@ async def test_a_half_open_socket_is_noticed(sqlite_db: Database) -> None:
         await soon(lambda: heard(sqlite_db))
 
 
+async def test_a_line_that_does_not_answer_is_left_before_more_gets_lost_in_it(sqlite_db: Database) -> None:
+    """Of four chats one is in doubt; what is for the others waits for the next line."""
+    users = [f"u{number}" for number in range(4)]
+    pace = replace(PATIENT, ack=0.2, probe=0.2)
+    async with platform() as p, connected(p, sqlite_db, pace, finish_unanswered=False) as bot:
+        for user in users:
+            await p.say(None, user, "灯坏了")
+        await soon(lambda: len(heard(sqlite_db)) == len(users))
+        p.bot.freeze()
+        sender = Sender(sqlite_db, {NAME: bot}, p.clock)
+        for user in users:
+            put(sqlite_db, p, user, "已登记", user)
+            await sender.step()
+        await soon(lambda: p.bot.wire.subscribed == 2 and bot.ready)
+        while await sender.step():
+            pass
+        assert [row(sqlite_db, user).outcome for user in users] == [UNCERTAIN, SENT, SENT, SENT]
+        assert [bubble.text for user in users[1:] for bubble in p.seen(user) if not bubble.by] == ["已登记"] * 3
+
+
+async def test_one_answer_that_does_not_come_ends_no_line(sqlite_db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The platform is there: it answers the ping."""
+    async with platform() as p, connected(p, sqlite_db, replace(PATIENT, ack=0.2)) as bot:
+        obey = p.bot.wire._obey
+
+        async def slowly(connection: Any, command: str, req: str, body: Any) -> Any:
+            if command == "aibot_send_msg":
+                await asyncio.sleep(0.6)
+            return await obey(connection, command, req, body)
+
+        monkeypatch.setattr(p.bot.wire, "_obey", slowly)
+        p.bot.known.add("a")
+        with pytest.raises(Uncertain):
+            await bot.send(put(sqlite_db, p, "a", "已登记"), "k1")
+        assert not bot.ready
+        await soon(lambda: bot.ready)
+        assert p.bot.wire.subscribed == 1
+
+
 async def test_a_wrong_secret_is_no_reason_to_hammer(sqlite_db: Database) -> None:
     async with platform() as p:
         pace = replace(PATIENT, first=0.01, most=0.02, refused=60)
@@ -125,20 +164,6 @@ async def test_the_one_that_was_thrown_out_rests_and_says_so(sqlite_db: Database
     assert said[0]["log_level"] == "error"
 
 
-async def test_the_processes_of_one_deployment_do_not_quarrel(db: Database) -> None:
-    async with platform() as p, connected(p, db) as first:
-        second = make(p, Database(db.url) if db.is_sqlite else db)
-        await second.start()
-        await stays(lambda: (first.state, second.state) == ("up", "standby"), 0.3)
-        assert (p.bot.wire.kicked, second.ready) == (0, False)
-        await first.stop()
-        await soon(lambda: second.ready)
-        assert p.bot.wire.kicked == 0
-        await second.stop()
-        if db.is_sqlite:
-            second._db.close()
-
-
 async def test_nobody_takes_the_place_of_one_that_rests(sqlite_db: Database, elsewhere: Database) -> None:
     async with platform() as p, connected(p, sqlite_db) as first, connected(p, elsewhere):
         await soon(lambda: first.state == "resting")
@@ -165,28 +190,6 @@ async def test_health_says_that_it_rests_and_does_not_fail(
             figures = await (await client.get("/metrics")).text()
         assert "linsheng_channel_state" in figures
         await client.close()
-
-
-async def test_a_lost_session_loses_the_hold(postgres: Postgres) -> None:
-    db = Database(postgres.at(name := postgres.create()))
-    first, second = Holder(db, "wecom_bot:B"), Holder(db, "wecom_bot:B")
-    try:
-        assert await first.take()
-        assert not await second.take()
-        assert await first.still()
-        mine = sa.text(
-            "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_database d ON d.oid = l.database "
-            "WHERE l.locktype = 'advisory' AND d.datname = current_database()"
-        )
-        db.tx(lambda session: session.connection().execute(mine).all())
-        assert not await first.still()
-        assert await second.take()
-        await second.let_go()
-        assert await first.take()
-        await first.let_go()
-    finally:
-        db.close()
-        postgres.drop(name)
 
 
 async def test_a_process_that_only_serves_pages_leaves_it_alone(sqlite_db: Database) -> None:

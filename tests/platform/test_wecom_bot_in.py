@@ -2,14 +2,16 @@
 
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from bot.channels.wecom_bot import live as live_module
 from bot.channels.wecom_bot.letters import NAME
 from bot.ingest import Ingest
+from bot.sender import Sender
 from models.database import Database
 from models.message import Incoming, Kind
 from tests.platform.harness import platform
-from tests.platform.wecom_bot import CARD, connected, figure, handled, heard, put, soon
+from tests.platform.wecom_bot import CARD, connected, figure, handled, heard, put, soon, stays
 
 
 async def test_words_pictures_and_voices_arrive(sqlite_db: Database) -> None:
@@ -39,8 +41,17 @@ async def test_messages_of_a_chat_keep_their_order(sqlite_db: Database) -> None:
     assert [message.text for message in heard(sqlite_db)][1:] == [str(number) for number in range(8)]
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [
+        sa.exc.OperationalError("INSERT", {}, Exception("gone")),
+        sa.exc.InternalError("INSERT", {}, Exception("cannot execute INSERT in a read-only transaction")),
+        sa.exc.TimeoutError("QueuePool limit"),
+    ],
+    ids=lambda fault: type(fault).__name__,
+)
 async def test_a_message_is_kept_when_the_database_comes_back(
-    sqlite_db: Database, monkeypatch: pytest.MonkeyPatch
+    sqlite_db: Database, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
     monkeypatch.setattr(live_module, "AGAIN", (0.02,))
     real, failures = Ingest.accept, 6
@@ -49,7 +60,7 @@ async def test_a_message_is_kept_when_the_database_comes_back(
         nonlocal failures
         failures -= 1
         if failures > 0:
-            raise sa.exc.OperationalError("INSERT", {}, Exception("gone"))
+            raise fault
         await real(self, message)
 
     monkeypatch.setattr(Ingest, "accept", away)
@@ -57,6 +68,67 @@ async def test_a_message_is_kept_when_the_database_comes_back(
         await p.say(None, "a", "灯坏了")
         await soon(lambda: heard(sqlite_db))
     assert [message.text for message in heard(sqlite_db)] == ["灯坏了"]
+
+
+async def test_what_no_database_can_store_does_not_hold_up_its_chat(
+    sqlite_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live_module, "AGAIN", (0.02,))
+    real = Ingest.accept
+
+    async def stored(self: Ingest, message: Incoming) -> None:
+        if message.text == "坏的":
+            raise sa.exc.DataError("INSERT", {}, Exception("invalid"))
+        await real(self, message)
+
+    monkeypatch.setattr(Ingest, "accept", stored)
+    async with platform() as p, connected(p, sqlite_db):
+        await p.say(None, "a", "坏的")
+        await p.say(None, "a", "灯坏了")
+        await soon(lambda: heard(sqlite_db))
+    assert [message.text for message in heard(sqlite_db)] == ["灯坏了"]
+
+
+async def test_what_is_heard_twice_is_answered_once(db: Database) -> None:
+    async with platform() as p, connected(p, db) as bot:
+        body = p.bot.head("a", "a", "text") | {"text": {"content": "灯坏了"}}
+        await p.bot.push(dict(body), user="a")
+        await soon(lambda: heard(db))
+        put(db, p, "a", "已登记", trigger=body["msgid"])
+        handled(db, p)
+        assert await Sender(db, {NAME: bot}, p.clock).step() == 1
+        await p.bot.push(dict(body), user="a")
+        await p.say(None, "a", "谢谢")
+        await soon(lambda: len(heard(db)) == 2)
+        handled(db, p)
+        await soon(lambda: len(p.seen("a")) == 2)
+        await stays(lambda: [bubble.text for bubble in p.seen("a")] == ["已登记", "收到。"])
+
+
+async def test_a_kind_that_nobody_knows_is_noted_and_asks_for_words(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db):
+        before = figure("linsheng_bot_unread_total")
+        group = p.group("g", "a")
+        with capture_logs() as logs:
+            for chat in (group, "a"):
+                body = p.bot.head(chat, "a", "hologram") | {"hologram": {"title": "不要记下来"}}
+                await p.bot.push(body, user="a", chat=chat)
+            await soon(lambda: figure("linsheng_bot_unread_total") == before + 2)
+        assert [entry["kind"] for entry in logs if entry["event"] == "message.unread"] == ["hologram"] * 2
+        assert "不要记下来" not in str(logs)
+        (message,) = heard(sqlite_db)  # the handlers answer an empty message of a direct chat
+        assert (message.direct, message.kind, message.text) == (True, Kind.TEXT, "")
+
+
+async def test_whoever_is_of_another_corporation_is_not_heard(sqlite_db: Database) -> None:
+    async with platform() as p, connected(p, sqlite_db, corp_id="wwOurs"):
+        before = figure("linsheng_callbacks_refused_total", channel=NAME, why="receiver")
+        for corp in ("wwTheirs", "wwOurs"):
+            body = p.bot.head("a", "a", "text") | {"text": {"content": corp}}
+            await p.bot.push(body | {"from": {"userid": "a", "corpid": corp}}, user="a")
+        await soon(lambda: heard(sqlite_db))
+        assert [message.text for message in heard(sqlite_db)] == ["wwOurs"]
+        assert figure("linsheng_callbacks_refused_total", channel=NAME, why="receiver") == before + 1
 
 
 @pytest.mark.parametrize(

@@ -6,18 +6,20 @@ from typing import Any
 import pytest
 
 from bot.channels.api import ApiError
-from bot.channels.base import SendFailed, Uncertain
+from bot.channels.base import WAIT, NotNow, SendFailed, Uncertain
 from bot.channels.wecom_bot.letters import NAME
 from bot.sender import Sender
 from models import inbox
 from models.database import Database
 from models.message import Incoming, Purpose
-from models.outbox import SENT
+from models.outbox import SENT, WAITS
 from tests.platform.harness import platform
 from tests.platform.wecom_bot import (
     HASTY,
     connected,
+    handled,
     heard,
+    hooked,
     line,
     live,
     make,
@@ -106,6 +108,33 @@ async def test_a_chat_that_only_the_platform_knows_is_left_to_it(db: Database, w
         assert [row(db, key).outcome for key in ("k1", "k2")] == [SENT, SENT]
 
 
+@pytest.mark.parametrize("mode", ["connection", "webhook"])
+async def test_a_quote_of_what_the_bot_said_is_known_as_such(sqlite_db: Database, mode: str) -> None:
+    """As it was shown: with another answer in the same bubble, and with a flat that the group is not told."""
+    opened = connected if mode == "connection" else hooked
+    async with platform() as p, opened(p, sqlite_db) as bot:
+        group, db = p.group("g", "a"), sqlite_db
+        sender = Sender(db, {NAME: bot}, p.clock)
+        for chat, texts in ((None, ("LS00001 网格员已接单", "LS00002 已登记")), (group, ("LS00003 3幢2单元301 照明",))):
+            said = await p.say(chat, "a", "@邻声 灯坏了")
+            await soon(lambda known=said.id: known in [message.id for message in heard(db)])  # type: ignore[misc]
+            for text in texts:
+                put(db, p, said.chat, text, text, trigger=said.id)
+            handled(db, p)
+            if mode == "webhook":
+                await p.bot.poll()
+            while await sender.step():
+                pass
+            shown = p.seen(said.chat)[-1]
+            asked = await p.say(chat, "a", "@邻声 这个修得怎么样了", quote=shown)
+            await soon(lambda known=asked.id: known in [message.id for message in heard(db)])  # type: ignore[misc]
+            quote = heard(db)[-1]
+            assert quote.quote in {row(db, text).platform_id for text in texts}
+            assert quote.forwarded == ()
+            handled(db, p)
+        assert "301" not in shown.text
+
+
 async def test_the_31st_message_of_a_minute_waits(sqlite_db: Database) -> None:
     async with platform() as p, connected(p, sqlite_db) as bot:
         await p.say(None, "a", "你好")
@@ -148,8 +177,33 @@ async def test_not_connected_is_no_uncertainty(sqlite_db: Database) -> None:
 async def test_a_platform_that_says_no_keeps_its_code(sqlite_db: Database) -> None:
     async with platform() as p, connected(p, sqlite_db) as bot:
         with pytest.raises(ApiError) as failed:
-            await bot.send(put(sqlite_db, p, "never-wrote", "已登记"), "k1")
-        assert failed.value.code == 846604
+            await line(bot).ask("aibot_unheard_of", {})
+        assert failed.value.code == 40008
+
+
+@pytest.mark.parametrize("mode", ["connection", "webhook"])
+async def test_whom_the_bot_may_not_write_to_keeps_no_alert_waiting(sqlite_db: Database, mode: str) -> None:
+    """Somebody else must hear of it, at once; a reply waits for her word."""
+    opened = connected if mode == "connection" else hooked
+    async with platform() as p, opened(p, sqlite_db) as bot:
+        for purpose, final in ((Purpose.ALERT, True), (Purpose.REPLY, False)):
+            with pytest.raises(NotNow) as failed:
+                await bot.send(put(sqlite_db, p, "w", "【新任务】", purpose, purpose=purpose), purpose)
+            assert (failed.value.final, failed.value.after) == (final, WAIT)
+
+
+async def test_a_reply_to_whom_it_may_not_write_leaves_at_her_word(db: Database) -> None:
+    async with platform() as p, connected(p, db, finish_unanswered=False) as bot:
+        put(db, p, "a", "已登记")
+        sender = Sender(db, {NAME: bot}, p.clock)
+        for _ in range(20):
+            await sender.step()
+            p.clock.forward(minutes=30)
+        assert row(db).outcome == WAITS
+        await p.say(None, "a", "在吗")
+        await soon(lambda: heard(db))
+        assert await sender.step() == 1
+        assert [bubble.text for bubble in p.seen("a")] == ["已登记"]
 
 
 async def test_frames_of_one_request_leave_one_after_another(sqlite_db: Database) -> None:

@@ -147,6 +147,19 @@ async def test_what_says_nothing_leaves_room_for_what_does(sqlite_db: Database) 
             await bot._rates.take("a")
 
 
+async def test_the_31st_file_of_a_minute_waits(sqlite_db: Database) -> None:
+    """Of all chats together."""
+    async with platform() as p, connected(p, sqlite_db) as bot:
+        for number in range(30):
+            assert await live(bot).upload("file", f"{number}.pdf", b"%PDF-1.7")
+        with pytest.raises(NoRoom) as failed:
+            await live(bot).upload("file", "31.pdf", b"%PDF-1.7")
+        assert failed.value.after is not None
+        assert 0 < failed.value.after <= 66
+        p.clock.forward(seconds=failed.value.after)
+        assert await live(bot).upload("file", "31.pdf", b"%PDF-1.7")
+
+
 async def test_an_address_is_not_spent_by_the_platforms_own_limit(sqlite_db: Database) -> None:
     async with platform() as p, hooked(p, sqlite_db) as bot:
         await p.say(None, "a", "灯坏了")

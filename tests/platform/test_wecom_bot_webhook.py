@@ -70,6 +70,32 @@ async def test_a_stream_brings_what_waited_before_it(scene: Scene) -> None:
     assert len(p.seen("a")) == 1
 
 
+async def test_everybody_in_a_group_reads_her_own_answer_under_her_own_words(db: Database) -> None:
+    async with platform() as p, hooked(p, db):
+        group = p.group("g", "a", "b")
+        await p.say(group, "a", "@邻声 今天天气真好")
+        second = await p.say(group, "b", "@邻声 3幢灯坏了")
+        put(db, p, group, "LS00001 网格员已接单", "news")
+        put(db, p, group, "已登记 LS00002", "answer", trigger=second.id)
+        handled(db, p)
+        await p.bot.poll()
+        assert [bubble.text for bubble in p.seen(group)] == ["LS00001 网格员已接单", "已登记 LS00002"]
+        assert p.complaints == []
+
+
+async def test_a_stream_that_nobody_handles_ends_with_a_word_and_the_answer_comes_later(scene: Scene) -> None:
+    p = scene.p
+    said = await p.say(None, "a", "灯坏了")
+    p.clock.forward(minutes=5, seconds=30)
+    assert await p.bot.poll() == 1
+    p.clock.forward(seconds=15)
+    assert await p.bot.poll() == 0
+    assert scene.shown("a") == ["收到。"]
+    scene.answer(said, "已登记 LS00001")  # the worker is back
+    assert await scene.sender().step() == 1
+    assert scene.shown("a") == ["收到。", "已登记 LS00001"]
+
+
 async def test_the_same_message_again_has_the_same_stream(scene: Scene) -> None:
     await scene.p.say(None, "a", "灯坏了")
     again = await scene.p.again(scene.p.pushes[-1])

@@ -18,7 +18,7 @@ from models.outbox import WAITS, Outbox
 from models.person import Identity, Person
 from models.privacy import Erasure, Notice, Owed, Remnant
 from models.tables import metadata
-from models.ticket import Attachment, Ticket
+from models.ticket import Attachment, Status, Ticket, TicketEvent
 from models.townimport import import_pack
 from models.townpack import Pack
 from tests.scenario.chat import ZONE, Scene
@@ -246,6 +246,23 @@ def test_what_others_said_in_the_same_ticket_stays(chat: Scene, phone: Make, med
     assert "一闪一闪" in ticket.row.summary
     assert PHONE_NUMBER not in ticket.row.summary
     assert traces(chat.db, PHONE_NUMBER, "春芽") == []
+
+
+def test_what_she_said_of_an_answer_about_anothers_matter_goes_too(chat: Scene, phone: Make, media: Path) -> None:
+    phone("o-other").says("柳岸花园6幢楼道灯不亮了")
+    settled(chat)
+    number = chat.ticket().row.id or 0
+    opinion = TicketEvent(
+        ticket=number, at=chat.clock(), actor="wechat_mp:o-secret1", what="disliked", status=Status.CLOSED,
+        note="内容不完整；我是张伟",
+    )  # fmt: skip
+    chat.db.tx(lambda session: session.add(opinion))
+    one = phone("o-secret1")
+    assert "1 件事" in one.says("查询我的信息")[-1]
+    deleted(one)
+    sweep(chat, media)
+    assert traces(chat.db, "o-secret1", "张伟") == []
+    assert "disliked" in [event.what for event in chat.ticket().history]
 
 
 def test_the_register_does_not_bring_her_back(chat: Scene, phone: Make, demo_pack: Pack) -> None:

@@ -19,9 +19,9 @@ from bot.channels.base import Capabilities, Channel, Proof, SendFailed, Uncertai
 from bot.channels.pressed import Presses, ticket_of
 from bot.channels.replays import Replays, Under
 from bot.channels.sealed import Seal
-from bot.channels.wecom_bot import mailbox, webhook
+from bot.channels.wecom_bot import mailbox, opinions, webhook
 from bot.channels.wecom_bot.face import face
-from bot.channels.wecom_bot.figures import feedback
+from bot.channels.wecom_bot.figures import feedback, unread
 from bot.channels.wecom_bot.letters import NAME, Letter, What, quoting
 from bot.channels.wecom_bot.live import Live
 from bot.channels.wecom_bot.rates import Rates
@@ -79,7 +79,7 @@ class WecomBot(Channel):
             self._replying = Replying(db, self._responses, self._rates, clock)
             self._webhook = Webhook(
                 db, seal, self, self._rates, clock, bot_id=settings.bot_id or "", name=settings.name,
-                body_bytes=body_bytes, feedback=settings.feedback,
+                corp_id=settings.corp_id, body_bytes=body_bytes, feedback=settings.feedback,
             )  # fmt: skip
 
     def routes(self) -> Sequence[web.AbstractRouteDef]:
@@ -151,6 +151,10 @@ class WecomBot(Channel):
             await self._ingest.accept(incoming)
         if letter.what == What.FEEDBACK:
             feedback.labels(letter.opinion).inc()
+            await self._db.run(partial(opinions.note, letter=letter))
+        if letter.unread:
+            unread.inc()
+            log.warning("message.unread", channel=NAME, message=letter.id, kind=letter.unread)
         if incoming is not None:
             self._remember(letter.chat, not letter.direct)
 

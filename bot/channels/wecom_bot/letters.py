@@ -22,7 +22,9 @@ MAX_TEXT = 20_000
 # "@网格助手 3幢…": in a group every message that arrives begins with, or holds, the bot's name.
 _FIRST = re.compile(r"^\s*@\S+[\s\u2005]+")
 
+OPINION = "opinion:"  # begins the id of what somebody wrote about an answer: no stream answers that
 OPINIONS = {"1": "accurate", "2": "inaccurate", "3": "taken_back"}
+REASONS = (1, 2, 3, 4)  # of an inaccurate answer; their words: `opinion_…` of replies.yaml
 
 Fields = dict[str, Any]
 
@@ -48,8 +50,9 @@ class Letter:
 
     incoming: what goes to the inbox, None for what says nothing to the handlers. quoted: the words of a quoted message;
     the platform gives no id of it. card: the task id of a pressed card. stream: the id of a stream whose content is
-    asked for. opinion: of an answer of the bot: accurate, inaccurate, taken_back. response_url: where one later answer
-    may be posted; it holds a secret and is never logged.
+    asked for. opinion: of an answer of the bot: accurate, inaccurate, taken_back; answer: the feedback id of that one;
+    reasons: why it is inaccurate, as numbers; at: when that was said. unread: the kind of a message that cannot be
+    read. response_url: where one later answer may be posted; it holds a secret and is never logged.
     """
 
     what: What
@@ -62,6 +65,10 @@ class Letter:
     card: str = ""
     stream: str = ""
     opinion: str = ""
+    answer: str = ""
+    reasons: tuple[int, ...] = ()
+    at: datetime | None = None
+    unread: str = ""
     response_url: str = field(default="", repr=False)
 
 
@@ -128,10 +135,11 @@ def _body(body: object) -> Fields:
     return reader(body) if reader else {}
 
 
-def read(body: object, *, bot_id: str, now: datetime, name: str = "") -> Letter:
+def read(body: object, *, bot_id: str, now: datetime, name: str = "", corp_id: str = "") -> Letter:
     """A decrypted callback, or the body of a frame.
 
-    now: aware. name: how people @ the bot; "": whatever stands first. What the inbox keeps beside the message is in
+    now: aware. name: how people @ the bot; "": whatever stands first. corp_id: whoever is said to be of another
+    corporation is refused; "": nobody is. What the inbox keeps beside the message is in
     `platform`: `response_url`. Raises Refused for what is not of this bot, or not of this shape.
     """
     with refusing():
@@ -144,7 +152,10 @@ def read(body: object, *, bot_id: str, now: datetime, name: str = "") -> Letter:
         happened = text_of(event.get("eventtype"), 64)
         if happened == What.KICKED:
             return Letter(What.KICKED, text_of(body.get("msgid"), 128), "", "", direct=True)
-        sender = text_of(part(body, "from").get("userid"), 128)
+        who = part(body, "from")
+        sender, corp = text_of(who.get("userid"), 128), text_of(who.get("corpid"), 128)
+        if corp_id and corp not in ("", corp_id):
+            raise Refused("receiver")  # a userid of another corporation names another person
         direct = text_of(body.get("chattype"), 16) != "group"
         chat = sender if direct else text_of(body.get("chatid"), 128)
         letter = Letter(
@@ -170,7 +181,9 @@ def read(body: object, *, bot_id: str, now: datetime, name: str = "") -> Letter:
 def _message(letter: Letter, body: Mapping[str, Any], base: Fields, name: str) -> Letter:
     found = _body(body)
     if not found:
-        return letter
+        # A kind that came after this was written. Who sent it to the bot alone is to hear that nobody has read it.
+        letter = replace(letter, unread=text_of(body.get("msgtype"), 32) or "none")
+        return replace(letter, what=What.MESSAGE, incoming=Incoming(**base)) if letter.direct else letter
     quote = body.get("quote")
     # A kind of quote that cannot be read must not cost the words beside it.
     quoted = _body(quote) if isinstance(quote, Mapping) else {}
@@ -194,12 +207,18 @@ def _event(letter: Letter, event: Mapping[str, Any], base: Fields) -> Letter:
         return replace(letter, card=click.task, incoming=incoming)
     if letter.what == What.FEEDBACK:
         said = part(event, "feedback_event")
-        letter = replace(letter, opinion=OPINIONS.get(str(said.get("type")), "unknown"))
+        given = said.get("inaccurate_reason_list")
+        reasons = given if isinstance(given, list) else []
+        letter = replace(
+            letter, opinion=OPINIONS.get(str(said.get("type")), "unknown"), answer=text_of(said.get("id"), 256),
+            reasons=tuple(one for one in REASONS if one in reasons), at=base["sent_at"],
+        )  # fmt: skip
         words = text_of(said.get("content"), 2000).strip()
         if not words:
             return letter
         # What somebody writes about an answer of the bot is said to the bot.
-        base["platform"] |= {"feedback": text_of(said.get("id"), 256), "opinion": letter.opinion}
+        base["platform"] |= {"feedback": letter.answer, "opinion": letter.opinion}
+        base["id"] = OPINION + letter.id
         mentions = () if letter.direct else ("bot",)
         return replace(letter, incoming=Incoming(**base | {"text": words, "mentions": mentions}))
     return letter

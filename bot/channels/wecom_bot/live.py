@@ -12,16 +12,17 @@ from sqlmodel import Session
 
 from bot import metrics
 from bot.channels.api import ApiError
-from bot.channels.base import SendFailed, Uncertain
+from bot.channels.base import WAIT, NotNow, SendFailed, Uncertain
 from bot.channels.holder import Holder
 from bot.channels.replays import Under
 from bot.channels.security import Refused
 from bot.channels.wecom_bot import mailbox
+from bot.channels.wecom_bot.holding import Holding
 from bot.channels.wecom_bot.letters import NAME, Letter, What, read
 from bot.channels.wecom_bot.mailbox import Said
 from bot.channels.wecom_bot.rates import Rates
 from bot.channels.wecom_bot.replying import letter, words
-from bot.channels.wecom_bot.socket import Connection, Pace, State
+from bot.channels.wecom_bot.socket import Connection, Pace
 from bot.channels.wecom_bot.turns import Turns
 from bot.channels.wecom_bot.upload import Kind, upload
 from bot.channels.wecom_bot.webhook import shown, stream, welcome
@@ -29,10 +30,11 @@ from bot.ingest import Busy
 from config.settings import WecomBotSettings
 from models.base import Clock
 from models.database import Database
-from models.message import Outgoing
+from models.message import Outgoing, Purpose
 
 log = structlog.get_logger(__name__)
 BAD_FIELD = 40058
+STRANGER = 846604  # who has never written to the bot: nothing reaches her before she does
 BAD_TURN = frozenset({846605, 846608})  # this callback can no longer be answered; the chat can be written to
 TURNS = 5_000  # messages whose request id is remembered; an answer to an older one begins anew
 AGAIN = (0.2, 1.0, 5.0)  # seconds between tries to store what was heard: the platform does not say it twice
@@ -69,24 +71,24 @@ class Live:
         self._order = Turns()
         self._turns: OrderedDict[Said, str] = OrderedDict()  # what was said: its request id, of this connection
         self._tasks: list[asyncio.Task[None]] = []
-        self._holding = False
+        self._holding = Holding(self._connection, self._holder, self._on_up, settings.standby_seconds)
 
     @property
     def up(self) -> bool:
         """This process can send."""
-        return self._connection.state == State.UP
+        return self._connection.up
 
     @property
     def state(self) -> str:
         """`standby` where another process of the deployment holds the connection; else how it is."""
-        if self._settings.connect and not self._holding:
+        if self._settings.connect and not self._holding.held:
             return "standby"
         return self._connection.state.value
 
     def start(self) -> None:
         """Begin to connect; nothing is waited for."""
         if self._settings.connect:
-            self._tasks.append(asyncio.create_task(self._run(), name=f"{NAME}-connection"))
+            self._tasks.append(asyncio.create_task(self._holding.run(), name=f"{NAME}-connection"))
             if self._settings.finish_unanswered:
                 self._tasks.append(asyncio.create_task(self._finish(), name=f"{NAME}-unanswered"))
 
@@ -102,49 +104,14 @@ class Live:
         return True
 
     async def stop(self) -> None:
-        """Store what was heard, hang up, and let another process have the connection."""
+        """Let another process have the connection, hang up, and store what was heard."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
             self._tasks.clear()
+            await self._holding.stop()
         await self._connection.drain()
-        if self._holding:
-            self._holding = False
-            await self._holder.let_go()
-
-    async def _run(self) -> None:
-        """Hold and connect; again when the hold is lost. Once thrown out, hold on without connecting: the processes
-        beside this one must not take up the quarrel either."""
-        while True:
-            self._holding = await self._taken()
-            if self._holding and await self._held():
-                return
-            await asyncio.sleep(self._settings.standby_seconds)
-
-    async def _taken(self) -> bool:
-        try:
-            return await self._holder.take()
-        except sa.exc.SQLAlchemyError as error:
-            log.warning("connection.no_hold", channel=NAME, error=type(error).__name__)
-            return False
-
-    async def _held(self) -> bool:
-        """Keep the connection as long as it is held. True when it ended for good: somebody else has the bot."""
-        running = asyncio.create_task(self._connection.run(self._on_up))
-        try:
-            while True:
-                await asyncio.wait({running}, timeout=self._settings.standby_seconds)
-                if running.done():
-                    running.result()
-                    return True
-                if not await self._holder.still():
-                    log.warning("connection.hold_lost", channel=NAME)
-                    self._holding = False
-                    return False
-        finally:
-            running.cancel()
-            await asyncio.wait({running})
 
     async def _on_up(self) -> None:
         """Connected (again): request ids of the old connection are void, and what waits is sent now."""
@@ -166,7 +133,9 @@ class Live:
     async def _hear(self, cmd: str, req_id: str, body: dict[str, Any]) -> None:
         """One callback. Never raises."""
         try:
-            heard = read(body, bot_id=self._bot_id, now=self._clock(), name=self._settings.name)
+            heard = read(
+                body, bot_id=self._bot_id, now=self._clock(), name=self._settings.name, corp_id=self._settings.corp_id
+            )  # fmt: skip
         except Refused as refused:
             metrics.refused.labels(NAME, refused.why).inc()
             log.warning("callback.refused", channel=NAME, why=refused.why)
@@ -191,21 +160,25 @@ class Live:
 
     async def _stored(self, heard: Letter, req_id: str) -> None:
         """Store it, however long the database takes to come back: nobody will say it again."""
-        if heard.what == What.MESSAGE:  # before it is stored: the answer may be there in a moment
-            self._turns[heard.chat, heard.id] = req_id
-            if len(self._turns) > TURNS:
-                self._turns.popitem(last=False)
         tries = 0
         while True:
             try:
+                # Before it is stored: the answer may be there in a moment. A repeat of what is handled needs none.
+                if heard.what == What.MESSAGE and not await self._db.run(partial(mailbox.is_handled, letter=heard)):
+                    self._await_answer(heard, req_id)
                 return await self._ears.keep(heard)
             except Exception as error:
                 log.error("callback.not_kept", channel=NAME, message=heard.id, error=type(error).__name__)
-                if tries >= TRIES and not isinstance(error, (Busy, sa.exc.OperationalError)):
+                if tries >= TRIES and not _passes(error):
                     self._turns.pop((heard.chat, heard.id), None)
                     raise  # the letter itself cannot be stored: it must not hold up its chat for ever
                 await asyncio.sleep(AGAIN[min(tries, len(AGAIN) - 1)])
                 tries += 1
+
+    def _await_answer(self, heard: Letter, req_id: str) -> None:
+        self._turns[heard.chat, heard.id] = req_id
+        if len(self._turns) > TURNS:
+            self._turns.popitem(last=False)
 
     # --- what goes out ----------------------------------------------------------------------------------------------
 
@@ -217,10 +190,11 @@ class Live:
         if not self.up:
             raise SendFailed(DOWN, after=5)
         body = letter(out, client_id, group=group is not False)
-        if body["msgtype"] == "markdown" and not out.repeat and await self._answered(out, body["markdown"]["content"]):
+        is_reply = body["msgtype"] == "markdown" and not out.repeat
+        if is_reply and await self._answered(out, body["markdown"]["content"], client_id):
             return mailbox.tag("reply", client_id)
         try:
-            await self._told(out.chat, body, group=group)
+            await self._told(out.chat, body, group=group, alert=out.purpose == Purpose.ALERT)
         except ApiError as error:
             if error.code != BAD_FIELD or body["msgtype"] != "template_card":
                 raise
@@ -229,23 +203,23 @@ class Live:
             await self._told(out.chat, words(out, group=group is not False), group=group)
         return mailbox.tag("sent", client_id)
 
-    async def _answered(self, out: Outgoing, content: str) -> bool:
+    async def _answered(self, out: Outgoing, content: str, key: str) -> bool:
         """Finish the stream of the message that caused it. False where there is none, or it can be no more."""
         # Only in the chat where that was said: what a worker is told of a resident's words has the same trigger.
         said = (out.chat, out.trigger or "")
         if said not in self._turns:
             return False
         await self._rates.take(out.chat)
-        return await self._end(said, content)
+        return await self._end(said, content, key)
 
-    async def _end(self, said: Said, content: str) -> bool:
-        """The one frame that answers a message. False when it can no longer be answered."""
+    async def _end(self, said: Said, content: str, key: str = "") -> bool:
+        """The one frame that answers a message. key: of the row that it is. False when it can no longer be answered."""
         req_id = self._turns.pop(said, None)
         if req_id is None:
             return False
         answer = stream(req_id, content, finish=True)
-        if self._settings.feedback:
-            answer["stream"]["feedback"] = {"id": mailbox.tag("answer", said[1])}
+        if self._settings.feedback and key:
+            answer["stream"]["feedback"] = {"id": mailbox.tag("answer", key)}
         try:
             await self._connection.ask("aibot_respond_msg", answer, req_id)
         except ApiError as error:
@@ -289,12 +263,26 @@ class Live:
         media_id = await self.upload("image", name, data)
         await self._told(chat, {"msgtype": "image", "image": {"media_id": media_id}}, group=group)
 
-    async def _told(self, chat: str, body: dict[str, Any], *, group: bool | None) -> None:
-        """A message that answers nothing."""
+    async def _told(self, chat: str, body: dict[str, Any], *, group: bool | None, alert: bool = False) -> None:
+        """A message that answers nothing. alert: it does not wait for a word of hers, somebody else must hear of it."""
         await self._rates.take(chat)
         kind = {} if group is None else {"chat_type": 2 if group else 1}
-        await self._connection.ask("aibot_send_msg", {"chatid": chat} | kind | body)
+        try:
+            await self._connection.ask("aibot_send_msg", {"chatid": chat} | kind | body)
+        except ApiError as error:
+            if error.code != STRANGER:
+                raise
+            raise NotNow(str(error), final=alert, after=WAIT) from None
 
     async def upload(self, kind: Kind, name: str, data: bytes) -> str:
         """The media id of a file, for `image`, `voice`, `video` and `file` messages. Raises SendFailed."""
+        await self._rates.upload()
         return await upload(self._connection.ask, lambda: self._connection.come_up(60), kind, name, data)
+
+
+def _passes(error: Exception) -> bool:
+    """True for what is no fault of the letter: a database that is away, full, read-only or busy, or a closed door."""
+    if isinstance(error, sa.exc.StatementError) and not isinstance(error, sa.exc.DBAPIError):
+        return False  # a value that no statement can carry
+    its_own = isinstance(error, (sa.exc.DataError, sa.exc.IntegrityError))
+    return isinstance(error, (Busy, sa.exc.SQLAlchemyError)) and not its_own

@@ -13,7 +13,8 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 from sqlmodel import Session, col
 
-from bot.channels.wecom_bot.letters import NAME
+from bot.channels import render
+from bot.channels.wecom_bot.letters import NAME, OPINION, Letter
 from bot.channels.wecom_bot.rates import FULL
 from models import inbox, outbox, replay
 from models.chat import Chat, ChatKind
@@ -24,6 +25,7 @@ from models.person import Identity
 from models.replay import Replay
 
 WINDOW = timedelta(minutes=6)  # 101031: so long a stream is polled after the user's message
+LATE = timedelta(minutes=5, seconds=40)  # a stream that is not finished by then shows nothing for ever
 LIFE = timedelta(minutes=59)  # of a response_url; the platform says an hour
 RECENT = 20  # messages looked at for a way to answer
 ENOUGH = 6  # letters of a quote that need not be the whole of a message
@@ -77,7 +79,8 @@ def mark_of(session: Session, key: str) -> str:
 
 
 def poll(session: Session, chat: str, message: str, now: datetime) -> Content:
-    """What a stream shows: once the message is handled, all words that wait for this conversation, in their order.
+    """What a stream shows: once the message is handled, all words that wait for this conversation, in their order, but
+    for the answers to other messages whose streams are open.
 
     Cards are left for a response_url, which can show them. It ends then: asked again, which the platform does when the
     answer to a poll is lost, and anybody with an old poll may, it says the same and takes no more.
@@ -85,12 +88,17 @@ def poll(session: Session, chat: str, message: str, now: datetime) -> Content:
     row = inbox.find(session, NAME, chat, message)
     if row is None:
         return Content(finished=True)
-    if row.finished_at is None:
+    if row.finished_at is None and now - row.received_at < LATE:
         return Content(finished=False)
+    if row.finished_at is None:
+        _ends(session, row, now)  # no worker: its answer has the response_url still
+        return Content(finished=True)
     mark = tag("stream", message)
     if now - row.received_at <= WINDOW and _ends(session, row, now):
-        for key, _ in waiting(session, row.conversation):
-            take(session, key, mark)
+        for key, out in waiting(session, row.conversation):
+            # Who asked something else, and is still to be answered under it, must not find her answer under this.
+            if out.trigger in (None, message) or not stream_open(session, chat, out.trigger, now):
+                take(session, key, mark)
     taken = sa.select(Outbox).where(col(Outbox.conversation) == row.conversation, col(Outbox.platform_id) == mark)
     rows = session.scalars(taken.order_by(col(Outbox.id)).execution_options(populate_existing=True)).all()
     return Content(True, tuple(out for out in map(_read, rows) if out is not None))
@@ -116,6 +124,12 @@ def waiting(session: Session, conversation: str) -> list[tuple[str, Outgoing]]:
     return [(row.dedup_key, out) for row in rows if (out := _read(row)) is not None and out.card is None]
 
 
+def is_handled(session: Session, letter: Letter) -> bool:
+    """True for a repeat of a message that was handled: it has its answer, or another way to it."""
+    row = inbox.find(session, NAME, letter.chat, letter.id)
+    return row is not None and row.finished_at is not None
+
+
 def unanswered(session: Session, said: Collection[Said]) -> list[Said]:
     """Those messages that were handled and that no words wait to answer. said: by chat and the platform's id."""
     keys = {f"{NAME}:{chat}:{message}": (chat, message) for chat, message in said}
@@ -139,7 +153,7 @@ def _read(row: Outbox) -> Outgoing | None:
 def stream_open(session: Session, chat: str, message: str | None, now: datetime) -> bool:
     """Whether the platform still asks for the stream of this message: lately heard, and no poll has ended it."""
     row = inbox.find(session, NAME, chat, message) if message else None
-    if row is None or row.received_at < now - WINDOW or row.kind == "card":
+    if row is None or row.received_at < now - WINDOW or row.kind == "card" or row.message.startswith(OPINION):
         return False
     return session.get(Replay, _pair(row), populate_existing=True) is None
 
@@ -218,7 +232,7 @@ def resolve_quote(session: Session, incoming: Incoming, words: str, now: datetim
     ours = sa.select(Outbox).where(col(Outbox.conversation) == incoming.conversation, col(Outbox.created_at) > since)
     for line in session.scalars(ours.order_by(sa.desc(col(Outbox.id))).limit(MANY)):
         out = _read(line)
-        if out is not None and line.platform_id and _holds(_letters(out.text), wanted):
+        if out is not None and line.platform_id and _quotes(wanted, out, group=not incoming.direct):
             return line.platform_id
     theirs = sa.select(Inbox).where(
         col(Inbox.channel) == NAME, col(Inbox.chat) == incoming.chat, col(Inbox.sent_at) > since
@@ -231,6 +245,12 @@ def resolve_quote(session: Session, incoming: Incoming, words: str, now: datetim
         if row.message != incoming.id and _holds(wanted, _letters(said)):
             return row.message
     return None
+
+
+def _quotes(wanted: str, out: Outgoing, *, group: bool) -> bool:
+    """Whether the words are of this message as it was shown, masked and perhaps among others in one bubble."""
+    shown = _letters("".join(render.markdown(out, group=group)))
+    return _holds(shown, wanted) or _holds(_letters(out.text), wanted) or (len(shown) >= ENOUGH and shown in wanted)
 
 
 def _holds(whole: str, some: str) -> bool:

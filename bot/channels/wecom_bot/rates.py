@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col
 
 from bot.channels.base import NoRoom
-from bot.channels.wecom_bot.letters import NAME
+from bot.channels.wecom_bot.letters import NAME, OPINION
 from config.settings import WecomBotSettings
 from models import quota
 from models.base import Clock
@@ -24,6 +24,9 @@ FULL = "the rate is used up"  # begins the reason of whatever waits for this, ou
 LIMITED = frozenset({45009, 45011, 846607})
 KEPT = 3  # of so many messages one is kept for those that say something
 MINUTE = 60.0  # seconds until another try when the platform says so
+
+
+UPLOADS = (("minute", 30, timedelta(minutes=1)), ("hour", 1_000, timedelta(hours=1)))  # 101463: of one bot
 
 
 class Rates:
@@ -43,6 +46,19 @@ class Rates:
         Raises NoRoom with the seconds to wait when its minute or hour is full."""
         if (wait := await self._db.run(lambda session: self._take(session, chat, spare=spare))) > 0:
             raise NoRoom(FULL, after=wait)
+
+    async def upload(self) -> None:
+        """One more file of the long connection. Raises NoRoom."""
+        if (wait := await self._db.run(self._uploaded)) > 0:
+            raise NoRoom(FULL, after=wait)
+
+    def _uploaded(self, session: Session) -> float:
+        now = self._clock()
+        for name, most, per in UPLOADS:
+            key = f"{NAME}:upload:{name}"
+            if not quota.take(session, key, limit=most, per=per, now=now):
+                return max(1.0, (quota.free_at(session, key, limit=most, per=per, now=now) - now).total_seconds())
+        return 0.0
 
     def _take(self, session: Session, chat: str, *, spare: bool) -> float:
         now = self._clock()
@@ -66,6 +82,6 @@ class Rates:
             return []
         told = sa.select(col(Inbox.sent_at)).where(
             col(Inbox.channel) == NAME, col(Inbox.chat) == chat, col(Inbox.sent_at) > since,
-            col(Inbox.kind) != Kind.CARD.value,
+            col(Inbox.kind) != Kind.CARD.value, ~col(Inbox.message).startswith(OPINION),
         )  # fmt: skip
         return session.scalars(told.order_by(sa.desc(col(Inbox.sent_at))).limit(most)).all()

@@ -23,7 +23,6 @@ from models.message import Outgoing, Purpose
 log = structlog.get_logger(__name__)
 POLLED = 15.0  # seconds that a poll has to take an answer; then it goes by the response_url
 LOOK = 0.25
-LATER = 600.0  # seconds until another try of an alert; after ten it goes on to somebody else
 SPENT = 5_000
 
 
@@ -81,7 +80,8 @@ class Replying:
                 return holds  # a poll was faster
             if await self._by(way, client_id, mark, body):
                 return mark
-        raise NotNow("nobody has spoken here within the hour", after=LATER if out.purpose == Purpose.ALERT else WAIT)
+        # An alert does not wait: somebody else must hear of it.
+        raise NotNow("nobody has spoken here within the hour", final=out.purpose == Purpose.ALERT, after=WAIT)
 
     async def _taken(self, client_id: str) -> str:
         """The poll that took it already; an address that was taken before a crash is let go."""

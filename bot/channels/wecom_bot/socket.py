@@ -1,8 +1,8 @@
 """The long connection (长连接) of an AI bot, platform page 101463: subscribe, ping, callbacks in, requests out.
 
-One connection a bot: whoever subscribes later gets it, and the earlier one hears `disconnected_event`. It then rests,
-because two that come back would throw each other out for ever. After every other end it comes back, with a growing
-pause.
+One connection a bot: whoever subscribes later gets it, and the earlier one hears `disconnected_event`. It does not come
+back then by itself, because two that do would throw each other out for ever. After every other end it comes back, with
+a growing pause.
 """
 
 import asyncio
@@ -50,13 +50,15 @@ class State(StrEnum):
 @dataclass(frozen=True)
 class Pace:
     """Seconds, all of them. ping: between two (the platform asks for 30). silence: nothing heard for so long means that
-    nobody is there. ack: for an answer to a request. first, most: pause before coming back, doubled each time, with
-    jitter. refused: the least pause after the platform did not take the subscription, which it counts. steady: up for
-    so long, the pauses begin anew. settle: between two looks for messages that were handled and have no answer."""
+    nobody is there. ack: for an answer to a request. probe: for the pong when that answer did not come. first, most:
+    pause before coming back, doubled each time, with jitter. refused: the least pause after the platform did not take
+    the subscription, which it counts. steady: up for so long, the pauses begin anew. settle: between two looks for
+    messages that were handled and have no answer."""
 
     ping: float = 30.0
     silence: float = 75.0
     ack: float = 10.0
+    probe: float = 3.0
     connect: float = 10.0
     first: float = 1.0
     most: float = 60.0
@@ -89,15 +91,27 @@ class Connection:
         self._tasks: set[asyncio.Task[None]] = set()
         self._heard_at = 0.0
         self._up = asyncio.Event()
+        self._doubted = asyncio.Event()  # an answer did not come: is anybody there?
+        self.comes_back = True  # after a line that was lost
         self.state = State.OFF
 
+    @property
+    def up(self) -> bool:
+        """The platform has taken us, and nothing says that nobody is there any more."""
+        return self.state == State.UP and not self._doubted.is_set()
+
+    def rest(self) -> None:
+        """Say that somebody else has the bot, and that it is left to him."""
+        self._now(State.RESTING)
+
     async def run(self, on_up: Callable[[], Awaitable[None]]) -> None:
-        """Connect, and again, until cancelled or kicked. on_up: called each time the platform has taken us."""
+        """Connect, and again, until cancelled, or until a line is lost and it is not to come back. on_up: called each
+        time the platform has taken us. Raises Kicked."""
         loop = asyncio.get_running_loop()
         tries = 0
         try:
             async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-                while True:
+                while self.comes_back:
                     began = loop.time()
                     why, least = await self._until_lost(session, on_up)
                     tries = 0 if loop.time() - began > self._pace.steady else tries
@@ -105,18 +119,13 @@ class Connection:
                     pause = min(self._pace.most, self._pace.first * 2**tries) * random.uniform(0.5, 1.5)  # noqa: S311
                     tries = min(tries + 1, 16)
                     gone.labels(NAME).inc()
+                    if not self.comes_back:
+                        return
                     self._now(State.WAITING)
                     log.warning("connection.lost", channel=NAME, why=why, back_in=round(max(pause, least), 1))
                     await asyncio.sleep(max(pause, least))
-        except Kicked:
-            self._now(State.RESTING)
-            log.error(
-                "connection.resting", channel=NAME,
-                meaning="another instance has subscribed to this bot; this one rests until it is started anew",
-            )  # fmt: skip
-        except asyncio.CancelledError:
+        finally:
             self._now(State.OFF)
-            raise
 
     async def prove(self) -> None:
         """Subscribe once, and hang up. Raises ApiError when the platform does not take us, and whatever a line raises
@@ -157,6 +166,7 @@ class Connection:
                 self._url, max_msg_size=FRAME_BYTES, timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS)
             )
         self._heard_at = asyncio.get_running_loop().time()
+        self._doubted.clear()
         reader = asyncio.create_task(self._read(socket))
         keeper: asyncio.Task[None] | None = None
         try:
@@ -197,18 +207,33 @@ class Connection:
         doing.result()
 
     async def _keep(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        """Ping; where nothing was heard for too long the line is cut: a half-open socket never ends by itself."""
+        """Ping; where nothing was heard for too long the line is cut: a half-open socket never ends by itself.
+
+        At once where an answer did not come: what is sent into a line that nobody hears is doubtful for ever.
+        """
         loop = asyncio.get_running_loop()
         while True:
-            await asyncio.sleep(self._pace.ping)
-            if loop.time() - self._heard_at > self._pace.silence:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._pace.ping):
+                    await self._doubted.wait()
+            doubted = self._doubted.is_set()
+            if (not doubted and loop.time() - self._heard_at > self._pace.silence) or not await self._pong(doubted):
                 log.warning("connection.silent", channel=NAME)
+                self._doubted.set()  # until the next connection: nothing more leaves by this one
                 await self._cut(socket)
                 return
-            try:
-                await self.ask("ping", None, seconds=self._pace.ping)
-            except (SendFailed, Uncertain):
-                log.info("connection.no_pong", channel=NAME)
+
+    async def _pong(self, doubted: bool) -> bool:
+        """Whether somebody is there, or may be: without a doubt before, no pong is only a doubt."""
+        try:
+            await self.ask("ping", None, seconds=self._pace.probe if doubted else self._pace.ping)
+        except ApiError:
+            log.info("connection.pong_refused", channel=NAME)  # that is an answer, too
+        except (SendFailed, Uncertain):
+            log.info("connection.no_pong", channel=NAME)
+            return not doubted
+        self._doubted.clear()
+        return True
 
     @staticmethod
     async def _cut(socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -282,6 +307,8 @@ class Connection:
                     raise Uncertain(f"{cmd}: the connection ended") from None
                 answer = await waiting
         except TimeoutError:
+            if socket is self._socket:
+                self._doubted.set()
             raise Uncertain(f"{cmd}: no answer in {seconds:g} s") from None
         finally:
             if self._waiting.get(key) is waiting:

@@ -49,10 +49,10 @@ class Webhook:
 
     def __init__(
         self, db: Database, seal: Seal, ears: Ears, rates: Rates, clock: Clock, *, bot_id: str, name: str = "",
-        body_bytes: int = 64 * 1024, feedback: bool = False,
+        corp_id: str = "", body_bytes: int = 64 * 1024, feedback: bool = False,
     ) -> None:  # fmt: skip
-        """bot_id: letters of another bot are refused. name: how people @ it. feedback: people may say under an answer
-        whether it helped."""
+        """bot_id: letters of another bot are refused. name: how people @ it. corp_id: see `read`. feedback: people may
+        say under an answer whether it helped."""
         self._db = db
         self._seal = seal
         self._ears = ears
@@ -60,6 +60,7 @@ class Webhook:
         self._clock = clock
         self._bot_id = bot_id
         self._name = name
+        self._corp_id = corp_id
         self._body_bytes = body_bytes
         self._asks_opinion = feedback
         self._order = Turns()
@@ -84,7 +85,7 @@ class Webhook:
         try:
             now = self._clock()
             body = self._seal.open_json(await read_body(request, self._body_bytes), request.query, now)
-            letter = read(body, bot_id=self._bot_id, now=now, name=self._name)
+            letter = read(body, bot_id=self._bot_id, now=now, name=self._name, corp_id=self._corp_id)
             nonce = request.query["nonce"]
             # A poll's nonce is not kept: the same poll under the same nonce may be the platform trying again, and
             # whoever replays one learns and changes nothing after the first (`mailbox.poll`).
