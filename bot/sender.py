@@ -28,7 +28,7 @@ from bot.worker import wait_any
 from handlers.desk import Linker, no_link
 from handlers.texts import say
 from handlers.workdays import WorkCalendar
-from models import inbox, outbox, queue, sending
+from models import inbox, outbox, privacy, queue, sending
 from models.base import Clock, utc_now
 from models.database import Database
 from models.message import Outgoing, Purpose
@@ -309,6 +309,8 @@ class Sender:
         def write(session: Session) -> str | None:
             now = self._clock()
             sending.give_up(session, row, now=now, outcome=outcome, error=error, parts=parts)
+            if out is not None and out.informs is not None:
+                privacy.unnote(session, *out.informs)
             if alert is None:
                 return None
             if row.attempts > STUCK * self._settings.attempts:

@@ -66,6 +66,11 @@ class Desk:
         key, out = self._out[index]
         self._out[index] = key, out.model_copy(update={"text": f"{out.text}\n{text}"})
 
+    def informs(self, index: int, channel: str, user: str) -> None:
+        """What was put gives this user id the privacy notice."""
+        key, out = self._out[index]
+        self._out[index] = key, out.model_copy(update={"informs": (channel, user)})
+
     @property
     def spoken(self) -> Sequence[Outgoing]:
         """What was put so far."""

@@ -34,6 +34,7 @@ def notify(ctx: Context, outcome: str) -> bool:
         ctx.amend(here[-1], text)
     else:
         ctx.post(m.channel, chat, text)
+    ctx.informs(here[-1] if here else len(ctx.spoken) - 1, m.channel, m.sender)
     return True
 
 

@@ -112,6 +112,12 @@ def note(session: Session, channel: str, user: str, person: str | None, version:
     return insert_new(session, Notice, [row], ["channel", "user", "version"]) == 1
 
 
+def unnote(session: Session, channel: str, user: str) -> None:
+    """What was to give her the notice has perhaps not arrived: she is given it again."""
+    mine = sa.delete(Notice).where(col(Notice.channel) == channel, col(Notice.user) == user)
+    session.connection().execute(mine)
+
+
 def wish(session: Session, channel: str, user: str, now: datetime) -> None:
     """She asks; an earlier asking is replaced."""
     wished(session, channel, user, now)

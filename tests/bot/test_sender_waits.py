@@ -7,11 +7,11 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from bot.channels.base import NotNow, SendFailed
+from bot.channels.base import NotNow, SendFailed, Uncertain
 from bot.ingest import Ingest
 from bot.sender import Sender, SenderSettings
 from handlers.desk import Desk
-from models import inbox, outbox
+from models import inbox, outbox, privacy
 from models.database import Database
 from models.message import Incoming, Outgoing, Purpose
 from models.outbox import SENT, UNCERTAIN, WAITS
@@ -169,3 +169,23 @@ def test_sqlite_finds_what_waits_by_the_partial_index(sqlite_db: Database, clock
     with sqlite_db.engine.connect() as connection:
         plan = [str(row[3]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
     assert [step for step in plan if "ix_outbox_order" in step] == plan
+
+
+@pytest.mark.parametrize(
+    ("trouble", "given"),
+    [(None, True), (Uncertain("cut"), False), (SendFailed("blocked", final=True), False), (NotNow("later"), True)],
+)
+async def test_a_privacy_notice_that_perhaps_did_not_arrive_counts_as_not_given(
+    db: Database, clock: HandClock, trouble: BaseException | None, given: bool
+) -> None:
+    bench = Bench(db, clock, Recorder())
+    db.tx(lambda session: privacy.note(session, "test", "o-1", None, "2026-03", clock()))
+    db.tx(lambda session: privacy.note(session, "test", "o-2", None, "2026-03", clock()))
+    bench.channel.troubles = [trouble]
+    bench.put(letter("收到。\n【隐私告知】").model_copy(update={"informs": ("test", "o-1")}))
+    await bench.sender.step()
+    noticed = [
+        db.tx(lambda session, user=user: privacy.noticed(session, [("test", user)]))  # type: ignore[misc]
+        for user in ("o-1", "o-2")
+    ]
+    assert noticed == [given, True]

@@ -22,6 +22,7 @@ from models.ticket import Attachment, Status, Ticket, TicketEvent
 from models.townimport import import_pack
 from models.townpack import Pack
 from tests.scenario.chat import ZONE, Scene
+from tests.scenario.elsewhere import sent
 from tests.scenario.phone import Make, Phone
 
 PHONE_NUMBER = "13812345678"
@@ -93,6 +94,8 @@ def test_the_first_contact_hears_it_once_at_the_end_of_the_answer(noticing: Scen
     assert answer.startswith("收到，已登记 LS00001")
     assert "【隐私告知】" in answer
     assert "删除我的信息" in answer
+    (put,) = [out for out in sent(noticing.db, "wechat_mp") if "【隐私告知】" in out.text]
+    assert put.informs == ("wechat_mp", "o-1")
     (row,) = notices(noticing)
     assert (row.channel, row.user, row.version, row.person) == ("wechat_mp", "o-1", "2026-03", None)
     assert timedelta() <= noticing.clock() - row.at < timedelta(minutes=1)
