@@ -220,7 +220,10 @@ def _over(late: datetime | None) -> sa.ColumnElement[bool]:
 def _empty(session: Session, row: Outbox, late: datetime | None = None) -> None:
     """That something was said to somebody, and no more; its key is made of the message that caused it."""
     out = outbox.read(row).model_copy(update={"text": "", "card": None, "picture": ""})
-    empty: dict[str, object] = {"payload": out.model_dump_json(exclude={"trigger"}), "dedup_key": f"{ERASED}:{row.id}"}
+    empty: dict[str, object] = {
+        "payload": out.model_dump_json(exclude={"trigger", "informs"}),
+        "dedup_key": f"{ERASED}:{row.id}",
+    }
     if row.finished_at is None:  # a sender that has it just now finds that it is no longer its own
         empty |= {"finished_at": late, "lease": None, "outcome": outbox.DEAD, "error": ERASED}
     session.connection().execute(sa.update(Outbox).where(col(Outbox.id) == row.id).values(**empty))
