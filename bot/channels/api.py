@@ -23,6 +23,22 @@ from models.database import Database
 log = structlog.get_logger(__name__)
 
 BACKOFF = (0.5, 2.0)
+# Calls that may be made again when nobody knows whether the first was carried out (ADR 0005): path → the field of the
+# body that makes a repeat none ("": whatever stands in it). What is asked by GET is always among them.
+REPEATABLE = {
+    "/cgi-bin/message/send": "enable_duplicate_check",  # 90236
+    "/cgi-bin/message/template/send": "client_msg_id",
+    "/cgi-bin/kf/send_msg": "msgid",  # 94677
+    "/cgi-bin/kf/send_msg_on_event": "msgid",  # 95122
+    "/cgi-bin/kf/service_state/trans": "",  # into the state that it has
+    "/cgi-bin/appchat/create": "chatid",  # 90245: one that is there is refused
+    "/cgi-bin/appchat/update": "",
+    "/cgi-bin/menu/create": "",
+    "/cgi-bin/stable_token": "",  # from here on they only ask
+    "/cgi-bin/kf/service_state/get": "",
+    "/cgi-bin/kf/sync_msg": "",
+    "/cgi-bin/report/resident/get_order_list": "",
+}
 LONG = 16  # characters; in a query that is a code or a token, and no `type=image`
 T = TypeVar("T")
 
@@ -40,6 +56,12 @@ class _Request:
 
     def data(self) -> bytes | None:
         return None if self.body is None else json.dumps(self.body, ensure_ascii=False).encode()
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether making it twice is the same as making it once."""
+        key = REPEATABLE.get(self.path)
+        return self.body is None or key == "" or (key is not None and bool(self.body.get(key)))
 
     @property
     def headers(self) -> dict[str, str]:
@@ -194,7 +216,7 @@ class ApiClient:
                 name = (file.filename or "") if file is not None else ""
                 return replies.Reply(
                     request.path, response.status, raw, response.content_type, name, request.final,
-                    self._secrets(request, token),
+                    self._secrets(request, token), request.repeatable,
                 )  # fmt: skip
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = f"{request.path}: {type(error).__name__}"
