@@ -32,7 +32,7 @@ def letter(out: Outgoing, client_id: str, *, group: bool) -> dict[str, Any]:
     shown = None
     if out.card is not None:
         try:
-            shown = cards.card(out, card_key(out, client_id))
+            shown = cards.card(render.discreet(out) if group else out, card_key(out, client_id))
         except cards.BadCard as error:
             log.warning("card.as_words", channel=NAME, why=str(error))
     if shown is not None:
