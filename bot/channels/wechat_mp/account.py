@@ -21,7 +21,7 @@ from bot.channels.credentials import stable_token
 from bot.channels.door import greeting, refuse
 from bot.channels.render import TEXT_BYTES
 from bot.channels.replays import Replays, Under
-from bot.channels.security import Refused, Vault, read_body
+from bot.channels.security import Refused, Vault, read_body, refusing
 from bot.channels.wechat_mp.events import Event, read_event
 from bot.channels.wechat_mp.happened import Happened
 from bot.channels.wechat_mp.letters import NAME, read
@@ -116,7 +116,8 @@ class OfficialAccount(Channel):
 
     async def _seen(self, request: web.Request, incoming: Incoming | None, event: Event | None, letter: Any) -> None:
         """Raises Refused when another message came under this nonce."""
-        name = incoming.id if incoming else event.id if event else f"{letter.source}:{letter.time}"[:256]
+        with refusing():  # of a kind that says nothing to us nobody has read these before
+            name = incoming.id if incoming else event.id if event else f"{letter.source}:{letter.time}"[:256]
         await self._replays.check(*self._under(request, name))
         if incoming is None:
             kind = event.name if event else str(letter.type)[:32]

@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from bot.channels.media import NotFetched, allowed, cleaned, decrypt, fetch, keep, sniff
 from tests.photos import is_bare_and_whole, photo
@@ -119,6 +120,28 @@ def test_a_photo_keeps_its_picture_and_not_its_place(kind: str, tmp_path: Path) 
     assert (media.name, media.mime) == ("我的照片.jpg", "image/png" if kind == "PNG" else "image/jpeg")
     assert keep(tmp_path / "media", raw).path == media.path
     assert len(list((tmp_path / "media").iterdir())) == 1
+
+
+def test_a_comment_in_a_photo_is_not_kept() -> None:
+    """A JPEG's COM, a PNG's texts, an XMP packet: phones and programs write places and names there, too."""
+    words, picture = "31.2N 120.5E WANG", Image.new("RGB", (20, 20), "red")
+    texts = PngInfo()
+    texts.add_text("Comment", words)
+    texts.add_itxt("XML:com.adobe.xmp", f"<x>{words}</x>")
+    texts.add_text("Description", words, zip=True)
+    for kind, more in (
+        ("JPEG", {"comment": words, "xmp": words.encode()}),
+        ("PNG", {"pnginfo": texts}),
+        ("WEBP", {"xmp": words.encode()}),
+        ("GIF", {"comment": words}),
+    ):
+        raw = io.BytesIO()
+        picture.save(raw, kind, **more)
+        _, kept = cleaned(raw.getvalue())
+        assert words.encode() not in kept
+        with Image.open(io.BytesIO(kept)) as again:
+            again.load()
+            assert set(again.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
 
 
 @pytest.mark.parametrize(
