@@ -3,12 +3,15 @@
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
+from bot.channels.api import ApiError
 from bot.channels.base import SendFailed, Uncertain
 from bot.channels.sealed import Seal
 from bot.channels.wecom_bot.letters import NAME
-from bot.channels.wecom_bot.response import allowed
+from bot.channels.wecom_bot.response import Responses, allowed
 from models.message import Purpose
 from models.outbox import SENT, UNCERTAIN, WAITS
 from tests.platform.wecom_bot import CARD, figure, handled, heard, put, row
@@ -167,6 +170,30 @@ def test_only_the_platforms_address_is_posted_to(url: str) -> None:
 
 def test_the_platforms_address() -> None:
     assert allowed(f"{OURS}?response_code=a_B-1", OURS)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_an_answer_is_not_sent_on_to_another_address(status: int) -> None:
+    hits: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        hits.append(request.method)
+        return web.json_response({"errcode": 0})
+
+    async def away(_request: web.Request) -> web.Response:
+        return web.Response(status=status, headers={"Location": str(other.make_url("/taken"))})
+
+    there, here = web.Application(), web.Application()
+    there.router.add_route("*", "/taken", elsewhere)
+    here.router.add_post("/cgi-bin/aibot/response", away)
+    async with TestServer(there) as other, TestServer(here) as server:
+        ours = str(server.make_url("/cgi-bin/aibot/response"))
+        responses = Responses(ours)
+        await responses.start()
+        with pytest.raises(ApiError, match=str(status)):
+            await responses.post(f"{ours}?response_code=x", {"msgtype": "markdown"})
+        await responses.stop()
+    assert hits == []
 
 
 async def test_a_response_url_that_points_elsewhere_costs_no_message(scene: Scene) -> None:

@@ -87,6 +87,29 @@ async def test_what_is_fetched_and_what_is_not(server: TestServer) -> None:
         await fetch(f"{origin}/good")
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_nobody_is_sent_elsewhere(status: int) -> None:
+    """To a small file on another server, that may well be fetched from: it hears nothing of us."""
+    hits: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        hits.append(request.path)
+        return web.Response(body=b"x")
+
+    async def away(_request: web.Request) -> web.Response:
+        return web.Response(status=status, headers={"Location": str(other.make_url("/small"))})
+
+    there, here = web.Application(), web.Application()
+    there.router.add_get("/small", elsewhere)
+    here.router.add_get("/away", away)
+    async with TestServer(there) as other, TestServer(here) as server:
+        origins = [str(one.make_url("")).rstrip("/") for one in (server, other)]
+        with pytest.raises(NotFetched, match=str(status)):
+            await fetch(f"{origins[0]}/away", hosts=origins)
+        assert hits == []
+        assert await fetch(f"{origins[1]}/small", hosts=origins) == b"x"
+
+
 def encrypted(data: bytes, key: str = KEY) -> bytes:
     raw = base64.b64decode(key + "=")
     data += bytes([32 - len(data) % 32]) * (32 - len(data) % 32)
