@@ -63,7 +63,7 @@ class OfficialAccount(Channel):
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
         self.can = Capabilities(dedups=False, max_bytes=TEXT_BYTES, rate=settings.rate, push=False)
         self._settings = settings
-        self._vault = Vault(token.get_secret_value(), aes_key.get_secret_value(), app_id)
+        self._vault = Vault(token.get_secret_value(), aes_key.get_secret_value(), app_id, settings.old_keys)
         credential = stable_token(app_id, secret.get_secret_value())
         self._api = api or ApiClient(settings.api_base, credential, db=db, clock=clock)
         self._pushing = Pushing(settings, self._api, clock=clock, zone=zone or ZoneInfo("Asia/Shanghai"), db=db)
