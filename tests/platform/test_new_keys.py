@@ -1,7 +1,5 @@
 """Token and EncodingAESKey are changed here first and at the platform later: no callback is lost in between."""
 
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +12,12 @@ from config.settings import Settings, SettingsError, load_settings
 from handlers.workdays import WorkCalendar
 from models.database import Database
 from tests.photos import photo
-from tests.platform import kf, mp, wecom_app
+from tests.platform.doors import DOORS, says
 from tests.platform.harness import TestPlatform
+from tests.platform.mp import ZONE
 from tests.platform.wecom_bot import handled, heard, hooked, put
 
 TOKEN, KEY = "the-new-token-of-this-month", "n" * 42 + "A"
-Serving = Callable[..., AbstractAsyncContextManager[Any]]
-# Channel → how it is served. Its account at the platform has the same name as in `TestPlatform`.
-CHANNELS: dict[str, Serving] = {
-    "bot": lambda p, db, _media, **keys: hooked(p, db, **keys),
-    "app": lambda p, db, _media, **keys: wecom_app.serving(p, db, **keys),
-    "mp": mp.serving,
-    "kf": kf.serving,
-}
 
 
 def new(account: Any, *, key_only: bool = False) -> dict[str, str]:
@@ -38,33 +29,31 @@ def new(account: Any, *, key_only: bool = False) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("key_only", [False, True], ids=["both", "the key alone"])
-@pytest.mark.parametrize("name", CHANNELS)
+@pytest.mark.parametrize("name", DOORS)
 async def test_callbacks_arrive_before_and_after_the_change(
     p: TestPlatform, sqlite_db: Database, tmp_path: Path, name: str, key_only: bool
 ) -> None:
     account = getattr(p, name)
     told = new(account, key_only=key_only)
-    async with CHANNELS[name](p, sqlite_db, tmp_path, **told):
-        where = (None, "a") if name == "bot" else ("a",)
+    async with DOORS[name](p, sqlite_db, tmp_path, **told):
         for turn in range(3):
             if turn == 1:  # its page is saved, which greets the address with the new ones
                 account.token, account.aes_key = told["token"], told["aes_key"]
             assert await account.verify()
-            await account.say(*where, f"第{turn}句")
-            assert p.pushes[-1].statuses == [200]
+            assert (await says(p, name, f"第{turn}句")).statuses == [200]
         if name != "kf":  # whose callbacks bring no words
             assert [one.text for one in heard(sqlite_db)] == ["第0句", "第1句", "第2句"]
 
 
-@pytest.mark.parametrize("name", CHANNELS)
+@pytest.mark.parametrize("name", DOORS)
 async def test_keys_that_are_neither_are_refused(
     p: TestPlatform, sqlite_db: Database, tmp_path: Path, name: str
 ) -> None:
     account = getattr(p, name)
-    async with CHANNELS[name](p, sqlite_db, tmp_path, **new(account)):
+    async with DOORS[name](p, sqlite_db, tmp_path, **new(account)):
         account.token = "somebody-elses"  # noqa: S105
-        await account.say(*((None, "a") if name == "bot" else ("a",)), "在吗")
-    assert p.pushes[-1].statuses[0] == 403
+        push = await says(p, name, "在吗")
+    assert push.statuses[0] == 403
     assert heard(sqlite_db) == []
 
 
@@ -82,7 +71,7 @@ async def test_an_answer_is_sealed_with_what_the_platform_has(p: TestPlatform, s
 
 async def test_a_picture_of_before_the_change_is_opened(p: TestPlatform, sqlite_db: Database, tmp_path: Path) -> None:
     told = new(p.bot)
-    calendar = WorkCalendar.configured(mp.ZONE)
+    calendar = WorkCalendar.configured(ZONE)
     async with hooked(p, sqlite_db, **told) as bot:
         fetcher = Fetcher(sqlite_db, that_fetch([bot]), tmp_path, calendar, clock=p.clock)
         for turn in range(2):
