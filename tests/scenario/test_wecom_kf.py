@@ -158,8 +158,7 @@ async def test_a_leader_forwards_what_her_group_said(
 ) -> None:
     everybody_to(town_db, NAME)
     async with platform() as p, deployment(p, settings_for(p, db_url, tmp_path), engine):
-        await p.kf.say(WORKER, "我手上有什么")
-        await p.until(partial(told, p, WORKER))
+        await staff_writes(p)
         lines = [("王阿姨", "6幢楼道灯不亮了 晚上摸黑"), ("李叔", "是啊 好几天了")]
         await p.kf.forward(LEADER, "群聊的聊天记录", lines)
         await p.until(lambda: "LS00001" in told(p, LEADER))
@@ -192,8 +191,7 @@ async def test_a_rating_is_for_the_matter_it_was_asked_about(
     """Two are settled; she presses 满意 below the one that was settled first."""
     everybody_to(town_db, NAME)
     async with platform() as p, deployment(p, settings_for(p, db_url, tmp_path), engine):
-        await p.kf.say(WORKER, "我手上有什么")
-        await p.until(partial(told, p, WORKER))
+        await staff_writes(p)
         for number, words in (
             (1, "柳岸花园3幢楼道灯坏了好几天，晚上看不见，没人修"),
             (2, "柳岸花园5幢门口垃圾桶满了没人收，臭死了"),
@@ -233,8 +231,7 @@ async def test_a_matter_told_while_a_human_has_her(
     """It is registered and its worker alerted at once; she hears its number when she is with the bot again."""
     everybody_to(town_db, NAME)
     async with platform() as p, deployment(p, settings_for(p, db_url, tmp_path), engine):
-        await p.kf.say(WORKER, "我手上有什么")
-        await p.until(partial(told, p, WORKER))
+        await staff_writes(p)
         await p.kf.say(RESIDENT, "转人工")
         await p.until(lambda: p.kf.states.get(RESIDENT) == (3, "zhangsan"))
         p.clock.forward(seconds=30)
