@@ -18,6 +18,7 @@ from sqlmodel import Session, col
 from handlers.desk import Desk
 from handlers.matters import tell_again
 from models import inbox, mark, outbox
+from models.appcard import AppCard
 from models.binding import BindCode
 from models.chat import Chat, ChatKind, Question
 from models.correction import Correction
@@ -331,8 +332,10 @@ def _queues(session: Session, channel: str, chats: Collection[str], held: Collec
 
 
 def _small(session: Session, channel: str, user: str) -> None:
-    """Codes, notices, wishes; her lines in the groups of the web chat."""
+    """Codes, notices, wishes, what a card of hers shows; her lines in the groups of the web chat."""
     run = session.connection().execute
+    if channel == "wecom_app":
+        run(sa.delete(AppCard).where(col(AppCard.user) == user))
     for table in (BindCode, Notice, Wish):
         run(sa.delete(table).where(col(table.channel) == channel, col(table.user) == user))
     run(sa.delete(BindCode).where(col(BindCode.claimed_channel) == channel, col(BindCode.claimed_user) == user))

@@ -24,15 +24,21 @@ PATROL, OUTCOME, ELSEWHERE = "patrol", "patrol", "patrol_elsewhere"
 @patrol.on(lambda ctx: ctx.direct and PATROL in ctx.message.platform)
 def checked_in(ctx: Context) -> str:
     """Where her duties are it is a check-in; elsewhere nothing is made of it."""
-    grid = _grid(ctx.town, ctx.message.lon, ctx.message.lat)
-    duties = ctx.town.duties.get(ctx.person.code, ()) if ctx.person and ctx.is_worker else ()
-    if grid is None or not any(ctx.town.within(grid, duty.grid) for duty in duties):
+    m = ctx.message
+    grid = on_round(ctx.town, ctx.person.code, m.lon, m.lat) if ctx.person and ctx.is_worker else None
+    if grid is None:
         return ELSEWHERE
     local = ctx.message.sent_at.astimezone(ctx.calendar.zone)
     since = datetime.combine(local.date(), time.min, ctx.calendar.zone)
     if grid not in {found for _, found in check_ins(ctx.session, ctx.town, ctx.addresses, since)}:
         ctx.say("patrol_in", time=f"{local:%H:%M}", where=ctx.town.grids[grid].name)
     return OUTCOME
+
+
+def on_round(town: Town, person: str, lon: float | None, lat: float | None) -> str | None:
+    """The grid of that point, if she has a duty there."""
+    grid = _grid(town, lon, lat)
+    return grid if grid and any(town.within(grid, duty.grid) for duty in town.duties.get(person, ())) else None
 
 
 def check_ins(

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from bot.channels.base import SendFailed, Uncertain
 from bot.channels.group_robot import NAME, GroupRobot
+from bot.channels.group_robot.channel import _still_so
 from bot.platform import codes
 from bot.platform.group_robot import SEND
 from bot.sender import Sender
@@ -322,6 +323,13 @@ async def test_of_a_sensitive_matter_only_its_number(duty: GroupRobot, town_db: 
     await duty.look()
     ((_, words),) = told(town_db)
     assert words == "LS00001 需要马上关注，内容不便在群里说，请值班人员在工单里查看。"
+
+
+async def test_what_became_private_while_it_waited_is_not_said(town_db: Database, clock: HandClock) -> None:
+    a_ticket(town_db, clock, "opened", urgent=True, sensitive=True, place="P-LA-B06")
+    put = Outgoing(channel=NAME, chat="duty", text="【紧急】LS00001 电梯 柳岸花园6幢", ticket=1)
+    assert "6幢" not in town_db.tx(lambda session: _still_so(session, put)).text
+    assert town_db.tx(lambda session: _still_so(session, put.model_copy(update={"ticket": None}))).text == put.text
 
 
 async def test_a_home_that_only_the_register_knows_is_not_told(

@@ -3,9 +3,12 @@
 import asyncio
 
 import pytest
+import sqlalchemy as sa
+from sqlmodel import col
 
 from bot.channels.wecom_app.updating import Plan
 from models.database import Database
+from models.outbox import Outbox
 from models.ticket import Status
 from tests.platform.harness import TestPlatform
 from tests.platform.wecom_app import App, serving, staff_here
@@ -192,6 +195,36 @@ async def test_an_older_change_that_comes_after_her_press(
         assert buttons(card) == ["tran", "done"]
         await app.channel.look()
         assert (buttons(card), app.called("recall")) == (["已办结"] * 2, 0)
+
+
+async def test_who_is_told_of_what_is_accepted_keeps_her_buttons(p: TestPlatform, town_db: Database) -> None:
+    """督办: the matter is overdue in its worker's hands, and her superior is told so."""
+    staff_here(town_db)
+    async with serving(p, town_db) as app:
+        number = app.ticket()
+        app.move(number, Status.ACCEPTED)
+        app.happened(number, "accepted")
+        p.clock.forward(hours=8)
+        await app.alert("C01", number, text="【超期】楼道照明")
+        await app.channel.look()
+        assert buttons(app.shown("c01")[0]) == ["acce", "tran", "done"]
+        app.move(number, Status.RESOLVED)
+        await app.channel.look()
+        assert buttons(app.shown("c01")[0]) == ["已办结"] * 3
+
+
+async def test_a_card_that_cannot_be_read_holds_up_no_other(p: TestPlatform, town_db: Database) -> None:
+    staff_here(town_db)
+    async with serving(p, town_db) as app:
+        first, second = app.ticket(), app.ticket(worker="C01")
+        await app.alert("W01", first)
+        await app.alert("C01", second)
+        broken = sa.update(Outbox).where(col(Outbox.ticket) == first).values(payload="{}")
+        town_db.tx(lambda session: session.connection().execute(broken))
+        for number in (first, second):
+            app.move(number, Status.WITHDRAWN)
+        await app.channel.look()
+        assert (app.shown("w01"), buttons(app.shown("c01")[0])) == ([], ["居民已撤销"] * 3)
 
 
 async def test_rows_of_old_cards_are_forgotten(p: TestPlatform, town_db: Database) -> None:

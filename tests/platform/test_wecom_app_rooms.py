@@ -123,3 +123,13 @@ async def test_the_app_need_not_be_her_first_channel(p: TestPlatform, town_db: D
         urgent(app)
         await look(app)
         assert room(p).members == ["w01", "c01", "c02"]
+
+
+async def test_the_room_hears_of_a_reopening(p: TestPlatform, town_db: Database) -> None:
+    staff_here(town_db)
+    async with serving(p, town_db, rooms=True) as app:
+        number = urgent(app)
+        await look(app)
+        app.happened(number, "reopened")
+        await look(app)
+        assert told(p)[-1] == "LS00001 居民反映没处理好，已退回重办。"

@@ -12,6 +12,7 @@ from bot.channels.wecom_app import NAME, PATH, WecomApp
 from bot.ingest import Ingest
 from bot.platform.world import Bubble
 from config.wecom_app import WecomAppSettings
+from handlers.workflow import record
 from models.appcard import AppCard
 from models.database import Database
 from models.mark import TOWN, bump
@@ -86,6 +87,14 @@ class App(Opposite[WecomApp]):
             row = session.get_one(Ticket, ticket)
             row.status, row.worker = status, worker or row.worker
             session.add(row)
+
+        self.db.tx(write)
+
+    def happened(self, ticket: int, what: str) -> None:
+        """A line of the ticket's history, now."""
+
+        def write(session: Session) -> None:
+            record(session, session.get_one(Ticket, ticket), what, "W01", self.p.clock())
 
         self.db.tx(write)
 

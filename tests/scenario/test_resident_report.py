@@ -83,12 +83,6 @@ def of_the_reports(p: TestPlatform) -> dict[str, Any]:
     return {"corp_id": p.app.corp_id, "secret": p.report.secret, "api_base": p.base, "media_hosts": (p.base,)}
 
 
-def kept_files(chat: Scene) -> list[str]:
-    """Files of tickets that were fetched."""
-    paths = sa.select(col(Attachment.path)).where(col(Attachment.path) != "")
-    return chat.db.tx(lambda session: list(session.scalars(paths)))
-
-
 @pytest.fixture
 async def story(chat: Scene, tmp_path: Path) -> AsyncIterator[Story]:
     chat.at("2026-03-02 08:30")
@@ -378,7 +372,7 @@ async def test_what_a_worker_says_when_a_step_ends(story: Story) -> None:
     story.p.report.orders[order].modified = chat.clock()
     await story.look()
     assert (ticket.history[-1].actor, ticket.history[-1].note) == ("C01", "居民上报办理中 已到现场，灯管要换")
-    assert (ticket.row.worker, len(kept_files(chat))) == ("C01", 1)
+    assert (ticket.row.worker, len(photos(chat.db))) == ("C01", 1)
 
 
 async def test_urgent_by_an_order_that_joins(story: Story) -> None:
@@ -395,7 +389,7 @@ async def test_an_order_of_a_picture_alone(story: Story) -> None:
     story.channel._settings.kinds["其他"] = "sanitation.clutter"
     story.order("", grid_id=GRID, image_urls=[story.picture("navy")])
     await story.look()
-    assert (story.chat.ticket().category, len(kept_files(story.chat))) == ("sanitation.clutter", 1)
+    assert (story.chat.ticket().category, len(photos(story.chat.db))) == ("sanitation.clutter", 1)
 
 
 async def test_a_video_is_one_more_message_of_the_order(story: Story) -> None:

@@ -176,6 +176,7 @@ async def test_a_round(town_db: Database, db_url: str, engine: Engine, tmp_path:
     square = '{"type":"Polygon","coordinates":[[[120,30],[120.1,30],[120.1,30.1],[120,30.1],[120,30]]]}'
     bounded(town_db, "QX-01-01", square)
     async with platform() as p, at_work(p, with_app(p, db_url, tmp_path / "home", patrol=True), engine):
+        await p.app.where(WORKER, 30.5, 120.05)  # at the office, and a moment later there
         await p.app.where(WORKER, 30.05, 120.05)
         await p.until(lambda: texts(p, WORKER))
         assert texts(p, WORKER) == ["08:00 已记录巡查：柳岸花园片区。"]

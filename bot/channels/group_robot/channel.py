@@ -19,11 +19,13 @@ from bot.channels.base import Capabilities, Channel, NoRoom, Proof, SendFailed, 
 from bot.channels.credentials import robot_key
 from bot.channels.group_robot.notices import NAME, Notices
 from config.side_channels import GroupRobotSettings
+from handlers.texts import say
 from handlers.workdays import WorkCalendar
 from models import quota
 from models.base import Clock, utc_now
 from models.database import Database
 from models.message import Outgoing
+from models.ticket import Ticket
 
 log = structlog.get_logger(__name__)
 
@@ -120,7 +122,7 @@ class GroupRobot(Channel):
         api = self._apis.get(out.chat)
         if api is None:
             raise SendFailed("there is no robot for this group", final=True)
-        letter = self._letter(out)
+        letter = self._letter(await self._db.run(lambda session: _still_so(session, out)))
         bucket, limit = self._buckets[out.chat], self._settings.per_minute
 
         def take(session: Session) -> float:
@@ -142,3 +144,11 @@ class GroupRobot(Channel):
         if not parts:
             raise SendFailed("the message is empty", final=True)
         return {"msgtype": style, style: {"content": parts[0]}}
+
+
+def _still_so(session: Session, out: Outgoing) -> Outgoing:
+    """What was put a while ago may be private by now: then only that there is something is said."""
+    ticket = session.get(Ticket, out.ticket) if out.ticket is not None else None
+    if ticket is None or not ticket.sensitive:
+        return out
+    return out.model_copy(update={"text": say("duty_private", number=ticket.number), "card": None})

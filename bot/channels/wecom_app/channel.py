@@ -31,6 +31,7 @@ from bot.channels.wecom_app.updating import CODE_LIFE, Updating
 from bot.ingest import Ingest
 from bot.wakeup import Bell
 from config.wecom_app import WecomAppSettings
+from handlers.patrol import on_round
 from handlers.workdays import WorkCalendar
 from models.base import Clock, utc_now
 from models.database import Database
@@ -156,21 +157,25 @@ class WecomApp(Channel):
         incoming = letter.incoming
         if incoming is not None and incoming.action is not None and number is None:
             incoming = None  # a grey button, or nobody's key
-        if letter.place is not None and await self._may_keep(letter.place):
-            incoming = letter.place
+        if letter.place is not None:
+            incoming = await self._on_round(letter.place)
         if incoming is None:
             await self._replays.check(*under)
             return None
         await self._replays.accept(self._ingest, incoming, *under)
         return None if number is None else await self._pressed(letter, incoming, number)
 
-    async def _may_keep(self, place: Incoming) -> bool:
-        """Where a gridworker is on her round (巡查打卡). Anybody else's place is not kept (PIPL 6)."""
+    async def _on_round(self, place: Incoming) -> Incoming | None:
+        """Where a gridworker is on her round (巡查打卡): in one grid one check-in of the time, in the next another.
+        Anybody else's place, and hers where she has no duty, is not kept (PIPL 6)."""
         if not self._settings.patrol:
-            return False
+            return None
         town = await self._db.run(self._known.town)
         who = town.person(NAME, place.sender)
-        return who is not None and bool(town.roles(who.code) & (WORKERS | STAFF))
+        if who is None or not town.roles(who.code) & (WORKERS | STAFF):
+            return None
+        grid = on_round(town, who.code, place.lon, place.lat)
+        return place.model_copy(update={"id": f"{place.id}-{grid}"}) if grid is not None else None
 
     async def _pressed(self, letter: Letter, incoming: Incoming, number: int) -> Change | None:
         """Whatever the handlers decide late is brought to the card by `Updating`."""

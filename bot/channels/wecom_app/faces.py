@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlmodel import Session
+import sqlalchemy as sa
+from sqlmodel import Session, col
 
 from bot.channels import cards
-from bot.channels.pressed import ENDS, accepted, card_key, sent_as
+from bot.channels.pressed import AGAIN, ENDS, accepted, card_key, sent_as
 from bot.channels.render import harmless
 from bot.channels.wecom_app.codes import Codes
 from bot.channels.wecom_app.letters import CHOSEN, NAME, Letter
@@ -16,7 +17,8 @@ from handlers.texts import word
 from models import appcard
 from models.appcard import AppCard
 from models.message import Outgoing
-from models.ticket import Status, Ticket
+from models.outbox import Outbox
+from models.ticket import Status, Ticket, TicketEvent
 
 QUESTION = "do"  # the question_key of a vote
 LIVE, ACCEPTED, PASSED_ON = "", "card_accepted", "card_passed_on"
@@ -49,17 +51,30 @@ def made(out: Outgoing, key: str, settings: WecomAppSettings) -> dict[str, Any] 
     return cards.checked(card)
 
 
-def label_of(ticket: Ticket, person: str, *, before: str) -> str:
-    """What a card of this person says of its ticket. before: the worker when the card was last looked at.
+def label_of(session: Session, ticket: Ticket, row: AppCard) -> str:
+    """What a card says of its ticket now, whose worker was `row.worker` when it was last looked at.
 
-    Staff who were told of an urgent matter keep their buttons until somebody has accepted it.
+    Staff who were told of an urgent matter keep their buttons until somebody has accepted it; who was told of a matter
+    although it was accepted (督办 of what is overdue) keeps them.
     """
+    person = row.person
     if (end := ENDS.get(ticket.status)) is not None:
         return end
     hers = ticket.worker == person
-    if not hers and (ticket.status == Status.ACCEPTED or before == person):
+    if not hers and (row.worker == person or (ticket.status == Status.ACCEPTED and _accepted_since(session, row))):
         return PASSED_ON
     return ACCEPTED if hers and ticket.status == Status.ACCEPTED else LIVE
+
+
+def _accepted_since(session: Session, row: AppCard) -> bool:
+    """After it was decided that this card is sent."""
+    key = row.key.removesuffix(AGAIN)
+    put = session.scalars(sa.select(col(Outbox.created_at)).where(col(Outbox.dedup_key) == key)).first()
+    accepted = sa.select(sa.func.max(col(TicketEvent.at))).where(
+        col(TicketEvent.ticket) == row.ticket, col(TicketEvent.what) == Status.ACCEPTED.value
+    )
+    at = session.scalar(accepted)
+    return put is None or at is None or at >= put
 
 
 def change(out: Outgoing, key: str, label: str, settings: WecomAppSettings) -> Change | None:
@@ -112,7 +127,7 @@ def pressed(
         return None
     out, key = found
     row = appcard.find(session, letter.user, letter.click.task) or _row(out, key, now)
-    row.label = label_of(about, row.person, before=row.worker) or row.label
+    row.label = label_of(session, about, row) or row.label
     row.status, row.worker = about.status.value, about.worker or ""
     row.look_at = now  # ends the lease of whoever is just changing it, and knows less
     if letter.click.response_code:

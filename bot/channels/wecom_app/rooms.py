@@ -19,7 +19,7 @@ from bot.channels.known import Known
 from bot.channels.wecom_app.letters import NAME
 from handlers import dispatch
 from handlers.desk import Desk
-from handlers.texts import say
+from handlers.texts import say, word
 from handlers.workdays import WorkCalendar
 from models.base import Clock
 from models.database import Database
@@ -33,8 +33,8 @@ ROOM_IS_THERE = 86215  # 会话ID已经存在
 NAME_CHARS = 50
 LINES = {
     "opened": "room_urgent", "urgent": "room_urgent", "assigned": "room_assigned", "accepted": "room_accepted",
-    "arrived": "room_arrived", "resolved": "room_resolved", "escalated": "room_escalated", "withdrawn": "room_over",
-    "dismissed": "room_over",
+    "arrived": "room_arrived", "resolved": "room_resolved", "reopened": "room_reopened",
+    "escalated": "room_escalated", "withdrawn": "room_over", "dismissed": "room_over",
 }  # fmt: skip
 
 
@@ -72,7 +72,8 @@ class Rooms:
     def _facts(self, session: Session, ticket: Ticket) -> dict[str, object]:
         desk = Desk(session, self._known.town(session), self._clock(), self._calendar, "")
         # A home that only the register knows is not told, so `public`.
-        return desk.public(ticket) | {"due": desk.due_text(ticket)}
+        told = desk.public(ticket)
+        return told | {"place": told["place"] or word("unknown_place"), "due": desk.due_text(ticket)}
 
     def _members(self, session: Session, ticket: Ticket) -> list[str]:
         """User ids of those who work on it: its worker first, then the community's staff."""

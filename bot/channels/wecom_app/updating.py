@@ -11,10 +11,12 @@ from typing import Any
 
 import sqlalchemy as sa
 import structlog
+from pydantic import ValidationError
 from sqlmodel import Session, col
 
 from bot.channels.api import ApiClient, ApiError
 from bot.channels.base import SendFailed, Uncertain
+from bot.channels.cards import BadCard
 from bot.channels.pressed import AGAIN
 from bot.channels.replies import NOT_LISTED, RATE_LIMITED, TOKEN_REFUSED
 from bot.channels.wecom_app import faces
@@ -87,17 +89,24 @@ class Updating:
 
     def _plan(self, session: Session, row: AppCard) -> Plan:
         now, ticket = self._clock(), session.get_one(Ticket, row.ticket, populate_existing=True)
-        label = faces.label_of(ticket, row.person, before=row.worker) or row.label
+        label = faces.label_of(session, ticket, row) or row.label
         plan = Plan(row.id or 0, row.look_at, row.user, ticket.status.value, ticket.worker or "", label)
         if label == row.label:
             return plan
         code = self._codes.open(row.code) if row.code_until is not None and now < row.code_until else ""
         key = row.key.removesuffix(AGAIN)
         sent = session.scalars(sa.select(Outbox).where(col(Outbox.dedup_key) == key)).first()
-        shown = faces.change(outbox.read(sent), row.key, label, self._settings) if sent is not None else None
+        shown = self._shown(sent, row.key, label) if sent is not None else None
         # Its buttons can be pressed and lead nowhere; a card that is hers and accepted does no harm.
         stale = row.label in (LIVE, ACCEPTED) and label != ACCEPTED and now - row.sent_at < RECALL
         return replace(plan, change=shown if code else None, code=code, message=row.message if stale else "")
+
+    def _shown(self, sent: Outbox, key: str, label: str) -> Change | None:
+        try:
+            return faces.change(outbox.read(sent), key, label, self._settings)
+        except (ValidationError, BadCard) as error:  # one card that cannot be made holds up no other
+            log.error("card.not_made", channel=NAME, outbox=sent.id, error=type(error).__name__)
+            return None
 
     def _settle(self, session: Session, plan: Plan) -> None:
         """The card says what it is to say, or nothing more can be done about it."""
