@@ -72,8 +72,8 @@ def sealed_greeting(token: str, aes_key: str, receiver: str, now: datetime) -> G
     return Greeting({"msg_signature": signature, "timestamp": stamp, "nonce": nonce, "echostr": sealed}, echo)
 
 
-def told(error: Exception) -> str:
-    """An error of an API client, with what to do. Its words are scrubbed by the client."""
+def told(error: Exception | str) -> str:
+    """An error of an API client or of a connection, with what to do. Its words are scrubbed by whoever raised it."""
     code = _CODE.search(str(error))
     hint = HINTS.get(int(code[1])) if code else None
     return f"{error}{f': {hint}' if hint else ''}."

@@ -193,13 +193,35 @@ async def test_the_long_connection_is_proved_and_left(tmp_path: Path) -> None:
 async def test_a_running_process_keeps_its_connection(tmp_path: Path) -> None:
     async with platform() as p:
         here = Deployment(p, tmp_path, "wecom_bot")
-        told = {"mode": "connection", "secret": p.bot.secret, "connect": True}
+        told = {"mode": "connection", "secret": p.bot.secret, "connect": True, "standby_seconds": 0.05}
         app = build(here.settings(**told), worker=False, clock=p.clock)
         async with TestServer(app):
             await p.until(lambda: p.bot.connected)
-            found = await here.prove(**told)
-            assert (found["credentials"].state, "/healthz" in found["credentials"].said) == (OK, True)
-            assert (p.bot.wire.subscribed, p.bot.wire.kicked, p.bot.connected) == (1, 0, True)
+            found = await _held(here, told, "has taken it")
+            assert (found.state, p.bot.wire.subscribed, p.bot.wire.kicked, p.bot.connected) == (OK, 1, 0, True)
+            assert p.bot.wire.current is not None
+            await p.bot.wire._kick(p.bot.wire.current)  # as if another deployment had subscribed
+            found = await _held(here, told, "rests")
+            assert (found.state, "another deployment" in found.said) == (FAIL, True)
+
+
+async def test_a_running_process_that_is_not_taken_says_why(tmp_path: Path) -> None:
+    """It holds on to the connection that it cannot make: nobody else may try, and nothing is well."""
+    async with platform() as p:
+        here = Deployment(p, tmp_path, "wecom_bot")
+        told = {"mode": "connection", "secret": "not-the-secret", "connect": True, "standby_seconds": 0.05}
+        async with TestServer(build(here.settings(**told), worker=False, clock=p.clock)):
+            found = await _held(here, told, "40125")
+            assert (found.state, "bot_id and secret" in found.said, p.bot.wire.subscribed) == (FAIL, True, 0)
+
+
+async def _held(here: Deployment, told: dict[str, Any], word: str) -> Proof:
+    """The proof, once the process that holds the connection has written this down."""
+    async with asyncio.timeout(30):
+        while word not in (found := (await here.prove(**told))["credentials"]).said:
+            assert found.state != OK or word == "rests"
+            await asyncio.sleep(0.05)
+    return found
 
 
 async def test_a_robot_that_the_platform_does_not_know(tmp_path: Path) -> None:
