@@ -13,7 +13,8 @@ from bot.channels.base import Channel, Proof
 from bot.channels.proofs import FAIL, OK
 from bot.channels.registry import channels
 from bot.ingest import Ingest
-from config.settings import PREFIX, Settings, SettingsError
+from config.names import PREFIX
+from config.settings import Settings, SettingsError
 from models.base import Clock, utc_now
 from models.database import Database, is_there
 

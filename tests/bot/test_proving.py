@@ -259,6 +259,13 @@ async def test_a_robot_that_the_platform_does_not_know(tmp_path: Path) -> None:
         assert (found["robot duty"].state, found["robot other"].state) == (OK, FAIL)
 
 
+async def test_what_of_the_official_account_only_a_message_proves_is_said(tmp_path: Path) -> None:
+    async with deployment(tmp_path, "wechat_mp") as here:
+        found = await here.prove(aes_key=WRONG_KEY)
+        assert (found["callback"].state, "first message" in found["aes_key"].said) == (OK, True)
+        assert "malformed" in found["aes_key"].said
+
+
 async def test_a_onebot_address_that_is_not_served(tmp_path: Path) -> None:
     async with deployment(tmp_path, "onebot") as here, TestServer(web.Application(), host=HOST) as server:
         here.url = f"http://{HOST}:{server.port}"
