@@ -10,9 +10,10 @@ from pydantic import BaseModel, SecretStr
 
 from bot.channels import checks
 from bot.channels.base import Channel, Proof
-from bot.channels.proofs import FAIL, OK
+from bot.channels.proofs import FAIL, OK, WARN
 from bot.channels.registry import channels
 from bot.ingest import Ingest
+from config.callbacks import CallbackKeys
 from config.names import PREFIX
 from config.settings import Settings, SettingsError
 from models.base import Clock, utc_now
@@ -35,6 +36,11 @@ def switch(name: str, settings: Settings) -> Proof:
     """The same of one of them."""
     given = getattr(settings, name)
     missing = [f"{PREFIX}{name.upper()}__{field.upper()}" for field in given.missing]
+    if not missing and isinstance(given, CallbackKeys) and given.old_keys:
+        old = f"{PREFIX}{name.upper()}__OLD_TOKEN and __OLD_AES_KEY"
+        return Proof(
+            name, WARN, f"on, and takes the keys before these, too: unset {old} once its page has the new ones."
+        )
     if not missing:
         return Proof(name, OK, "on")
     if _begun(given):

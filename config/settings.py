@@ -23,11 +23,12 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as Unreadable
 
 from config import tables
+from config.callbacks import CallbackKeys
 from config.names import PREFIX
 from config.resident_report import ResidentReportSettings
 from config.secret_files import SecretFiles
 from config.side_channels import ArchiveSettings, GroupRobotSettings, OneBotSettings
-from config.values import AesKey, HttpAddress, SocketAddress
+from config.values import HttpAddress, SocketAddress
 from config.wecom_app import WecomAppSettings
 from config.wecom_kf import WecomKfSettings
 
@@ -38,11 +39,9 @@ class SettingsError(Exception):
     """The settings cannot be used; the message names each field that is wrong."""
 
 
-class OfficialAccountSettings(BaseModel):
+class OfficialAccountSettings(CallbackKeys):
     """WeChat Official Account (公众号). The channel is on when all four secrets are set."""
 
-    token: SecretStr | None = None
-    aes_key: AesKey | None = None
     app_id: str | None = None
     app_secret: SecretStr | None = None
     api_base: HttpAddress = "https://api.weixin.qq.com"
@@ -77,15 +76,13 @@ class OfficialAccountSettings(BaseModel):
         return not self.missing
 
 
-class WecomBotSettings(BaseModel):
+class WecomBotSettings(CallbackKeys):
     """WeCom AI bot (企业微信智能机器人). On when `bot_id` is set and what its mode needs: `secret` for the long
     connection (长连接), `token` and `aes_key` for the webhook (短连接); the platform allows one of them at a time."""
 
     mode: Literal["connection", "webhook"] = "connection"
     bot_id: str | None = None
     secret: SecretStr | None = None
-    token: SecretStr | None = None
-    aes_key: AesKey | None = None
     corp_id: str = Field(default="", description="whoever is said to be of another corporation is refused")
     name: str = Field(default="", description="how people @ it; unset: whatever stands first in a group's message")
     connect: bool = Field(

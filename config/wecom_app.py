@@ -1,19 +1,18 @@
 """Settings of the self-built WeCom app (企业微信自建应用), by which staff get task cards. LINSHENG_WECOM_APP__…"""
 
-from pydantic import BaseModel, Field, SecretStr
+from pydantic import Field, SecretStr
 
-from config.values import AesKey, HttpAddress
+from config.callbacks import CallbackKeys
+from config.values import HttpAddress
 
 
-class WecomAppSettings(BaseModel):
+class WecomAppSettings(CallbackKeys):
     """On when all five of the admin's page are set: `corp_id` (企业ID), `agent_id` (AgentId), `secret` (Secret), and of
     接收消息 `token` (Token) and `aes_key` (EncodingAESKey)."""
 
     corp_id: str | None = None
     agent_id: int | None = Field(default=None, ge=1)
     secret: SecretStr | None = None
-    token: SecretStr | None = None
-    aes_key: AesKey | None = None
     api_base: HttpAddress = "https://qyapi.weixin.qq.com"
     rate: float = Field(default=20.0, gt=0, description="messages a second towards the platform, all members together")
     # 90235: what a member gets beyond that is dropped without a word, so we must count ourselves.

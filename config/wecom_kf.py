@@ -2,14 +2,15 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
 
-from config.values import AesKey, HttpAddress
+from config.callbacks import CallbackKeys
+from config.values import HttpAddress
 
 NEEDED = ("corp_id", "secret", "token", "aes_key", "accounts")
 
 
-class WecomKfSettings(BaseModel):
+class WecomKfSettings(CallbackKeys):
     """微信客服. The channel is on when the five settings without a default are set.
 
     accounts: open_kfid of the 客服账号 that the bot answers for; proactive messages to somebody who is on none of them
@@ -19,8 +20,6 @@ class WecomKfSettings(BaseModel):
 
     corp_id: str | None = None
     secret: SecretStr | None = None
-    token: SecretStr | None = None
-    aes_key: AesKey | None = None
     accounts: tuple[str, ...] = ()
     human: Literal["off", "queue", "servicer"] = "off"
     servicers: tuple[str, ...] = ()

@@ -11,10 +11,13 @@ from sqlmodel import Field, Session, SQLModel, col
 
 from models.insert import insert_new
 
+RESTS = "rests"
+
 
 class ApiToken(SQLModel, table=True):
-    """The token of one credential at one platform. `lease`: somebody fetches a new one, until `leased_until` at most.
-    `forced_at`: when one was last fetched by force, which the platform counts."""
+    """The token of one credential at one platform. `lease`: somebody fetches a new one, until `leased_until` at most,
+    or RESTS: the platform refused one, and nobody asks before then. `forced_at`: when one was last fetched by force,
+    which the platform counts."""
 
     __tablename__ = "api_token"
 
@@ -31,6 +34,13 @@ def look(session: Session, name: str) -> ApiToken | None:
     """The row as it is now, if there is one."""
     one = sa.select(ApiToken).where(col(ApiToken.name) == name).execution_options(populate_existing=True)
     return session.scalars(one).first()
+
+
+def rests(row: ApiToken, now: datetime) -> float:
+    """For how many seconds nobody may ask for a new one."""
+    if row.lease != RESTS or row.leased_until is None:
+        return 0.0
+    return max(0.0, (row.leased_until - now).total_seconds())
 
 
 def seize(session: Session, name: str, seen: str, *, now: datetime, lease: timedelta) -> str:
@@ -55,3 +65,9 @@ def release(session: Session, name: str, lease: str, *, forced_at: datetime | No
     """Nothing was fetched; the next one may try."""
     statement = sa.update(ApiToken).where(col(ApiToken.name) == name, col(ApiToken.lease) == lease)
     session.connection().execute(statement.values(lease="", leased_until=None, forced_at=forced_at))
+
+
+def rest(session: Session, name: str, lease: str, *, until: datetime, forced_at: datetime | None) -> None:
+    """The platform refused one: nobody asks it again before `until`."""
+    statement = sa.update(ApiToken).where(col(ApiToken.name) == name, col(ApiToken.lease) == lease)
+    session.connection().execute(statement.values(lease=RESTS, leased_until=until, forced_at=forced_at))

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 NUL = "\x00"
+EXACT = frozenset({"id", "chat", "sender"})  # another id would be somebody else's: half a character in it is refused
 
 
 class Kind(StrEnum):
@@ -41,7 +42,9 @@ class Letter(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _kept(cls, value: object) -> object:
+    def _kept(cls, value: object, info: ValidationInfo) -> object:
+        if info.field_name in EXACT and isinstance(value, str):
+            return value.replace(NUL, "")
         return _storable(value)
 
 

@@ -4,7 +4,7 @@ Both are rows of one table, so that any number of processes keep to one limit. K
 `wechat_mp:openid:o-1` or `group_robot:duty`. A row is locked while it is changed.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,13 +29,20 @@ class Quota(SQLModel, table=True):
 
 def take(session: Session, key: str, *, limit: int, per: timedelta, now: datetime) -> bool:
     """One of `limit` in any span of length `per`; False when they are used up, and nothing is counted then."""
-    row = _locked(session, key, now + per)
-    slot, slots = _slots(row, per, now)
-    if sum(slots.values()) >= limit:
+    return take_all(session, {key: (limit, per)}, now)
+
+
+def take_all(session: Session, buckets: Mapping[str, tuple[int, timedelta]], now: datetime) -> bool:
+    """The same of several buckets (key: limit, span): one of each, or none of any."""
+    # Locked in one order, so that no two wait for each other.
+    rows = [(_locked(session, key, now + per), limit, per) for key, (limit, per) in sorted(buckets.items())]
+    counted = [(row, per, *_slots(row, per, now)) for row, _, per in rows]
+    if any(sum(slots.values()) >= limit for (_, limit, _), (*_, slots) in zip(rows, counted, strict=True)):
         return False
-    row.state = slots | {str(slot): slots.get(str(slot), 0) + 1}
-    row.until = now + 2 * per
-    session.add(row)
+    for row, per, slot, slots in counted:
+        row.state = slots | {str(slot): slots.get(str(slot), 0) + 1}
+        row.until = now + 2 * per
+        session.add(row)
     session.flush()
     return True
 

@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -16,13 +16,31 @@ from bot.channels.base import SendFailed, Uncertain
 from bot.channels.credentials import Credential
 from bot.channels.media import CAP, NotFetched
 from bot.channels.replies import TOKEN_REFUSED, Again, Answer, ApiError, Download
-from bot.channels.tokens import EARLY, Token, TokenKeeper
+from bot.channels.tokens import EARLY, NoToken, Token, TokenKeeper
 from models.base import Clock, utc_now
 from models.database import Database
 
 log = structlog.get_logger(__name__)
 
 BACKOFF = (0.5, 2.0)
+# Calls that may be made again when nobody knows whether the first was carried out (ADR 0005): path → the field of the
+# body that makes a repeat none ("": whatever stands in it). What is asked by GET is always among them.
+REPEATABLE = {
+    "/cgi-bin/message/send": "enable_duplicate_check",  # 90236
+    "/cgi-bin/message/template/send": "client_msg_id",
+    "/cgi-bin/kf/send_msg": "msgid",  # 94677
+    "/cgi-bin/kf/send_msg_on_event": "msgid",  # 95122
+    "/cgi-bin/kf/service_state/trans": "",  # into the state that it has
+    "/cgi-bin/appchat/create": "chatid",  # 90245: one that is there is refused
+    "/cgi-bin/appchat/update": "",
+    "/cgi-bin/menu/create": "",
+    "/cgi-bin/stable_token": "",  # from here on they only ask
+    "/cgi-bin/kf/service_state/get": "",
+    "/cgi-bin/kf/sync_msg": "",
+    "/cgi-bin/report/resident/get_order_list": "",
+}
+# The account's calls of this kind are used up, for whomever they are; 45033 only says that they were too many at once.
+USED_UP = frozenset({45009, 45011})
 LONG = 16  # characters; in a query that is a code or a token, and no `type=image`
 T = TypeVar("T")
 
@@ -40,6 +58,12 @@ class _Request:
 
     def data(self) -> bytes | None:
         return None if self.body is None else json.dumps(self.body, ensure_ascii=False).encode()
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether making it twice is the same as making it once."""
+        key = REPEATABLE.get(self.path)
+        return self.body is None or key == "" or (key is not None and bool(self.body.get(key)))
 
     @property
     def headers(self) -> dict[str, str]:
@@ -74,6 +98,7 @@ class ApiClient:
         self._backoff = tuple(backoff)
         self._timeout = aiohttp.ClientTimeout(total=total_seconds, connect=connect_seconds)
         self._session: aiohttp.ClientSession | None = None
+        self._rests: dict[str, tuple[ApiError, datetime]] = {}  # path: what it said, and until when it is not called
         self.tokens = TokenKeeper(credential, self._base, self._fetch, clock=clock, db=db)
 
     async def start(self) -> None:
@@ -134,13 +159,25 @@ class ApiClient:
     # --- one call -----------------------------------------------------------------------------------------------
 
     async def _with_token(self, request: _Request, judge: Judge[T]) -> T:
+        self._check_rest(request.path)
         token = await self.tokens.current()
         try:
             return await self._patiently(request, token, judge)
         except ApiError as error:
+            if error.code in USED_UP and error.after is not None:
+                self._rests[request.path] = error, self._clock() + timedelta(seconds=error.after)
             if error.code not in TOKEN_REFUSED or self._credential.fixed is not None:
                 raise
         return await self._patiently(request, await self.tokens.current(refused=token), judge)
+
+    def _check_rest(self, path: str) -> None:
+        """One message is told that the calls are used up; those behind it need not ask."""
+        if path not in self._rests:
+            return
+        error, until = self._rests[path]
+        if (left := (until - self._clock()).total_seconds()) > 0:
+            raise ApiError(error.code, str(error), after=left)
+        del self._rests[path]
 
     async def _fetch(self, force: bool) -> Token:
         credential = self._credential
@@ -154,7 +191,7 @@ class ApiClient:
         except Uncertain as error:
             raise SendFailed(f"no token: {error}") from None  # the message itself has not left yet
         except ApiError as error:
-            raise SendFailed(f"no token: {error}", after=error.after or 60) from None
+            raise NoToken(str(error), error.after or 60.0) from None
         value, seconds = answer.get("access_token"), answer.get("expires_in")
         if not (isinstance(value, str) and value and isinstance(seconds, int) and seconds > 0):
             raise SendFailed("no token: the platform's answer holds none", after=60)
@@ -194,7 +231,7 @@ class ApiClient:
                 name = (file.filename or "") if file is not None else ""
                 return replies.Reply(
                     request.path, response.status, raw, response.content_type, name, request.final,
-                    self._secrets(request, token),
+                    self._secrets(request, token), request.repeatable,
                 )  # fmt: skip
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = f"{request.path}: {type(error).__name__}"

@@ -1,15 +1,43 @@
 """What does not belong into a group: numbers of telephones, of identity cards and of flats. PIPL 25, 28.
 
 Buildings, units, dates, times, tickets' numbers and the hotlines stay. A number that may be flat or count (1202户) is
-taken for a flat, unless it is round (300户).
+taken for a flat, unless it is round (300户). Marks that nobody sees are taken out first: one within a number would hide
+it from us, and from nobody else.
 """
 
 import re
+import unicodedata
+from functools import lru_cache
 
-_WIDE = str.maketrans("０１２３４５６７８９－", "0123456789-")
-_CITIZEN = re.compile(r"(?<!\d)(\d{3})\d{13}(\d[\dXx])(?!\d)")
-_MOBILE = re.compile(r"(?<!\d)((?:86[- ]?)?1[3-9]\d)[- ]?\d{4}[- ]?(\d{4})(?!\d)")
-_LANDLINE = re.compile(r"(?<!\d)(0\d{2,3}[)）]?[- ]?)\d{3,4}[- ]?(\d{4})(?!\d)")
+# What no screen shows: controls, formats (also what turns the direction of writing), line and paragraph separators;
+# and, of other kinds, joiners, fillers and variation selectors.
+_KINDS = ("Cc", "Cf", "Zl", "Zp")
+_BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u3164\uffa0") | {
+    chr(code) for code in (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))
+}
+_BREAKS = "\t\n\r"
+
+_FIGURE = re.compile(r"[^\D0-9]")  # the ten figures in another script, or of another width
+_WIDE = str.maketrans("－＋Ｘｘ", "-+Xx")
+_BY = r"[ \t\xa0\u3000.．·・•_＿‐-―−-]{0,3}"  # what may part the figures of one number
+_APART = _BY.replace("{0,3}", "{1,3}")
+_MOBILE = tuple(
+    re.compile(rf"(?<!\d)((?:(?:00)?86{_BY})?1[3-9]\d){_BY}{tail}(?!\d)")
+    # Only as people group them: a figure and a date (186 2026-03-02) are none.
+    for tail in (
+        rf"\d{{4}}{_BY}(\d{{4}})",  # 138 1234 5678
+        rf"\d{_BY}\d{{3}}{_BY}(\d{{4}})",  # 1381 234 5678
+        rf"\d\d{_BY}\d{{3}}{_BY}(\d{{3}})",  # 138 12345 678, 13812 345 678
+        rf"\d\d{_APART}\d\d{_APART}(\d\d{_APART}\d\d)",
+    )
+)
+_LANDLINE = re.compile(rf"(?<!\d)(0\d{{2,3}}[)）]?{_BY})\d{{3,4}}{_BY}(\d{{4}})(?!\d)")
+# 18 figures in one, or parted where the year of birth begins and ends, or by fours.
+_CITIZEN = (
+    re.compile(r"(?<!\d)(\d{3})\d{13}(\d[\dXx])(?!\d)"),
+    re.compile(rf"(?<!\d)(\d{{3}})\d{{3}}{_BY}(?:18|19|20)\d\d{_BY}\d{{4}}{_BY}\d\d(\d[\dXx])(?!\d)"),
+    re.compile(rf"(?<!\d)(\d{{3}})\d{_BY}\d\d(?:18|19|20){_BY}(?:\d{{4}}{_BY}){{2}}(\d[\dXx])(?!\d)"),
+)
 
 _DASH = " ?[-—–杠] ?"
 _FLAT = r"[1-9]\d?(?!00)\d\d(?!\d)"  # floor and flat: 301, 1202; no floor has a flat 00
@@ -45,10 +73,23 @@ _ROW = re.compile(
 _IN_ROW = re.compile(rf"(?<!\d){_ONE}")
 
 
+def visible(text: str) -> str:
+    """`text` without the marks that nobody sees; line breaks and tabs stay."""
+    return "".join(filter(_seen, text))
+
+
+@lru_cache(maxsize=8_192)
+def _seen(mark: str) -> bool:
+    return mark in _BREAKS or not (mark in _BLANK or unicodedata.category(mark) in _KINDS)
+
+
 def masked(text: str) -> str:
     """`text` without them: 138****5678, 0571-****5678, 310*************2X, 2单元***."""
-    text = _CITIZEN.sub(r"\1*************\2", text.translate(_WIDE))
-    text = _LANDLINE.sub(r"\1****\2", _MOBILE.sub(r"\1****\2", text))
+    text = _FIGURE.sub(lambda figure: str(unicodedata.decimal(figure[0])), visible(text)).translate(_WIDE)
+    for citizen in _CITIZEN:
+        text = citizen.sub(r"\1*************\2", text)
+    for phone in (*_MOBILE, _LANDLINE):
+        text = phone.sub(r"\1****\2", text)
     for flat in _FLATS:
         text = flat.sub(r"\g<stays>***", text)
     for _ in range(TURNS):

@@ -135,8 +135,8 @@ def sniff(data: bytes) -> str | None:
 
 def cleaned(data: bytes) -> tuple[str, bytes]:
     """(kind, bytes) of a file to be kept: a picture saved anew, upright, without EXIF (where and with what it was
-    taken), the first of several frames; a video without what is told beside it (the same); everything else as it came.
-    Raises NotFetched."""
+    taken) and comments, the first of several frames; a video without what is told beside it (the same); everything else
+    as it came. Raises NotFetched."""
     kind = sniff(data)
     if kind is None:
         raise NotFetched("a kind of file that is not kept")
@@ -157,13 +157,11 @@ def cleaned(data: bytes) -> tuple[str, bytes]:
                 if picture.width * picture.height > PIXELS:
                     raise NotFetched("the picture is too large")
                 upright = ImageOps.exif_transpose(picture)
+            clear = kind == "png" and ("transparency" in upright.info or "A" in upright.mode)
+            bare = upright.convert("RGBA" if clear else "RGB")
+            bare.info.clear()  # comments, texts: what is saved anew takes them along
             made = io.BytesIO()
-            if kind == "jpg":
-                upright.convert("RGB").save(made, "JPEG", quality=QUALITY)
-            else:
-                bare = upright.convert("RGBA" if "transparency" in upright.info or "A" in upright.mode else "RGB")
-                bare.info.clear()
-                bare.save(made, "PNG")
+            bare.save(made, "PNG" if kind == "png" else "JPEG", quality=QUALITY)  # which PNG does not ask for
     except (OSError, SyntaxError, ValueError, UnidentifiedImageError, Image.DecompressionBombError):
         raise NotFetched("the picture cannot be read") from None
     return kind, made.getvalue()

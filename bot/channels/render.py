@@ -6,7 +6,7 @@ Sizes: WeCom 90236 (text 2048 B), 91770 (robot markdown 4096 B), 101031 (bot mar
 import re
 
 from bot.channels.base import cut
-from bot.channels.masking import masked
+from bot.channels.masking import masked, visible
 from handlers.texts import say, word
 from models.message import Card, Outgoing
 
@@ -16,17 +16,16 @@ WORDS_BYTES = 2_400  # of a resident's words on a card, so that the link below t
 PARTS = 3
 
 _TAG = re.compile(r"<(?=[A-Za-z/@!])")
-# Marks that turn the direction of writing, or that nobody sees: a link can be dressed up with them.
-_UNSEEN = re.compile("[\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _MARKDOWN = str.maketrans("<>[]`*_\\", "＜＞［］｀＊＿＼")
 _HEADING = re.compile(r"^(\s*)#", re.MULTILINE)
-_MENTION = re.compile(r"@(?=all\b|everyone\b|所有人|全体)", re.IGNORECASE)
+# Behind @all may stand a Chinese letter, which for a regular expression belongs to the same word.
+_MENTION = re.compile(r"@(?=(?:all|everyone)(?![A-Za-z0-9])|所有人|全体)", re.IGNORECASE)
 
 
 def harmless(text: str) -> str:
-    """For plain text: WeChat makes links of `<a href>`, WeCom mentions of `<@user>` and `@all`; words become
-    neither."""
-    return _MENTION.sub("＠", _TAG.sub("＜", _UNSEEN.sub("", text)))
+    """For plain text: WeChat makes links of `<a href>`, WeCom mentions of `<@user>` and `@all`; words become neither.
+    Marks that nobody sees are gone, with which a link can be dressed up."""
+    return _MENTION.sub("＠", _TAG.sub("＜", visible(text)))
 
 
 def escape(text: str) -> str:
@@ -37,23 +36,34 @@ def escape(text: str) -> str:
 
 def text(out: Outgoing, max_bytes: int = TEXT_BYTES, *, most: int = PARTS, group: bool = False) -> list[str]:
     """The message as plain texts, at most `most`: a card becomes lines, its buttons words to type. group: mask."""
-    return split(_shown(plain(out), group), max_bytes, most)
+    return split(plain(discreet(out) if group else out), max_bytes, most)
 
 
 def markdown(out: Outgoing, max_bytes: int = BOT_BYTES, *, most: int = 1, group: bool = False) -> list[str]:
     """The message as markdown, in at most `most` parts: our own marks around escaped words. group: mask."""
+    out = discreet(out) if group else out
     lines = []
     if out.text and (out.card is None or out.text != out.card.title):
-        lines.append(escape(_shown(out.text, group)))
+        lines.append(escape(out.text))
     if out.card is not None:
-        lines += _marked(out.card, out.ticket, group)
+        lines += _marked(out.card, out.ticket)
     return split("\n".join(filter(None, lines)), max_bytes, most)
 
 
-def _marked(card: Card, ticket: int | None, group: bool) -> list[str]:
-    lines = [f"**{escape(_shown(card.title, group))}**"]
-    lines += [f"{escape(name)}：{escape(_shown(value, group))}" for name, value in card.facts]
-    words = escape(cut(_shown(card.words, group), WORDS_BYTES)).strip()
+def discreet(out: Outgoing) -> Outgoing:
+    """The message as a group may have it, also as a platform's card: numbers of people masked. Keys and the link are
+    ours, and stay."""
+    card = out.card
+    if card is not None:
+        facts = tuple((masked(name), masked(value)) for name, value in card.facts)
+        card = card.model_copy(update={"title": masked(card.title), "facts": facts, "words": masked(card.words)})
+    return out.model_copy(update={"text": masked(out.text), "card": card})
+
+
+def _marked(card: Card, ticket: int | None) -> list[str]:
+    lines = [f"**{escape(card.title)}**"]
+    lines += [f"{escape(name)}：{escape(value)}" for name, value in card.facts]
+    words = escape(cut(card.words, WORDS_BYTES)).strip()
     lines += [f"> {line}" for line in words.splitlines() if line]
     lines.append(typed(card, ticket))
     lines.append(f"[{word('open_task')}]({card.link})" if _safe(card.link) else "")
@@ -63,10 +73,6 @@ def _marked(card: Card, ticket: int | None, group: bool) -> list[str]:
 def _safe(link: str) -> bool:
     """Our own address, as it is made; nothing in it can end the mark around it."""
     return re.fullmatch(r"https?://[^\s()<>\[\]\"']+", link) is not None
-
-
-def _shown(words: str, group: bool) -> str:
-    return masked(words) if group else words
 
 
 def typed(card: Card, ticket: int | None) -> str:

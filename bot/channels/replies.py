@@ -52,7 +52,8 @@ class Download:
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back. final: errcodes that no other try can help. secrets: what no error may tell."""
+    """What came back. final: errcodes that no other try can help. secrets: what no error may tell. repeatable: the same
+    call once more does no harm."""
 
     path: str
     status: int
@@ -61,6 +62,7 @@ class Reply:
     name: str = ""
     final: Collection[int] = ()
     secrets: Collection[str] = field(default=(), repr=False)
+    repeatable: bool = False
 
     def scrubbed(self, text: str) -> str:
         """`text` without secrets, and no longer than a log line."""
@@ -72,7 +74,7 @@ class Reply:
 def answer(reply: Reply) -> Answer:
     """The JSON object in it. Raises Again, ApiError, SendFailed; Uncertain where nobody can say what happened."""
     path = reply.path
-    _check_status(path, reply.status)
+    _check_status(reply)
     try:
         found = json.loads(reply.raw)
         code = int(found.get("errcode", 0))
@@ -96,14 +98,18 @@ def file(reply: Reply) -> Download:
         if isinstance(url := answer(reply).get("video_url"), str):
             return Download(b"", url=url)
         raise SendFailed(f"{reply.path}: there is no file in the answer", final=True)
-    _check_status(reply.path, reply.status)
+    _check_status(reply)
     return Download(reply.raw, reply.name, reply.mime)
 
 
-def _check_status(path: str, status: int) -> None:
-    if status == HTTPStatus.GATEWAY_TIMEOUT:
-        raise Uncertain(f"{path}: HTTP 504")  # a gateway waited in vain: the platform may well have taken it
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise Again(f"{path}: HTTP {status}", after=30)
-    if status != HTTPStatus.OK:
-        raise SendFailed(f"{path}: HTTP {status}", after=60)
+def _check_status(reply: Reply) -> None:
+    told = f"{reply.path}: HTTP {reply.status}"
+    if reply.status == HTTPStatus.GATEWAY_TIMEOUT:
+        raise Uncertain(told)  # a gateway waited in vain, and we with it: the platform may well have taken it
+    broken = reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    if reply.status == HTTPStatus.SERVICE_UNAVAILABLE or (broken and reply.repeatable):
+        raise Again(told, after=30)
+    if broken:
+        raise Uncertain(told)  # it broke at the call or behind it: a message may stand in the chat (ADR 0005)
+    if reply.status != HTTPStatus.OK:
+        raise SendFailed(told, after=60)

@@ -13,10 +13,10 @@ import re
 import struct
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal, NamedTuple, NoReturn, TypeVar
 from xml.parsers import expat
 
 import xmltodict
@@ -32,6 +32,7 @@ ECHO = re.compile(r"[A-Za-z0-9_+/=.-]{1,128}")
 HEAD, BLOCK = 20, 32  # bytes: chance and a length before what is written; what the whole is filled up to
 READ_SECONDS = 4.0  # the platform itself gives up after five
 
+T = TypeVar("T")
 Why = Literal[
     "size",
     "encoding",
@@ -151,25 +152,34 @@ def check_xml(text: str) -> None:
         parser.Parse(text.encode(), True)
 
 
+class _Keys(NamedTuple):
+    token: str
+    crypto: PrpCrypto
+
+
 class Vault:
     """Opens and seals the encrypted letters of one account.
 
     receiver: app id (公众号), corp id (企业微信应用、客服), "" for a bot (智能机器人).
     """
 
-    def __init__(self, token: str, aes_key: str, receiver: str) -> None:
-        """aes_key: EncodingAESKey, 43 characters of base64. Raises ValueError when it is no key."""
+    def __init__(self, token: str, aes_key: str, receiver: str, old: tuple[str, str] | None = None) -> None:
+        """aes_key: EncodingAESKey, 43 characters of base64. old: token and key before these, which the platform goes on
+        to use until they are changed there, too. Raises ValueError when one is no key."""
         try:
-            self._crypto = PrpCrypto(WeChatCrypto(token, aes_key, receiver).key)
+            self._keys = [
+                _Keys(one, PrpCrypto(WeChatCrypto(one, key, receiver).key))
+                for one, key in ((token, aes_key), *((old,) if old else ()))
+            ]
         except (AssertionError, Base64Error):
             raise ValueError("an EncodingAESKey is 43 characters of base64") from None
-        self._token = token
+        self._used = self._keys[0]  # what the platform has now: an answer that it cannot open is lost
         self._receiver = receiver
 
     def greet(self, query: Mapping[str, str], now: datetime) -> str:
         """The echostr of a handshake without encryption (公众号: signature over token, timestamp, nonce)."""
         timestamp, nonce, echo = (query.get(name, "") for name in ("timestamp", "nonce", "echostr"))
-        check_signature(query.get("signature", ""), self._token, timestamp, nonce)
+        self._tried(lambda keys: check_signature(query.get("signature", ""), keys.token, timestamp, nonce))
         check_time(timestamp, now)
         # The signature does not cover echostr: whoever repeats a handshake may put a page of his own there.
         if not ECHO.fullmatch(echo):
@@ -178,11 +188,27 @@ class Vault:
 
     def decrypt(self, encrypted: str, query: Mapping[str, str], now: datetime) -> str:
         """The letter inside; checks signature, then time, then receiver. query: msg_signature, timestamp, nonce."""
+        return self._tried(lambda keys: self._decrypted(keys, encrypted, query, now))
+
+    def _tried(self, read: Callable[[_Keys], T]) -> T:
+        """With the keys that fit; they are those that the platform has. Raises the Refused that says most."""
+        refusals: list[Refused] = []
+        for keys in self._keys:
+            try:
+                found = read(keys)
+            except Refused as refused:
+                refusals.append(refused)
+            else:
+                self._used = keys
+                return found
+        raise next((one for one in refusals if one.why != "signature"), refusals[0])
+
+    def _decrypted(self, keys: _Keys, encrypted: str, query: Mapping[str, str], now: datetime) -> str:
         signature, timestamp, nonce = (query.get(name, "") for name in ("msg_signature", "timestamp", "nonce"))
-        check_signature(signature, self._token, timestamp, nonce, encrypted)
+        check_signature(signature, keys.token, timestamp, nonce, encrypted)
         check_time(timestamp, now)
         with refusing():
-            plain: str = self._crypto.decrypt(encrypted, self._receiver)
+            plain: str = keys.crypto.decrypt(encrypted, self._receiver)
             filled = len(b64decode(encrypted)) - HEAD - len(plain.encode()) - len(self._receiver.encode())
         # The library believes whatever length and filling it finds. Opened with another key they are rubbish, and where
         # no id stands behind them (智能机器人) nothing else tells.
@@ -210,6 +236,6 @@ class Vault:
             return parse_message(letter)
 
     def seal(self, letter: str, timestamp: str, nonce: str) -> tuple[str, str]:
-        """The letter encrypted, and its signature."""
-        encrypted: str = self._crypto.encrypt(letter, self._receiver).decode()
-        return encrypted, signature_of(self._token, timestamp, nonce, encrypted)
+        """The letter encrypted, and its signature, with the keys that the platform used last."""
+        encrypted: str = self._used.crypto.encrypt(letter, self._receiver).decode()
+        return encrypted, signature_of(self._used.token, timestamp, nonce, encrypted)

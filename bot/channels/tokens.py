@@ -34,6 +34,14 @@ LOOK_AGAIN = 0.1  # seconds, while another process fetches
 LOOKS = 50
 
 
+class NoToken(SendFailed):
+    """The platform itself refuses one: for so long (`after`) nobody asks it again, in no process."""
+
+    def __init__(self, reason: str, after: float) -> None:
+        super().__init__(f"no token: {reason}", after=after)
+        self.rest = timedelta(seconds=after)
+
+
 @dataclass(frozen=True)
 class Token:
     """value: as the platform gave it. until: when a new one is due."""
@@ -42,7 +50,7 @@ class Token:
     until: datetime
 
 
-Fetch = Callable[[bool], Awaitable[Token]]  # force → a token; raises SendFailed
+Fetch = Callable[[bool], Awaitable[Token]]  # force → a token; raises NoToken, SendFailed
 
 
 class TokenKeeper:
@@ -78,11 +86,14 @@ class TokenKeeper:
             if self._good(self._held, refused):
                 return self._held.value  # type: ignore[union-attr]
             if self._failure is not None and now < self._failure[1]:
-                raise SendFailed(str(self._failure[0]), after=self._failure[0].after)
+                error, until = self._failure
+                left = (until - now).total_seconds() if isinstance(error, NoToken) else error.after
+                raise SendFailed(str(error), after=left)
             try:
                 self._held = await (self._anew(refused) if self._db is None else self._shared(self._db, refused))
             except SendFailed as error:
-                self._failure = (error, now + GRUDGE)
+                rest = error.rest if isinstance(error, NoToken) else GRUDGE
+                self._failure = (error, self._clock() + rest)
                 raise
             self._failure = None
             return self._held.value
@@ -109,6 +120,8 @@ class TokenKeeper:
                 held = self._opened(row)
                 if held is not None and self._good(held, refused):
                     return held
+                if row is not None and (left := apitoken.rests(row, self._clock())) > 0:
+                    raise NoToken("the platform refused one lately", left)
                 seen = row.sealed if row is not None else ""
                 lease = await db.run(
                     partial(apitoken.seize, name=self._name, seen=seen, now=self._clock(), lease=LEASE)
@@ -125,6 +138,10 @@ class TokenKeeper:
     async def _leased(self, db: Database, lease: str, refused: str | None) -> Token:
         try:
             token = await self._anew(refused)
+        except NoToken as error:
+            until = self._clock() + error.rest
+            await db.run(partial(apitoken.rest, name=self._name, lease=lease, until=until, forced_at=self._forced_at))
+            raise
         except BaseException:
             await db.run(partial(apitoken.release, name=self._name, lease=lease, forced_at=self._forced_at))
             raise

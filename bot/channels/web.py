@@ -6,17 +6,20 @@ It looks like a neighbours' group on a phone. It is mounted only where the deplo
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import sqlalchemy as sa
 from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, select_autoescape
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from bot.channels.base import Capabilities, Channel
+from bot.channels.render import discreet
 from bot.channels.web_api import WebApi
 from bot.channels.web_lines import BOT, put
 from bot.channels.web_people import CHANNEL
 from bot.channels.web_post import MAX_TEXT
 from bot.channels.web_stream import Feed
 from models.base import Clock, utc_now
+from models.chat import Chat, ChatKind
 from models.database import Database
 from models.message import Outgoing
 
@@ -78,9 +81,12 @@ class WebChannel(Channel):
 
     async def send(self, out: Outgoing, client_id: str) -> str:
         """Show the bot's line; sent again with the same `client_id`, it is shown once and keeps its id."""
-        body, now = out.model_dump_json(exclude_defaults=True), self._clock()
+        now = self._clock()
 
         def work(session: Session) -> int | None:
+            one = sa.select(col(Chat.kind)).where(col(Chat.channel) == CHANNEL, col(Chat.code) == out.chat)
+            direct = session.scalars(one).first() == ChatKind.DIRECT
+            body = (out if direct else discreet(out)).model_dump_json(exclude_defaults=True)
             row, _ = put(session, client_id=f"out:{client_id}", chat=out.chat, sender=BOT, body=body, at=now)
             return row.id
 

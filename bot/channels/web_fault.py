@@ -5,6 +5,7 @@ from functools import wraps
 from typing import TypeVar
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from pydantic import ValidationError
 
 Self = TypeVar("Self")
@@ -22,7 +23,8 @@ class Fault(Exception):
 
 
 def answering(method: Method[Self]) -> Method[Self]:
-    """Turns a Fault, and aiohttp's own refusals, into `{"error": ..., "field": ...}`."""
+    """Turns a Fault, aiohttp's own refusals, and a body that cannot be taken apart, into
+    `{"error": ..., "field": ...}`."""
 
     @wraps(method)
     async def answer(self: Self, request: web.Request) -> web.StreamResponse:
@@ -30,6 +32,8 @@ def answering(method: Method[Self]) -> Method[Self]:
             return await method(self, request)
         except Fault as fault:
             return web.json_response({"error": fault.error, "field": fault.field}, status=fault.status)
+        except (web.RequestPayloadError, HttpProcessingError):  # its compression, or a header of a form's part
+            return web.json_response({"error": "the body cannot be read", "field": ""}, status=400)
         except web.HTTPClientError as refused:
             return web.json_response({"error": refused.reason, "field": ""}, status=refused.status)
 

@@ -51,11 +51,16 @@ def check_card(given: object, *, kinds: Iterable[str] = frozenset(KINDS)) -> Bod
     if "button_selection" in card:
         _choices(card["button_selection"], 10)
     _few(card, "horizontal_content_list", 6)
+    rows = card.get("horizontal_content_list", [])
+    need(all(row.get("keyname") for row in rows), 40058, "horizontal_content_list.keyname")
     _few(card, "jump_list", 3)
     _few(card, "vertical_content_list", 4)
     if card.get("action_menu"):
         _few(card["action_menu"], "action_list", 3, least=1)
     return card
+
+
+ONE_WORD = {"KeyName": "keyname"}  # of JSON, and two in XML
 
 
 def from_xml(fields: Body) -> Body:
@@ -65,7 +70,7 @@ def from_xml(fields: Body) -> Body:
     """
     card: Body = {}
     for name, value in fields.items():
-        key = re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+        key = ONE_WORD.get(name) or re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
         many = value if isinstance(value, list) else [value]
         inner: list[Any] = [from_xml(item) if isinstance(item, dict) else item for item in many]
         if key in NUMBERS:

@@ -17,6 +17,7 @@ from bot.platform.xml_account import XmlAccount, message_id
 
 CHANNEL = "wechat_mp"
 AMR = b"#!AMR\n\x3c\x91\x17\x16\xbe\x66\x79\xe1"
+UNSERVED = "该公众号暂时无法提供服务，请稍后再试"
 
 
 class OfficialAccount(XmlAccount):
@@ -149,9 +150,18 @@ class OfficialAccount(XmlAccount):
         number = message_id()
         bubble = Bubble(str(number), self.clock(), CHANNEL, user, by=user, kind=kind, text=text, body=fields)
         self.world.show(bubble)
-        _, answer = await self.tell(user, self.letter(user, kind, fields | {"MsgId": Bare(number)}))
+        push, answer = await self.tell(user, self.letter(user, kind, fields | {"MsgId": Bare(number)}))
+        if push is not None and push.done and not push.taken:
+            self.complain(f"{self.name}: a message was not taken, three times: {push.statuses}")
+            self._unserved(user)
+        elif push is not None and push.body.strip() not in ("", "success") and not answer:
+            self._unserved(user)
         self._show_answer(user, answer)
         return bubble
+
+    def _unserved(self, user: str) -> None:
+        """What the platform shows whoever wrote to an account that does not answer as it should."""
+        self.post(user, "text", UNSERVED, {})
 
     def _show_answer(self, user: str, answer: Fields) -> None:
         """A passive answer: of all kinds, text is shown as such."""
@@ -159,8 +169,7 @@ class OfficialAccount(XmlAccount):
             return
         kind = answer.get("MsgType")
         if answer.get("ToUserName") != user or answer.get("FromUserName") != self.name or not isinstance(kind, str):
-            self.complain(
-                f"{self.name}: the answer's ToUserName, FromUserName or MsgType is wrong: 该公众号暂时无法提供服务"
-            )
+            self.complain(f"{self.name}: the answer's ToUserName, FromUserName or MsgType is wrong")
+            self._unserved(user)
             return
         self.post(user, kind, str(answer.get("Content", f"[{kind}]")), answer)

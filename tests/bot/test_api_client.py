@@ -18,7 +18,7 @@ from bot.channels.credentials import stable_token
 from bot.channels.tokens import Token
 
 SECRET = "s3cr3t-of-the-account"  # noqa: S105  invented
-SEND = "/cgi-bin/message/custom/send"
+SEND, TEMPLATE = "/cgi-bin/message/custom/send", "/cgi-bin/message/template/send"
 OK = {"errcode": 0, "errmsg": "ok"}
 
 
@@ -38,6 +38,7 @@ class Platform:
         self.tokens = iter(f"token-{n}" for n in range(1, 100))
         self.token = next(self.tokens)
         self.valid: Callable[[str], bool] = lambda token: token == self.token
+        self.asked = 0
         self.wait = 0.0
         self.released = asyncio.Event()
 
@@ -59,6 +60,10 @@ class Platform:
         if not self.valid(token):
             return web.json_response({"errcode": 40001, "errmsg": f"invalid credential access_token={token}"})
         return web.json_response(OK)
+
+    async def ask(self, request: web.Request) -> web.StreamResponse:
+        self.asked += 1
+        return await self.say(request, self.script.pop(0)) if self.script else web.json_response(OK)
 
     async def say(self, request: web.Request, answer: dict[str, Any] | int | str) -> web.StreamResponse:
         if answer == "hang":
@@ -83,7 +88,9 @@ async def platform() -> Platform:
 async def api(platform: Platform) -> AsyncIterator[ApiClient]:
     app = web.Application()
     app.router.add_post("/cgi-bin/stable_token", platform.fetch)
-    app.router.add_post(SEND, platform.send)
+    for path in (SEND, TEMPLATE):
+        app.router.add_post(path, platform.send)
+    app.router.add_get("/cgi-bin/menu/get", platform.ask)
     async with TestServer(app) as server:
         client = ApiClient(
             str(server.make_url("")),
@@ -154,7 +161,7 @@ async def test_a_refresh_is_forced_at_most_twenty_times_a_day(api: ApiClient, pl
     assert 0 < sum(fetch["force_refresh"] for fetch in platform.fetches) <= 20
 
 
-@pytest.mark.parametrize("stumble", [500, 502, 503, {"errcode": -1, "errmsg": "system error"}])
+@pytest.mark.parametrize("stumble", [503, {"errcode": -1, "errmsg": "system error"}])
 async def test_a_busy_platform_gets_three_tries(
     api: ApiClient, platform: Platform, stumble: int | dict[str, Any]
 ) -> None:
@@ -168,6 +175,33 @@ async def test_a_busy_platform_gets_three_tries(
     assert (failure.value.final, failure.value.after, len(platform.sends)) == (False, 30, 6)
 
 
+@pytest.mark.parametrize("status", [500, 502])
+async def test_what_may_have_been_done_is_not_done_again(api: ApiClient, platform: Platform, status: int) -> None:
+    """The sender decides then: a reply is not said again, an alert is, and says so."""
+    platform.script = [status]
+    with pytest.raises(Uncertain, match=str(status)):
+        await send(api)
+    platform.script = [status]
+    with pytest.raises(Uncertain):
+        await api.call(TEMPLATE, {"touser": "o1"})  # its key is missing
+    assert len(platform.sends) == 2
+
+
+@pytest.mark.parametrize("status", [500, 502, 503])
+async def test_what_is_done_once_however_often_it_is_asked_for_gets_three_tries(
+    api: ApiClient, platform: Platform, status: int
+) -> None:
+    platform.script = [status, status]
+    await api.call(TEMPLATE, {"touser": "o1", "client_msg_id": "k1"})
+    platform.script = [status, status]
+    await api.get("/cgi-bin/menu/get")
+    assert (len(platform.sends), platform.asked) == (3, 3)
+    platform.script = [status] * 3
+    with pytest.raises(SendFailed) as failure:
+        await api.call(TEMPLATE, {"touser": "o1", "client_msg_id": "k1"})
+    assert (failure.value.final, failure.value.after) == (False, 30)
+
+
 async def test_the_back_off_waits_longer_each_time(
     api: ApiClient, platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -176,7 +210,7 @@ async def test_the_back_off_waits_longer_each_time(
     async def sleep(seconds: float) -> None:
         pauses.append(seconds)
 
-    platform.script = [500, 500]
+    platform.script = [503, 503]
     monkeypatch.setattr(api, "_backoff", (0.5, 2.0))
     monkeypatch.setattr("bot.channels.api.asyncio.sleep", sleep)
     await send(api)
@@ -261,7 +295,7 @@ async def test_no_error_and_no_log_tells_a_secret(
     chatty = [{"errcode": code} | told for code in (40001, 45015, 45009, -1, 99)]
     said: list[str] = []
     with capture_logs() as logs:
-        for answer in [*chatty, 500, 504, "hang", "drop", "no json", 302]:
+        for answer in [*chatty, 500, 503, 504, "hang", "drop", "no json", 302]:
             for where in ("script", "token_script"):
                 setattr(platform, where, [answer] * 3)
                 platform.now += timedelta(hours=3)  # a token of its own for every round

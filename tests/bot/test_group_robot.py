@@ -122,6 +122,27 @@ async def test_no_answer_is_uncertain_and_tells_no_key(robot: GroupRobot, p: Tes
     assert p.robot.key not in f"{failed.value!r}{logs}"
 
 
+@pytest.mark.parametrize("status", [500, 502])
+async def test_an_alert_that_may_have_arrived_comes_once_more_and_says_so(
+    duty: GroupRobot, p: TestPlatform, town_db: Database, clock: HandClock, status: int
+) -> None:
+    p.faults.fail(SEND, status=status, taken=True)
+    town_db.tx(lambda session: outbox.put(session, [("k", out())], clock()))
+    sender = Sender(town_db, {NAME: duty}, clock)
+    await sender.step()
+    assert heard(p) == ["【紧急】LS00001 电梯"]
+    clock.forward(minutes=1)
+    await sender.step()
+    assert heard(p) == ["【紧急】LS00001 电梯", "【重复提醒】【紧急】LS00001 电梯"]
+
+
+async def test_a_platform_that_took_nothing_is_asked_again_at_once(robot: GroupRobot, p: TestPlatform) -> None:
+    robot._apis["duty"]._backoff = (0, 0)
+    p.faults.fail(SEND, status=503, times=2)
+    await robot.send(out(), "k")
+    assert heard(p) == ["【紧急】LS00001 电梯"]
+
+
 async def test_a_group_without_a_robot(robot: GroupRobot) -> None:
     with pytest.raises(SendFailed, match="no robot") as failed:
         await robot.send(out(chat="elsewhere"), "k")

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlmodel import Session
 
 from bot import ingest
-from bot.ingest import Ingest
+from bot.ingest import Busy, Ingest
 from models import inbox
 from models.database import Database
 from models.inbox import Inbox
@@ -34,6 +34,24 @@ async def test_a_letter_that_cannot_be_kept_spoils_only_itself(db: Database, mon
     ended = await asyncio.gather(*(door.accept(letter(n)) for n in (1, 2, 3)), return_exceptions=True)
     assert [type(one) for one in ended] == [type(None), ValueError, type(None)]
     assert [message.id for message in kept(db)] == ["m1", "m3"]
+
+
+async def test_one_who_hangs_up_is_kept_all_the_same_and_so_are_the_others(db: Database) -> None:
+    door = Ingest(db, linger=0.05)
+    calls = [asyncio.create_task(door.accept(letter(n))) for n in (1, 2, 3)]
+    await asyncio.sleep(0)
+    calls[0].cancel()
+    ended = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(one) for one in ended] == [asyncio.CancelledError, type(None), type(None)]
+    assert [message.id for message in kept(db)] == ["m1", "m2", "m3"]
+
+
+async def test_a_full_door_says_so_and_opens_again(db: Database) -> None:
+    door = Ingest(db, linger=0.05, waiting=2)
+    ended = await asyncio.gather(*(door.accept(letter(n)) for n in (1, 2, 3)), return_exceptions=True)
+    assert [type(one) for one in ended] == [type(None), type(None), Busy]
+    await door.accept(letter(3))
+    assert [message.id for message in kept(db)] == ["m1", "m2", "m3"]
 
 
 async def test_a_nul_is_left_out(db: Database) -> None:

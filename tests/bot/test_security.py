@@ -95,6 +95,30 @@ def test_the_comparison_takes_a_constant_time(monkeypatch: pytest.MonkeyPatch) -
     assert compared == [(signature_of("a", "b").encode(),) * 2]
 
 
+@pytest.mark.parametrize("token", ["another", TOKEN])
+def test_while_keys_are_changed_either_opens_and_the_last_one_seals(token: str) -> None:
+    old, new = Vault(TOKEN, KEY, CORP), Vault(token, "n" * 42 + "A", CORP)
+    both = Vault(token, "n" * 42 + "A", CORP, (TOKEN, KEY))
+    for theirs in (old, new, old):
+        assert both.opened(*sealed(TEXT, theirs), NOW) == TEXT
+        assert theirs.opened(*sealed(TEXT, both), NOW) == TEXT
+
+
+def test_a_refusal_says_what_was_wrong_under_the_keys_that_fit() -> None:
+    both = Vault("another", "n" * 42 + "A", CORP, (TOKEN, KEY))
+    body, query = sealed(TEXT)
+    for wrong, now, word in (
+        ({}, NOW + timedelta(minutes=6), "stale"),
+        ({"msg_signature": "0" * 40}, NOW, "signature"),
+        ({"nonce": "n2"}, NOW, "signature"),
+    ):
+        with pytest.raises(Refused) as refusal:
+            both.opened(body, query | wrong, now)
+        assert why(refusal) == word
+    with pytest.raises(Refused, match="receiver"):
+        both.opened(*sealed(TEXT, Vault(TOKEN, KEY, "wx-another")), NOW)
+
+
 @pytest.mark.parametrize(("offset", "fresh"), [(-301, False), (-299, True), (299, True), (301, False)])
 def test_five_minutes_either_way(offset: int, fresh: bool) -> None:
     moment = str(int(NOW.timestamp()) + offset)

@@ -297,6 +297,19 @@ async def test_a_press_that_is_none(phone: Phone, db: Database, body: dict[str, 
     assert count(db, Inbox) == 0
 
 
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({}, b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a\0.jpg"\r\n\r\nGIF89a\r\n--x--\r\n'),
+        ({"Content-Encoding": "gzip"}, b"--x\r\n"),
+    ],
+)
+async def test_a_form_that_cannot_be_taken_apart(phone: Phone, headers: dict[str, str], body: bytes) -> None:
+    told = {"Content-Type": "multipart/form-data; boundary=x"} | headers
+    answer = await phone.post(f"{link()}/act", data=body, headers=told)
+    assert answer.status == 400
+
+
 async def test_only_pictures_are_kept(phone: Phone, db: Database, tmp_path: Path) -> None:
     form = FormData()
     form.add_field("action", "done")

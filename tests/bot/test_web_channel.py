@@ -279,6 +279,25 @@ async def test_what_is_no_photo_is_refused(browser: Browser, db: Database, tmp_p
     assert not (tmp_path / "media").exists()
 
 
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({}, b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a\0.jpg"\r\n\r\nGIF89a\r\n--x--\r\n'),
+        ({}, b'--x\r\nContent-Disposition: form-data; name="' + b"a" * 20_000 + b'"\r\n\r\nx\r\n--x--\r\n'),
+        ({"Content-Encoding": "gzip"}, b"--x\r\n"),
+        ({"Content-Encoding": "gzip", "Content-Type": "application/json"}, b"{}"),
+        ({"Content-Encoding": "deflate", "Content-Type": "application/json"}, b"\xff\xff"),
+        ({"Content-Encoding": "br", "Content-Type": "application/json"}, b"{}"),
+    ],
+)
+async def test_a_body_that_cannot_be_taken_apart(
+    browser: Browser, db: Database, headers: dict[str, str], body: bytes
+) -> None:
+    told = {"Content-Type": "multipart/form-data; boundary=x"} | headers
+    answer = await browser.post(f"/chat/api/chats/{SOUTH}/messages", data=body, headers=told)
+    assert (answer.status, inbox(db)) == (400, [])
+
+
 async def test_no_path_leads_out_of_the_folder(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "media").mkdir()
     (tmp_path / "media" / "notes.txt").write_text("private")

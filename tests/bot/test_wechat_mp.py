@@ -273,6 +273,7 @@ async def test_refusals_are_counted_and_logged_without_their_content(post: Sende
         xml("location", Location_X="inf", Location_Y="inf"),
         xml("location", Location_X="", Location_Y=""),
         xml().replace("<![CDATA[text]]>", "<a/>"),
+        xml("newkind", CreateTime="x"),
         "<xml/>",
         "<other/>",
         "text",

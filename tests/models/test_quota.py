@@ -54,6 +54,15 @@ def test_processes_at_once_share_one_bucket(db: Database, clock: HandClock) -> N
         assert sum(pool.map(lambda _: take(), range(40))) == 20
 
 
+def test_of_two_buckets_both_give_or_none(db: Database, clock: HandClock) -> None:
+    buckets = {"m": (2, MINUTE), "h": (3, timedelta(hours=1))}
+    taken = [do(db, quota.take_all, buckets, clock()) for _ in range(20)]
+    assert taken == [True] * 2 + [False] * 18
+    clock.forward(minutes=2)
+    assert [do(db, quota.take_all, buckets, clock()) for _ in range(2)] == [True, False]
+    assert do(db, quota.take, "m", limit=2, per=MINUTE, now=clock()), "the full hour took nothing of the minute"
+
+
 def test_buckets_are_apart(db: Database, clock: HandClock) -> None:
     assert do(db, quota.take, "a", limit=1, per=MINUTE, now=clock())
     assert do(db, quota.take, "b", limit=1, per=MINUTE, now=clock())

@@ -6,6 +6,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from bot.platform.aibot import Turn
+from bot.platform.codes import PlatformError
 from tests.platform.conftest import StartPeer
 from tests.platform.harness import TestPlatform
 from tests.platform.peers import Peer
@@ -124,3 +126,12 @@ async def test_pictures_are_under_the_callbacks_key(p: TestPlatform, server: Pee
 async def test_what_nobody_was_there_for_is_lost(p: TestPlatform) -> None:
     await p.say(None, "lihua", "在吗")
     assert p.bot.lost[0]["text"] == {"content": "在吗"}
+
+
+@pytest.mark.parametrize("kind", ["text", "markdown"])
+async def test_a_webhook_answers_with_streams_and_cards_only(p: TestPlatform, kind: str) -> None:
+    """101031: words without a stream are for the long connection and for a response_url."""
+    turn = Turn("r1", "message", "u05", "u05", p.clock(), "m1")
+    with pytest.raises(PlatformError, match="40008"):
+        p.bot.respond(turn, {"msgtype": kind, kind: {"content": "收到"}}, pictures=True)
+    assert p.bot.respond(turn, {"msgtype": kind, kind: {"content": "收到"}}, pictures=False).text == "收到"

@@ -4,7 +4,10 @@ import asyncio
 import base64
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
+from bot.platform.official import UNSERVED
 from tests.platform.conftest import StartPeer
 from tests.platform.harness import TestPlatform
 from tests.platform.peers import Peer, PeerError
@@ -136,3 +139,20 @@ async def test_a_revoked_token_is_fetched_anew(p: TestPlatform, client: Peer) ->
     await client.ask("text", user="o1", text="2")  # the library refreshes at 40001
     assert [call.code for call in p.calls] == [0, 0, 40001, 0, 0]
     assert len(p.seen("o1")) == 2
+
+
+@pytest.mark.parametrize(("status", "body"), [(500, ""), (200, "ok"), (200, "success"), (200, "")])
+async def test_an_account_that_does_not_answer_is_seen(p: TestPlatform, status: int, body: str) -> None:
+    """As on her phone: 该公众号暂时无法提供服务."""
+
+    async def answer(_request: web.Request) -> web.Response:
+        return web.Response(status=status, text=body)
+
+    app = web.Application()
+    app.router.add_post("/mp", answer)
+    async with TestServer(app) as server:
+        p.mp.callback = str(server.make_url("/mp"))
+        await p.mp.say("o-lihua", "你好")
+    served = body in ("", "success") and status == 200
+    assert [bubble.text for bubble in p.seen("o-lihua")] == ([] if served else [UNSERVED])
+    assert bool(p.complaints) is not served

@@ -156,6 +156,16 @@ async def test_thirty_a_minute_and_none_is_dropped(p: TestPlatform, db: Database
         assert (len(p.seen("w01")), p.app_api.dropped) == (31, 0)
 
 
+async def test_what_waits_for_its_minute_uses_up_no_hour(p: TestPlatform, db: Database) -> None:
+    async with serving(p, db, per_minute=1, per_hour=10) as app:
+        for number in range(10):
+            await app.send("w01", str(number))
+        for _ in range(25):
+            p.clock.forward(minutes=2)
+            await app.leave()
+        assert [bubble.text for bubble in p.seen("w01")] == [str(number) for number in range(10)]
+
+
 async def test_a_token_that_dies(p: TestPlatform, db: Database) -> None:
     async with serving(p, db) as app:
         await app.send("w01", "1")

@@ -3,13 +3,17 @@
 from typing import Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from structlog.testing import capture_logs
 
+from bot.channels.api import ApiError
 from bot.channels.base import SendFailed, Uncertain
 from bot.channels.sealed import Seal
 from bot.channels.wecom_bot.letters import NAME
-from bot.channels.wecom_bot.response import allowed
-from models.outbox import UNCERTAIN, WAITS
+from bot.channels.wecom_bot.response import Responses, allowed
+from models.message import Purpose
+from models.outbox import SENT, UNCERTAIN, WAITS
 from tests.platform.wecom_bot import CARD, figure, handled, heard, put, row
 from tests.platform.wecom_bot_hook import Scene, post
 
@@ -74,7 +78,7 @@ async def test_a_spent_address_gives_way_to_the_next(scene: Scene) -> None:
     assert [bubble.text for bubble in p.seen("a") if bubble.kind == "markdown"] == ["已登记"]
 
 
-@pytest.mark.parametrize(("fault", "error"), [({"cut": True}, Uncertain), ({"status": 500}, Uncertain)])
+@pytest.mark.parametrize(("fault", "error"), [({"cut": True}, Uncertain), ({"status": 504}, Uncertain)])
 async def test_an_answer_that_may_have_arrived_is_uncertain(
     scene: Scene, fault: dict[str, Any], error: type[Exception]
 ) -> None:
@@ -92,6 +96,53 @@ async def test_a_reply_is_not_repeated_when_nobody_knows(scene: Scene) -> None:
     scene.p.faults.fail("/cgi-bin/aibot/response", cut=True, taken=True)
     await scene.sender().step()
     assert (row(scene.db, key).outcome, scene.shown("a")) == (UNCERTAIN, ["已登记"])
+
+
+@pytest.mark.parametrize("status", [500, 502])
+async def test_a_reply_that_an_address_did_not_take_goes_by_the_next_word(scene: Scene, status: int) -> None:
+    p = scene.p
+    said = await p.say(None, "a", "灯坏了")
+    (key,) = scene.answer(said, "已登记")
+    p.faults.fail("/cgi-bin/aibot/response", status=status)
+    await scene.sender().step()
+    assert (row(scene.db, key).outcome, scene.shown("a")) == (WAITS, [])
+    await p.say(None, "a", "在吗")
+    handled(scene.db, p)
+    await p.bot.poll()
+    assert scene.shown("a").count("已登记") == 1
+
+
+async def test_a_reply_that_an_address_did_not_take_goes_by_another(scene: Scene) -> None:
+    p = scene.p
+    for _ in range(2):
+        await p.say(None, "a", "灯坏了")
+    handled(scene.db, p)
+    p.faults.fail("/cgi-bin/aibot/response", status=502)
+    assert (await scene.bot.send(put(scene.db, p, "a", "已登记"), "k1")).startswith("url:")
+    assert scene.shown("a") == ["已登记"]
+
+
+async def test_an_address_stays_good_where_nothing_was_taken(scene: Scene) -> None:
+    said = await scene.p.say(None, "a", "灯坏了")
+    (key,) = scene.answer(said, "已登记")
+    scene.p.faults.fail("/cgi-bin/aibot/response", status=503)
+    await scene.sender().step()
+    assert (row(scene.db, key).outcome, scene.shown("a")) == ("", [])
+    scene.p.clock.forward(seconds=10)
+    await scene.sender().step()
+    assert (row(scene.db, key).outcome, scene.shown("a")) == (SENT, ["已登记"])
+
+
+async def test_an_alert_that_an_address_may_have_taken_says_so_when_it_comes_again(scene: Scene) -> None:
+    p = scene.p
+    await p.say(None, "a", "在的")
+    handled(scene.db, p)
+    put(scene.db, p, "a", "【紧急】", "k1", purpose=Purpose.ALERT)
+    p.faults.fail("/cgi-bin/aibot/response", status=500)
+    await scene.sender().step()
+    p.clock.forward(minutes=1)
+    await scene.sender().step()
+    assert (row(scene.db).outcome, scene.shown("a")[-1]) == (SENT, "【重复提醒】【紧急】")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +170,30 @@ def test_only_the_platforms_address_is_posted_to(url: str) -> None:
 
 def test_the_platforms_address() -> None:
     assert allowed(f"{OURS}?response_code=a_B-1", OURS)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_an_answer_is_not_sent_on_to_another_address(status: int) -> None:
+    hits: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        hits.append(request.method)
+        return web.json_response({"errcode": 0})
+
+    async def away(_request: web.Request) -> web.Response:
+        return web.Response(status=status, headers={"Location": str(other.make_url("/taken"))})
+
+    there, here = web.Application(), web.Application()
+    there.router.add_route("*", "/taken", elsewhere)
+    here.router.add_post("/cgi-bin/aibot/response", away)
+    async with TestServer(there) as other, TestServer(here) as server:
+        ours = str(server.make_url("/cgi-bin/aibot/response"))
+        responses = Responses(ours)
+        await responses.start()
+        with pytest.raises(ApiError, match=str(status)):
+            await responses.post(f"{ours}?response_code=x", {"msgtype": "markdown"})
+        await responses.stop()
+    assert hits == []
 
 
 async def test_a_response_url_that_points_elsewhere_costs_no_message(scene: Scene) -> None:

@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY
 from sqlmodel import Session
 from structlog.testing import capture_logs
 
+from bot.channels.sealed import Seal
 from bot.channels.wecom_kf import codes, puller
 from models import pull, quota
 from models.database import Database
@@ -123,10 +124,21 @@ async def test_a_replayed_nonce_and_a_strangers_letter(app: App) -> None:
     forged = dict(first.params) | {"msg_signature": "0" * 40}
     push = await app.p.pusher.post(first.url, forged, first.data, content_type="text/xml", tries=1)
     assert (push.status, push.body) == (403, "refused")
+    # Under the nonce of the first another letter, rightly sealed.
+    before, seal = refused("replay"), Seal(kf.token, kf.aes_key, kf.corp_id)
+    letter = seal.opened(first.data.decode(), first.params, app.p.clock())
+    assert "<Token>" in letter
+    stamp, nonce = first.params["timestamp"], first.params["nonce"]
+    sealed, signature = seal.seal(letter.replace("</Token>", "x</Token>").replace("]]>x", "x]]>"), stamp, nonce)
+    replayed, data = dict(first.params) | {"msg_signature": signature}, f"<xml><Encrypt>{sealed}</Encrypt></xml>"
+    push = await app.p.pusher.post(first.url, replayed, data.encode(), content_type="text/xml", tries=1)
+    assert (push.status, push.body, refused("replay")) == (403, "refused", before + 1)
+    assert (await app.p.again(first)).status == 200  # the platform itself, trying again
+    assert app.pull().asked == 2
     app.p.clock.forward(minutes=6)
     assert (await app.p.again(first)).status == 403  # stale
     await app.look()
-    assert app.pull().asked == 1
+    assert app.pull().asked == 2
 
 
 async def test_the_cursor_is_put_back(app: App) -> None:

@@ -21,7 +21,7 @@ from models.ticket import Status
 from nlu.types import Engine
 from tests.models.letters import open_ticket
 from tests.platform.harness import TestPlatform, platform
-from tests.scenario.matters import photo, place
+from tests.scenario.matters import photo, photos, place
 from tests.scenario.wecom import GROUP, NEIGHBOUR, RESIDENT, cards, last, texts
 from tests.scenario.wecom_app import (
     OTHER,
@@ -85,6 +85,8 @@ async def test_a_whole_matter(town_db: Database, db_url: str, engine: Engine, tm
             # Told with a picture, in a group at the bot; asked for the place.
             await p.photo(group, RESIDENT, photo(), "@邻声 楼道灯不亮了 黑漆漆的")
             await p.until(lambda: "请问具体在哪里" in last(p, group))
+            await p.until(lambda: photos(town_db))
+            assert (tmp_path / "home" / "media" / photos(town_db)[0]).is_file()
             await p.say(group, RESIDENT, "@邻声 6幢")
             await p.until(lambda: place(town_db) == "P-LA-B06")
 
@@ -92,6 +94,8 @@ async def test_a_whole_matter(town_db: Database, db_url: str, engine: Engine, tm
             card = await the_card(p, WORKER)
             assert (buttons(card), face(card)["card_type"]) == (["接单", "转派", "办结"], "button_interaction")
             assert cards(p, OTHER) == cards(p, STRANGER) == []
+            rows = [row["keyname"] for row in face(card)["horizontal_content_list"]]
+            assert len(rows) > 1
 
             # A stranger who got hold of the keys: refused, on record, and her screen shows nothing new.
             await p.app.tell(STRANGER, stolen(p, card, STRANGER, "done:1"))
@@ -103,6 +107,8 @@ async def test_a_whole_matter(town_db: Database, db_url: str, engine: Engine, tm
             assert push.taken
             await p.until(lambda: buttons(card) == ["转派", "办结"])
             assert "已接单" in face(card)["main_title"]["title"]
+            # The passive answer is XML, and has all the rows that the card had.
+            assert [row["keyname"] for row in face(card)["horizontal_content_list"]] == rows
             await p.until(lambda: "网格员已接单" in "\n".join(texts(p, group)))
             assert tickets(town_db)[0].status == Status.ACCEPTED
 

@@ -74,9 +74,7 @@ async def test_from_a_code_in_the_stairway_to_a_rating(
 
 async def the_matter(p: TestPlatform, db: Database, home: Path, channel: WecomKf, scenes: Scenes) -> None:
     kf = p.kf
-    for worker in (WORKER, STRANGER):  # who never writes cannot be written to
-        await kf.say(worker, "我手上有什么")
-        await p.until(partial(told, p, worker))
+    await staff_writes(p)
 
     # She scans the code that hangs in 3幢, and is greeted before she has said a word.
     link = await codes.link(channel._api, kf.open_kfid, scenes.make("place:P-LA-B03"))
@@ -94,6 +92,21 @@ async def the_matter(p: TestPlatform, db: Database, home: Path, channel: WecomKf
     await p.until(lambda: photos(db))
     assert (home / "media" / photos(db)[0]).is_file()
 
+    await dealt_with(p, db)
+    # Staff who never wrote cannot be reached here; everything else arrived, and nothing twice.
+    assert {call.code for call in p.calls} <= {0, 95002}
+
+
+async def staff_writes(p: TestPlatform) -> None:
+    """Who never writes cannot be written to."""
+    for worker in (WORKER, STRANGER):
+        await p.kf.say(worker, "我手上有什么")
+        await p.until(partial(told, p, worker))
+
+
+async def dealt_with(p: TestPlatform, db: Database) -> None:
+    """From the alert to the rating."""
+    kf = p.kf
     # The alert is a menu; another one's press on the same key changes nothing.
     await p.until(lambda: menus(p, WORKER, "accept:1"))
     (card,) = menus(p, WORKER, "accept:1")
@@ -117,8 +130,6 @@ async def the_matter(p: TestPlatform, db: Database, home: Path, channel: WecomKf
     await p.until(lambda: status(db) == Status.CLOSED)
     await p.until(lambda: "谢谢您的评价" in told(p, RESIDENT))
     assert (events(db).count("accepted"), ticket(db).rating) == (1, 5)  # type: ignore[union-attr]
-    # Staff who never wrote cannot be reached here; everything else arrived, and nothing twice.
-    assert {call.code for call in p.calls} <= {0, 95002}
 
 
 async def test_where_it_is_is_asked(town_db: Database, db_url: str, tmp_path: Path, engine: Engine) -> None:
@@ -129,12 +140,17 @@ async def test_where_it_is_is_asked(town_db: Database, db_url: str, tmp_path: Pa
         await p.kf.enter(RESIDENT, link)
         await p.until(lambda: "邻声" in told(p, RESIDENT))
         assert "3幢" not in told(p, RESIDENT)
+        await staff_writes(p)
         await p.kf.say(RESIDENT, "楼道灯坏了好几天，晚上看不见，没人修")
         await p.until(lambda: "请问" in told(p, RESIDENT))
+        p.clock.forward(seconds=20)
+        await p.kf.photo(RESIDENT, photo())
+        await p.until(lambda: photos(town_db))
         p.clock.forward(seconds=20)
         await p.kf.say(RESIDENT, "柳岸花园3幢")
         await p.until(lambda: "地点已记为" in told(p, RESIDENT))
         assert place(town_db) == "P-LA-B03"
+        await dealt_with(p, town_db)
 
 
 async def test_a_leader_forwards_what_her_group_said(

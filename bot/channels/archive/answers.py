@@ -6,6 +6,7 @@ from bot.channels.archive.records import NAME
 from bot.channels.base import SendFailed
 from bot.channels.carrying import elsewhere
 from bot.channels.known import Known
+from bot.channels.masking import masked
 from config.side_channels import ArchiveSettings
 from handlers import dispatch
 from handlers.texts import say
@@ -43,7 +44,7 @@ class Answers:
         ]
         worker = dispatch.responsible(town, group.grid, now)
         here = [person for person in leaders if dispatch.present(town, person, now)]
-        text = say("archive_pass_on", group=group.name or group.code, words=out.text)
+        text = say("archive_pass_on", group=group.name or group.code, words=masked(out.text))
         for person in [*here, *([worker.person] if worker else [])]:
             if (found := self._to(session, town, person, out.model_copy(update={"text": text}))) is not None:
                 return found

@@ -22,7 +22,7 @@ from bot.channels.credentials import stable_token
 from bot.channels.door import greeting, refuse
 from bot.channels.render import TEXT_BYTES
 from bot.channels.replays import Replays, Under
-from bot.channels.security import Refused, Vault, read_body
+from bot.channels.security import Refused, Vault, read_body, refusing
 from bot.channels.wechat_mp.events import Event, read_event
 from bot.channels.wechat_mp.happened import Happened
 from bot.channels.wechat_mp.letters import NAME, read
@@ -68,7 +68,7 @@ class OfficialAccount(Channel):
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
         self.can = Capabilities(dedups=False, max_bytes=TEXT_BYTES, rate=settings.rate, push=False)
         self._settings = settings
-        self._vault = Vault(token.get_secret_value(), aes_key.get_secret_value(), app_id)
+        self._vault = Vault(token.get_secret_value(), aes_key.get_secret_value(), app_id, settings.old_keys)
         credential = stable_token(app_id, secret.get_secret_value())
         self._api = api or ApiClient(settings.api_base, credential, db=db, clock=clock)
         self._pushing = Pushing(settings, self._api, clock=clock, zone=zone or ZoneInfo("Asia/Shanghai"), db=db)
@@ -121,7 +121,8 @@ class OfficialAccount(Channel):
 
     async def _seen(self, request: web.Request, incoming: Incoming | None, event: Event | None, letter: Any) -> None:
         """Raises Refused when another message came under this nonce."""
-        name = incoming.id if incoming else event.id if event else f"{letter.source}:{letter.time}"[:256]
+        with refusing():  # of a kind that says nothing to us nobody has read these before
+            name = incoming.id if incoming else event.id if event else f"{letter.source}:{letter.time}"[:256]
         await self._replays.check(*self._under(request, name))
         if incoming is None:
             kind = event.name if event else str(letter.type)[:32]

@@ -71,7 +71,7 @@ class WecomApp(Channel):
         self._rooms: Rooms | None = None
         self._pushing: Pushing | None = None
         self._updating = Updating(settings, db, self._api, self._codes, clock)
-        seal = Seal(token.get_secret_value(), aes_key.get_secret_value(), settings.corp_id)
+        seal = Seal(token.get_secret_value(), aes_key.get_secret_value(), settings.corp_id, settings.old_keys)
         self._door = Door(
             seal, self.keep, clock, corp_id=settings.corp_id, agent_id=settings.agent_id, body_bytes=body_bytes
         )

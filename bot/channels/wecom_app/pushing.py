@@ -126,11 +126,11 @@ class Pushing:
         now = self._clock()
         # The ledger need not know who it is.
         key = f"{NAME}:member:{hashlib.sha256(user.encode()).hexdigest()[:32]}"
-        for name, limit, per in (("h", self._settings.per_hour, HOUR), ("m", self._settings.per_minute, MINUTE)):
-            if not quota.take(session, f"{key}:{name}", limit=limit, per=per, now=now):
-                free = quota.free_at(session, f"{key}:{name}", limit=limit, per=per, now=now)
-                return max(1.0, (free - now).total_seconds())
-        return 0.0
+        buckets = {f"{key}:h": (self._settings.per_hour, HOUR), f"{key}:m": (self._settings.per_minute, MINUTE)}
+        if quota.take_all(session, buckets, now):
+            return 0.0
+        free = max(quota.free_at(session, one, limit=limit, per=per, now=now) for one, (limit, per) in buckets.items())
+        return max(1.0, (free - now).total_seconds())
 
 
 def _check(out: Outgoing, answer: dict[str, Any]) -> None:

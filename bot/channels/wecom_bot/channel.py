@@ -6,6 +6,7 @@ Long connection: any message at any time, into chats that have spoken. Webhook: 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from aiohttp import web
 from bot import metrics
 from bot.channels import media, proofs
 from bot.channels.base import Capabilities, Channel, Proof, SendFailed, Uncertain
+from bot.channels.media import NotFetched
 from bot.channels.pressed import Presses, ticket_of
 from bot.channels.replays import Replays, Under
 from bot.channels.sealed import Seal
@@ -64,7 +66,7 @@ class WecomBot(Channel):
         self._ingest = ingest
         self._clock = clock
         key = settings.aes_key.get_secret_value() if settings.aes_key and settings.mode == "webhook" else ""
-        self._aes_key = key
+        self._aes_keys = [key, *(settings.old_keys or ())[1:]]
         self._kinds: OrderedDict[str, bool] = OrderedDict()
         self._pictures = pictures
         self._responses = Responses(settings.response_url)
@@ -76,7 +78,7 @@ class WecomBot(Channel):
         if settings.mode == "connection":
             self.live = Live(settings, db, self, self._rates, clock, pace)
         elif settings.token is not None:
-            seal = Seal(settings.token.get_secret_value(), key, "")
+            seal = Seal(settings.token.get_secret_value(), key, "", settings.old_keys)
             self._replying = Replying(db, self._responses, self._rates, clock)
             self._webhook = Webhook(
                 db, seal, self, self._rates, clock, bot_id=settings.bot_id or "", name=settings.name,
@@ -187,8 +189,11 @@ class WecomBot(Channel):
         """A file from where the platform has it for five minutes, encrypted with the message's own key (101463) or the
         callbacks' (101039). Raises NotFetched."""
         sealed = await media.fetch(wanted.url, hosts=self._settings.media_hosts)
-        data = await asyncio.to_thread(media.decrypt, sealed, wanted.key or self._aes_key)
-        return await asyncio.to_thread(media.keep, folder, data, wanted.name)
+        *others, last = [wanted.key] if wanted.key else self._aes_keys
+        for key in others:
+            with suppress(NotFetched):  # encrypted before the platform had it
+                return await asyncio.to_thread(_opened, sealed, key, folder, wanted.name)
+        return await asyncio.to_thread(_opened, sealed, last, folder, wanted.name)
 
     # --- what goes out ----------------------------------------------------------------------------------------------
 
@@ -226,3 +231,7 @@ class WecomBot(Channel):
         self._kinds.move_to_end(chat)
         if len(self._kinds) > REMEMBERED:
             self._kinds.popitem(last=False)
+
+
+def _opened(sealed: bytes, key: str, folder: Path, name: str) -> Media:
+    return media.keep(folder, media.decrypt(sealed, key), name)

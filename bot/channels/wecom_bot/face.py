@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from bot.channels import cards
 from bot.channels.pressed import ENDS, accepted, sent_as, ticket_of
+from bot.channels.render import discreet
 from bot.channels.wecom_bot.letters import NAME, Letter
 from handlers.texts import word
 from models.ticket import OPEN, Status, Ticket
@@ -22,6 +23,8 @@ def face(session: Session, letter: Letter) -> dict[str, Any] | None:
     if found is None:
         return None
     out, key = found
+    if not letter.direct:
+        out = discreet(out)
     ticket = session.get(Ticket, out.ticket, populate_existing=True)
     shown = cards.card(out, key)
     if ticket is None or shown is None:

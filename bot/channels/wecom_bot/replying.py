@@ -15,7 +15,7 @@ from bot.channels.wecom_bot import mailbox
 from bot.channels.wecom_bot.letters import NAME
 from bot.channels.wecom_bot.mailbox import Way, tag
 from bot.channels.wecom_bot.rates import Rates
-from bot.channels.wecom_bot.response import Responses
+from bot.channels.wecom_bot.response import Responses, Stumbled
 from models.base import Clock
 from models.database import Database
 from models.message import Outgoing, Purpose
@@ -31,7 +31,7 @@ def letter(out: Outgoing, client_id: str, *, group: bool) -> dict[str, Any]:
     shown = None
     if out.card is not None:
         try:
-            shown = cards.card(out, card_key(out, client_id))
+            shown = cards.card(render.discreet(out) if group else out, card_key(out, client_id))
         except cards.BadCard as error:
             log.warning("card.as_words", channel=NAME, why=str(error))
     if shown is not None:
@@ -78,7 +78,7 @@ class Replying:
             holds = await self._db.run(partial(mailbox.take, key=client_id, mark=mark))
             if holds != mark:
                 return holds  # a poll was faster
-            if await self._by(way, client_id, mark, body):
+            if await self._by(way, client_id, mark, body, alert=out.purpose == Purpose.ALERT):
                 return mark
         # An alert does not wait: somebody else must hear of it.
         raise NotNow("nobody has spoken here within the hour", final=out.purpose == Purpose.ALERT, after=WAIT)
@@ -102,11 +102,14 @@ class Replying:
             await asyncio.sleep(self._look)
         return await self._db.run(lambda session: mailbox.mark_of(session, client_id))
 
-    async def _by(self, way: Way, client_id: str, mark: str, body: dict[str, Any]) -> bool:
+    async def _by(self, way: Way, client_id: str, mark: str, body: dict[str, Any], *, alert: bool) -> bool:
         """False when this address cannot be used, and another may."""
         try:
             await self._responses.post(way.url, body)
-        except ApiError as error:
+        except (ApiError, Stumbled) as error:
+            # Somebody asked: her answer rather comes twice than never. An alert the sender says again, and marks.
+            if alert and isinstance(error, Stumbled):
+                raise
             log.info("response.not_taken", channel=NAME, why=str(error))
             self._spent[way.message] = None
             if len(self._spent) > SPENT:

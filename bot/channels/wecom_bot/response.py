@@ -5,6 +5,7 @@ it is followed nowhere else, and it stands in no error.
 """
 
 import json
+from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -36,6 +37,10 @@ def allowed(url: str, ours: str) -> bool:
     return same and plain and len(code) == 1 and bool(code[0]) and url.isascii() and url.isprintable()
 
 
+class Stumbled(Uncertain):
+    """The platform broke at the call or behind it: the address may be used up, and the message may have arrived."""
+
+
 class Responses:
     """Posts answers; nothing is tried twice here."""
 
@@ -59,7 +64,7 @@ class Responses:
             self._session = None
 
     async def post(self, url: str, body: dict[str, Any]) -> None:
-        """Raises ApiError (the platform did not take it by this address), SendFailed, Uncertain."""
+        """Raises ApiError (the platform did not take it by this address), SendFailed, Uncertain, Stumbled."""
         if not allowed(url, self._ours):
             raise ApiError(0, "response: not the platform's address", final=True)
         if self._session is None:
@@ -76,9 +81,13 @@ class Responses:
 
 
 def _judge(status: int, raw: bytes) -> None:
-    if status >= 500:
-        raise Uncertain(f"response: HTTP {status}")  # one call an address: it may be used up
-    if status != 200:
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:  # not taken: the address is still good
+        raise SendFailed(f"response: HTTP {status}", after=5)
+    if status == HTTPStatus.GATEWAY_TIMEOUT:
+        raise Uncertain(f"response: HTTP {status}")  # a gateway waited in vain: it may well be on its way
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Stumbled(f"response: HTTP {status}")
+    if status != HTTPStatus.OK:
         raise ApiError(status, f"response: HTTP {status}")
     try:
         code = int(json.loads(raw).get("errcode", 0))

@@ -52,7 +52,7 @@ class WecomKf(Channel):
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
         self.can = Capabilities(dedups=True, max_bytes=TEXT_BYTES, rate=settings.rate, push=False)
         self._settings = settings
-        self._seal = Seal(token.get_secret_value(), aes_key.get_secret_value(), corp_id)
+        self._seal = Seal(token.get_secret_value(), aes_key.get_secret_value(), corp_id, settings.old_keys)
         self._api = api or client(settings, db, clock)
         keeping = Keeping(scenes, humans=settings.human != "off")
         self.puller = Puller(settings, self._api, db, keeping, clock=clock, wake=wake)

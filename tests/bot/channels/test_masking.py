@@ -1,6 +1,7 @@
 """What a group may not see is masked however it is written, and what everybody may know stays as it is."""
 
 import csv
+import re
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,36 @@ def test_no_telephone_is_shown(before: str, phone: str, number: str, after: str)
         assert number[:4] not in shown.replace(number[4:], "")
 
 
+@pytest.mark.parametrize(
+    "phone",
+    [
+        "13812345678", "138 1234 5678", "138-1234-5678", "138.1234.5678", "138·1234·5678", "138・1234・5678",
+        "138•1234•5678", "138_1234_5678", "138—1234—5678", "138–1234–5678", "138‑1234‑5678", "138－1234－5678",
+        "138 - 1234 - 5678", "138　1234　5678", "138\xa01234\xa05678", "1381 234 5678", "138 12345 678",
+        "13812 345 678", "138 12 34 56 78", "0086 138 1234 5678", "008613812345678", "0086-138-1234-5678",
+        "+86.138.1234.5678", "１３８１２３４５６７８", "𝟏𝟑𝟖𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖", "١٣٨١٢٣٤٥٦٧٨", "0571.8812.1234", "0571·8812·1234",
+        "(0571) 8812 1234", "31010519491231002X", "310105 19491231 002X",
+        "310105 1949 1231 002X", "3101 0519 4912 3100 2X",
+        "310105-19491231-002X", "３１０１０５ １９４９１２３１ ００２Ｘ",
+    ],
+)  # fmt: skip
+def test_however_a_number_is_written(phone: str) -> None:
+    for words in (phone, f"电话{phone}，谢谢", f"3幢 {phone}"):
+        shown = masked(words)
+        assert "****" in shown
+        known = {"0571", "0086", "1234", "5678", "0086138"}
+        assert set(re.findall(r"\d{4,}", shown)) <= known
+        assert not {"1234", "5678"} <= set(re.findall(r"\d{4}", shown))
+
+
+@pytest.mark.parametrize(
+    "mark", ["\u200b", "\u00ad", "\u061c", "\u2060", "\u2064", "\ufe0f", "\U000e0101", "\U000e0061", "\u034f", "\u3164"]
+)
+def test_a_mark_that_nobody_sees_hides_no_number(mark: str) -> None:
+    for words, shown in (("13812345678", "138****5678"), ("2单元301室", "2单元***室")):
+        assert masked(mark.join(words)) == shown
+
+
 @given(st.lists(PUBLIC, min_size=1, max_size=4))
 def test_what_everybody_may_know_stays(said: list[str]) -> None:
     for words in ("，".join(said), "。".join(said) + "。", "\n".join(said)):
@@ -85,6 +116,10 @@ def test_what_everybody_may_know_stays(said: list[str]) -> None:
         ("2单元301，120来了，150人，2026年，1500元，12:30", "2单元***，120来了，150人，2026年，1500元，12:30"),
         ("138****8000、301，0571-****8888", "138****8000、301，0571-****8888"),
         ("订单号913812345678901", "订单号913812345678901"),
+        ("电表186 2026-03-02，186.50元 2026.03.02", "电表186 2026-03-02，186.50元 2026.03.02"),
+        ("2026-03-02 2026-03-12 19:00", "2026-03-02 2026-03-12 19:00"),
+        ("LS00042 2026-03-02 13-15幢", "LS00042 2026-03-02 13-15幢"),
+        ("共1350 1480 900元", "共1350 1480 900元"),
     ],
 )
 def test_at_the_border(words: str, shown: str) -> None:

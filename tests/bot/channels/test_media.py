@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from bot.channels.media import NotFetched, allowed, cleaned, decrypt, fetch, keep, sniff
 from tests.photos import is_bare_and_whole, photo
@@ -86,6 +87,29 @@ async def test_what_is_fetched_and_what_is_not(server: TestServer) -> None:
         await fetch(f"{origin}/good")
 
 
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_nobody_is_sent_elsewhere(status: int) -> None:
+    """To a small file on another server, that may well be fetched from: it hears nothing of us."""
+    hits: list[str] = []
+
+    async def elsewhere(request: web.Request) -> web.Response:
+        hits.append(request.path)
+        return web.Response(body=b"x")
+
+    async def away(_request: web.Request) -> web.Response:
+        return web.Response(status=status, headers={"Location": str(other.make_url("/small"))})
+
+    there, here = web.Application(), web.Application()
+    there.router.add_get("/small", elsewhere)
+    here.router.add_get("/away", away)
+    async with TestServer(there) as other, TestServer(here) as server:
+        origins = [str(one.make_url("")).rstrip("/") for one in (server, other)]
+        with pytest.raises(NotFetched, match=str(status)):
+            await fetch(f"{origins[0]}/away", hosts=origins)
+        assert hits == []
+        assert await fetch(f"{origins[1]}/small", hosts=origins) == b"x"
+
+
 def encrypted(data: bytes, key: str = KEY) -> bytes:
     raw = base64.b64decode(key + "=")
     data += bytes([32 - len(data) % 32]) * (32 - len(data) % 32)
@@ -119,6 +143,28 @@ def test_a_photo_keeps_its_picture_and_not_its_place(kind: str, tmp_path: Path) 
     assert (media.name, media.mime) == ("我的照片.jpg", "image/png" if kind == "PNG" else "image/jpeg")
     assert keep(tmp_path / "media", raw).path == media.path
     assert len(list((tmp_path / "media").iterdir())) == 1
+
+
+def test_a_comment_in_a_photo_is_not_kept() -> None:
+    """A JPEG's COM, a PNG's texts, an XMP packet: phones and programs write places and names there, too."""
+    words, picture = "31.2N 120.5E WANG", Image.new("RGB", (20, 20), "red")
+    texts = PngInfo()
+    texts.add_text("Comment", words)
+    texts.add_itxt("XML:com.adobe.xmp", f"<x>{words}</x>")
+    texts.add_text("Description", words, zip=True)
+    for kind, more in (
+        ("JPEG", {"comment": words, "xmp": words.encode()}),
+        ("PNG", {"pnginfo": texts}),
+        ("WEBP", {"xmp": words.encode()}),
+        ("GIF", {"comment": words}),
+    ):
+        raw = io.BytesIO()
+        picture.save(raw, kind, **more)
+        _, kept = cleaned(raw.getvalue())
+        assert words.encode() not in kept
+        with Image.open(io.BytesIO(kept)) as again:
+            again.load()
+            assert set(again.info) <= {"jfif", "jfif_version", "jfif_unit", "jfif_density"}
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,37 @@ def test_marks_that_nobody_sees_are_gone() -> None:
     assert harmless("一\n二\t三😀") == "一\n二\t三😀"
 
 
+@pytest.mark.parametrize("mark", ["\u00ad", "\u061c", "\u2064", "\u206f", "\ufe0f", "\U000e0100", "\U000e0061"])
+def test_nobody_hides_a_number_or_a_mention_in_them(mark: str) -> None:
+    words = mark.join("@all 13812345678 2单元301")
+    for shown in (*markdown(out(words), group=True), *text(out(words), group=True)):
+        assert shown.replace("＊", "*") == "＠all 138****5678 2单元***"
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["@all", "@all请大家下楼", "@ALL 请", "@all，", "@all_", "@everyone快来", "@所有人", "@所有人请", "@全体成员"],
+)
+def test_everybody_is_called_by_nobody(words: str) -> None:
+    for shown in (harmless(words), escape(words), *markdown(out(words)), *text(out(words))):
+        assert "@" not in shown
+
+
+def test_a_name_that_only_begins_so_stays() -> None:
+    assert harmless("@allen @everyone2 a@allianz.example") == "@allen @everyone2 a@allianz.example"
+
+
+def test_a_group_hears_no_number_from_a_card_either() -> None:
+    told = card("我家3幢2单元501。13812345678", "https://l.example/task/3-501-13812345678")
+    told = told.model_copy(update={"title": "LS00042 王 138.1234.5678", "facts": (("电话", "13812345678"),)})
+    for shown in (markdown(out("3-501", card=told), group=True)[0], text(out("3-501", card=told), group=True)[0]):
+        words, _, link = shown.replace("＊", "*").partition("https://")
+        assert "3-***" in words
+        assert words.count("138****5678") == 3
+        assert not any(number in words for number in ("12345678", "1234.5678", "501"))
+        assert link.rstrip(")") == "l.example/task/3-501-13812345678"
+
+
 @given(st.text(max_size=300))
 def test_escaped_words_hold_no_mark(words: str) -> None:
     shown = escape(words)

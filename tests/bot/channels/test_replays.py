@@ -35,6 +35,25 @@ async def test_what_one_process_saw_the_other_refuses(db: Database, clock: HandC
     await Replays("another channel", db).check("1", "n", "m2", clock())
 
 
+async def test_the_same_nonce_at_another_time_is_another_pair(db: Database, clock: HandClock) -> None:
+    """A platform draws them by chance: two callbacks of different seconds may well have one."""
+    replays = Replays("x", db)
+    await replays.check("1", "n", "m1", clock())
+    await replays.check("2", "n", "m2", clock())
+    with pytest.raises(Refused, match="replay"):
+        await replays.check("2", "n", "m1", clock())
+
+
+async def test_one_who_hangs_up_takes_nobody_along(db: Database, clock: HandClock) -> None:
+    replays = Replays("x", db, linger=0.05)
+    checks = [asyncio.create_task(replays.check("1", str(turn), "m", clock())) for turn in range(3)]
+    await asyncio.sleep(0)
+    checks[0].cancel()
+    ended = await asyncio.gather(*checks, return_exceptions=True)
+    assert [type(one) for one in ended] == [asyncio.CancelledError, type(None), type(None)]
+    assert rows(db) == 3
+
+
 async def test_two_messages_under_one_nonce_at_once(db: Database, clock: HandClock) -> None:
     """Whichever is first, exactly one is taken: within a process, and between two."""
     for replays in ([Replays("x", db)] * 2, [Replays("y", db), Replays("y", db)]):

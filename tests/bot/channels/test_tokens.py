@@ -32,6 +32,7 @@ class Platform:
         self.asked: list[dict[str, str]] = []
         self.wait = 0.0
         self.broken = False
+        self.refusal = 0
         self.answer: dict[str, Any] = {"errcode": 0, "errmsg": "ok"}
         self.media: web.Response | None = None
 
@@ -40,6 +41,8 @@ class Platform:
         await asyncio.sleep(self.wait)
         if self.broken:
             return web.Response(status=500)
+        if self.refusal:
+            return web.json_response({"errcode": self.refusal, "errmsg": "no"})
         if self.fetches[-1][1].get("force_refresh"):
             self.turn += 1
         return web.json_response({"errcode": 0, "access_token": f"token-{self.turn}", "expires_in": 7200})
@@ -186,6 +189,56 @@ async def test_a_fetch_that_failed_is_free_for_the_next(db: Database, platform: 
         await (await clients(gettoken("ww1", SECRET), db)).call(SEND, {})
     platform.broken = False
     await (await clients(gettoken("ww1", SECRET), db)).call(SEND, {})
+
+
+async def test_a_test_platforms_token_is_not_the_real_ones(db: Database, base: str, clock: HandClock) -> None:
+    """The same account at two addresses."""
+    here, there = Clients(base, clock), Clients(base.replace("127.0.0.1", "localhost"), clock)
+    for made in (here, there):
+        await (await made(gettoken("ww1", SECRET), db)).call(SEND, {})
+    names = db.tx(lambda session: session.scalars(sa.select(ApiToken.name)).all())  # type: ignore[call-overload]
+    assert len(set(names)) == 2
+    for made in (here, there):
+        await made.made[0].stop()
+
+
+@pytest.mark.parametrize("code", [45009, 40125])
+@pytest.mark.parametrize("credential", [gettoken("ww1", SECRET), stable_token("wx1", SECRET)])
+async def test_a_refused_fetch_is_not_repeated_within_its_minute(
+    db: Database, platform: Platform, clients: Clients, clock: HandClock, code: int, credential: Credential
+) -> None:
+    """Not by this process, and not by another: the platform counts them all."""
+    platform.refusal = code
+    two = [await clients(credential, db) for _ in range(2)]
+    for second in range(0, 60, 6):
+        for client in two:
+            with pytest.raises(SendFailed, match="no token") as failure:
+                await client.call(SEND, {})
+            assert failure.value.after is not None
+            assert 0 < failure.value.after <= 60 - second
+        clock.forward(seconds=6)
+    assert len(platform.fetches) == 1
+    platform.refusal = 0
+    for client in two:
+        await client.call(SEND, {})
+    assert (len(platform.fetches), len(platform.asked)) == (2, 2)
+
+
+async def test_calls_that_are_used_up_are_not_tried_by_every_message(
+    platform: Platform, clients: Clients, clock: HandClock
+) -> None:
+    client = await clients(gettoken("ww1", SECRET))
+    platform.answer = {"errcode": 45009, "errmsg": "api freq out of limit"}
+    for second in range(10):
+        with pytest.raises(ApiError) as failure:
+            await client.call(SEND, {"row": second})
+        assert (failure.value.code, failure.value.after, failure.value.final) == (45009, 60 - second, False)
+        clock.forward(seconds=1)
+    assert len(platform.asked) == 1
+    platform.answer = {"errcode": 0, "errmsg": "ok"}
+    clock.forward(seconds=50)
+    await client.call(SEND, {})
+    assert len(platform.asked) == 2
 
 
 async def test_a_database_that_is_away_is_said(
