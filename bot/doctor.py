@@ -1,6 +1,7 @@
 """What `linsheng doctor` looks at: each check one line, ok, warn or fail, with what to do."""
 
 import ipaddress
+import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from bot.rasa_client import RasaClient
 from bot.rasa_engine import token
 from bot.table_check import faults
 from bot.training import folder_of, is_trained
+from config.names import PREFIX, unknown
+from config.secret_files import files, readable_by_all
 from config.settings import Settings, SettingsError, load_settings
 from config.tables import TableError, categories, leaves
 from handlers import town as towns
@@ -65,6 +68,7 @@ def examine(clock: Clock = utc_now) -> list[Finding]:
     return [
         *found,
         _secret(settings),
+        *_names(),
         *_address(settings),
         *_channels(settings),
         *_side(settings),
@@ -243,6 +247,20 @@ def _secret(settings: Settings) -> Finding:
         return Finding("secret key", OK, f"the demo's own, in {settings.home / 'secret'}")
     said = "not set: task cards have no link. Set LINSHENG_SECRET_KEY to 32 random characters."
     return Finding("secret key", WARN, said)
+
+
+def _names() -> Iterator[Finding]:
+    """What was meant as a setting and is none; and secrets that are none to the others on this machine."""
+    folder = os.environ.get(f"{PREFIX}SECRETS_DIR")
+    held = {f"{PREFIX}{path.name}": path.name for path in files(Path(folder))} if folder else {}
+    for name, near in unknown(Settings, {*os.environ, *held}).items():
+        is_file = name in held
+        meant = f" Did you mean {near.removeprefix(PREFIX).lower() if is_file else near}?" if near else ""
+        what = f"the secret file {held[name]}" if is_file else name
+        yield Finding("names", WARN, f"{what} is no setting of this version, so it does nothing.{meant}")
+    if folder and (loose := readable_by_all(Path(folder))):
+        said = f"everybody on this machine may read {', '.join(loose)} in {folder}: chmod o= them."
+        yield Finding("secret files", WARN, said)
 
 
 def _address(settings: Settings) -> Iterator[Finding]:

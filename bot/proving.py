@@ -14,13 +14,15 @@ from bot.channels.proofs import FAIL, OK, WARN
 from bot.channels.registry import channels
 from bot.ingest import Ingest
 from config.callbacks import CallbackKeys
-from config.settings import PREFIX, Settings, SettingsError
+from config.names import PREFIX
+from config.settings import Settings, SettingsError
 from models.base import Clock, utc_now
-from models.database import Database
+from models.database import Database, is_there
 
 # Those that are on when all they need is set, and those of `bot.channels.checks`.
 PLATFORMS = ("wechat_mp", "wecom_bot", "wecom_app", "wecom_kf", "resident_report")
 SIDE = ("group_robot", "onebot", "archive")
+NOWHERE = "sqlite://"  # in memory
 SECONDS = 60.0  # for all that one channel proves
 
 
@@ -54,7 +56,10 @@ def _begun(given: BaseModel) -> bool:
 
 
 def prove(name: str, settings: Settings, clock: Clock = utc_now) -> list[Proof]:
-    """Everything about one channel. Raises SettingsError when there is no channel of this name."""
+    """Everything about one channel; that it is off is a fault here, for whoever asks wants it.
+
+    Raises SettingsError when there is no channel of this name.
+    """
     if name not in PLATFORMS + SIDE:
         raise SettingsError(f"--channel {name}: there is none; choose from {', '.join(PLATFORMS + SIDE)}")
     if name in SIDE:
@@ -64,12 +69,13 @@ def prove(name: str, settings: Settings, clock: Clock = utc_now) -> list[Proof]:
     if not getattr(settings, name).enabled:
         needed = ", ".join(f"{PREFIX}{name.upper()}__{field.upper()}" for field in getattr(settings, name).missing)
         off = f"off. It needs {needed}." if needed else "off."
-        return [Proof(name, WARN, off) if one.said == "off" else one for one in found]
+        return [Proof(name, FAIL, off) if one.said == "off" else one for one in found]
     return found + asyncio.run(_asked(name, settings, clock))
 
 
 async def _asked(name: str, settings: Settings, clock: Clock) -> list[Proof]:
-    db = Database(settings.url, threads=1)
+    # Before the first start there is no database, and a proof makes none.
+    db = Database(settings.url if is_there(settings.url) else NOWHERE, threads=1)
     try:
         made = channels(settings, db, Ingest(db, clock=clock), wake=lambda: None, clock=clock)
         channel: Channel = next(one for one in made if one.name == name)

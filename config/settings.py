@@ -16,7 +16,6 @@ import yaml
 from pydantic import BaseModel, Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
-    NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     YamlConfigSettingsSource,
@@ -25,13 +24,14 @@ from pydantic_settings import SettingsError as Unreadable
 
 from config import tables
 from config.callbacks import CallbackKeys
+from config.names import PREFIX
 from config.resident_report import ResidentReportSettings
+from config.secret_files import SecretFiles
 from config.side_channels import ArchiveSettings, GroupRobotSettings, OneBotSettings
 from config.values import HttpAddress, SocketAddress
 from config.wecom_app import WecomAppSettings
 from config.wecom_kf import WecomKfSettings
 
-PREFIX = "LINSHENG_"
 DEMO_TOWN = Path(__file__).parent / "demo"
 
 
@@ -239,7 +239,7 @@ class Settings(BaseSettings):
         sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
         if folder := os.environ.get(f"{PREFIX}SECRETS_DIR"):
             sources.append(
-                NestedSecretsSettingsSource(
+                SecretFiles(
                     file_secret_settings,
                     secrets_dir=folder,
                     secrets_nested_delimiter="__",

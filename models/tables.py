@@ -19,6 +19,7 @@ from models.pull import Pull
 from models.quota import Quota
 from models.replay import Replay
 from models.sample import Sample, SampleState
+from models.standing import Standing
 from models.suggestion import Suggestion, SuggestionState
 from models.ticket import Attachment, Status, Supporter, Ticket, TicketEvent, TicketMessage
 from models.webchat import WebMessage
@@ -27,6 +28,6 @@ __all__ = [
     "AliasProposal", "AliasState", "ApiToken", "AppCard", "Attachment", "BindCode", "Chat", "ChatKind", "Correction",
     "CorrectionKind", "Deadline", "Duty", "Erasure", "Fetching", "Grid", "Identity", "Inbox", "Linkage", "Mark",
     "Notice", "Outbox", "Owed", "Person", "Place", "Pull", "Question", "Quota", "Remnant", "Replay", "Role", "Route",
-    "Sample", "SampleState", "Status", "Suggestion", "SuggestionState", "Supporter", "Ticket", "TicketEvent",
-    "TicketMessage", "WebMessage", "Wish", "metadata",
+    "Sample", "SampleState", "Standing", "Status", "Suggestion", "SuggestionState", "Supporter", "Ticket",
+    "TicketEvent", "TicketMessage", "WebMessage", "Wish", "metadata",
 ]  # fmt: skip

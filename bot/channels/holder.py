@@ -12,6 +12,7 @@ from contextlib import suppress
 
 import sqlalchemy as sa
 
+from models import standing
 from models.database import Database
 
 
@@ -21,6 +22,7 @@ class Holder:
     def __init__(self, db: Database, name: str) -> None:
         """name: what is held, such as `wecom_bot:BOTID`."""
         self._db = db
+        self._name = name[:200]
         digest = hashlib.sha256(name.encode()).digest()
         self._key = int.from_bytes(digest[:8], "big", signed=True)
         self._file = f".{name.partition(':')[0]}-{digest.hex()[:12]}.lock"  # behind the database's own name
@@ -38,6 +40,17 @@ class Holder:
     async def let_go(self) -> None:
         """Let the others have it."""
         await self._db.call(self._let_go)
+
+    async def note(self, state: str, why: str) -> None:
+        """How what is held is, for those who do not hold it. Raises what the database raises."""
+        await self._db.run(lambda session: standing.note(session, self._name, state, why[:200]))
+
+    async def noted(self) -> tuple[str, str]:
+        """(state, why) as the holder wrote it last; empty where it has not yet, or the tables do not know of it."""
+        try:
+            return await self._db.run(lambda session: standing.look(session, self._name)) or ("", "")
+        except sa.exc.SQLAlchemyError:
+            return "", ""
 
     def _take(self) -> bool:
         if self._db.is_sqlite:

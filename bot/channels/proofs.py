@@ -31,6 +31,7 @@ __all__ = [
     "plain_greeting",
     "refuses",
     "sealed_greeting",
+    "status",
     "token",
     "told",
 ]  # fmt: skip
@@ -72,8 +73,8 @@ def sealed_greeting(token: str, aes_key: str, receiver: str, now: datetime) -> G
     return Greeting({"msg_signature": signature, "timestamp": stamp, "nonce": nonce, "echostr": sealed}, echo)
 
 
-def told(error: Exception) -> str:
-    """An error of an API client, with what to do. Its words are scrubbed by the client."""
+def told(error: Exception | str) -> str:
+    """An error of an API client or of a connection, with what to do. Its words are scrubbed by whoever raised it."""
     code = _CODE.search(str(error))
     hint = HINTS.get(int(code[1])) if code else None
     return f"{error}{f': {hint}' if hint else ''}."
@@ -147,10 +148,18 @@ async def refuses(public_url: str, path: str, *, with_status: int) -> Proof:
     return Proof("address", FAIL, f"{address} answered {status}, not {with_status}: the channel is not served there.")
 
 
-async def _get(address: str, query: Mapping[str, str]) -> tuple[int, bytes]:
+async def status(public_url: str, path: str, headers: Mapping[str, str]) -> int | None:
+    """What our own address answers to these headers; None: nothing."""
+    try:
+        return (await _get(f"{public_url.rstrip('/')}{path}", {}, headers))[0]
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
+        return None
+
+
+async def _get(address: str, query: Mapping[str, str], headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:
     timeout = aiohttp.ClientTimeout(total=SECONDS)
     async with (
         aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session,
-        session.get(address, params=query, allow_redirects=False) as response,
+        session.get(address, params=query, headers=headers, allow_redirects=False) as response,
     ):
         return response.status, await response.content.read(BYTES)

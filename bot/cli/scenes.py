@@ -25,14 +25,26 @@ C = TypeVar("C", bound=Client)
 
 
 def signed(settings: Settings, db: Database, scene: str) -> str:
-    """The scene as it stands in a QR code. scene: place:CODE or grid:CODE. Raises NotReady."""
-    secret = secret_of(settings)
-    if not secret:
-        raise NotReady("scenes are signed: set LINSHENG_SECRET_KEY.")
+    """The scene as it stands in a QR code that hangs somewhere. scene: place:CODE or grid:CODE. Raises NotReady."""
+    if scene.startswith("code:"):
+        raise NotReady("a one-time code is one person's: `linsheng person code PERSON --by STAFF --qr …` makes its QR.")
+    secret_for(settings)
     if not db.tx(lambda session: there(session, scene)):
         raise NotReady(f"the town has no {scene!r}: it must be place:CODE or grid:CODE.")
+    return sealed(settings, scene)
+
+
+def secret_for(settings: Settings) -> str:
+    """What scenes are signed with. Raises NotReady."""
+    if not (secret := secret_of(settings)):
+        raise NotReady("scenes are signed: set LINSHENG_SECRET_KEY.")
+    return secret
+
+
+def sealed(settings: Settings, scene: str) -> str:
+    """The same of any scene, whether the town has it or not. Raises NotReady."""
     try:
-        return Scenes(secret).make(scene)
+        return Scenes(secret_for(settings)).make(scene)
     except BadScene as error:
         raise NotReady(str(error)) from error
 

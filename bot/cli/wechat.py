@@ -1,6 +1,7 @@
 """`linsheng wechat …`: the Official Account's menu, and QR codes for buildings and grids."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Annotated, TypeVar
 from urllib.parse import quote
 
@@ -35,12 +36,22 @@ def qr(
     settings = load_settings()
     with database(settings) as db:
         made = signed(settings, db, scene)
-        ticket, address = _asked(settings, db, lambda account: account.qr_code(made))
-    typer.echo(f"picture: {PICTURE}{quote(ticket, safe='')}")
-    typer.echo(f"holds:   {address}")
+        typer.echo(picture(settings, db, made))
+
+
+def picture(settings: Settings, db: Database, made: str, life: timedelta | None = None) -> str:
+    """Where the picture of a QR code is and what it holds, in two lines. made, life: see `OfficialAccount.qr_code`.
+    Raises NotReady."""
+    ticket, address = _asked(settings, db, lambda account: account.qr_code(made, life=life))
+    return f"picture: {PICTURE}{quote(ticket, safe='')}\nholds:   {address}"
+
+
+def ready(settings: Settings) -> None:
+    """Raises NotReady where the channel is off."""
+    if not settings.wechat_mp.enabled:
+        raise NotReady(f"wechat_mp is off; not set: {', '.join(settings.wechat_mp.missing)}.")
 
 
 def _asked(settings: Settings, db: Database, ask: Callable[[OfficialAccount], Awaitable[T]]) -> T:
-    if not settings.wechat_mp.enabled:
-        raise NotReady(f"wechat_mp is off; not set: {', '.join(settings.wechat_mp.missing)}.")
+    ready(settings)
     return asked(OfficialAccount(settings.wechat_mp, Ingest(db), db=db), ask)

@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from datetime import datetime
+from enum import StrEnum
 from typing import Annotated
 
 import sqlalchemy as sa
 import typer
 from sqlmodel import Session, col
 
-from bot.cli import show
+from bot.cli import kf, show, wechat
 from bot.cli.opened import database, looked_at
+from bot.cli.scenes import sealed, secret_for
+from bot.proving import PLATFORMS
 from config.settings import load_settings
 from handlers.corrected import NotYours
 from models import binding, whois
@@ -17,8 +20,19 @@ from models import person as people
 from models.base import utc_now
 from models.person import STAFF, Duty, Link, Origin, Person
 from models.privacy import Erasure
+from models.whois import BadLink
 
 NEWEST = 50
+CHANNELS = (*PLATFORMS, "onebot", "archive", "web")  # where people write
+
+
+class Qr(StrEnum):
+    """Channels with QR codes that can carry a one-time code."""
+
+    WECHAT_MP = "wechat_mp"
+    WECOM_KF = "wecom_kf"
+
+
 Code = Annotated[str, typer.Argument(help="Her code, as in people.csv.")]
 Channel = Annotated[str, typer.Argument(help="The channel's name, such as wechat_mp.")]
 User = Annotated[str, typer.Argument(help="Her user id there.")]
@@ -33,6 +47,11 @@ def register(app: typer.Typer) -> None:
 
 def link(person: Code, channel: Channel, user: User, by: By) -> None:
     """A user id on a channel is this person's. Running workers notice by themselves."""
+    user = user.strip()
+    if channel not in CHANNELS:
+        raise BadLink(f"there is no channel {channel!r} on which people write; choose from {', '.join(CHANNELS)}.")
+    if not user:
+        raise BadLink("the user id is empty.")
     _do(by, lambda session, now: whois.link(session, person, (channel, user), Link.STAFF, by, now))
     typer.echo(f"{person} is reached on {channel}, too.")
 
@@ -53,8 +72,16 @@ def split(
     typer.echo(f"that user id on {channel} is {to or 'nobody'}'s.")
 
 
-def code(person: Code, by: By) -> None:
-    """A one-time code to give to somebody in person: she says it to the bot in her direct chat within ten minutes."""
+def code(
+    person: Code, by: By,
+    qr: Annotated[Qr | None, typer.Option(help="Also as a QR code of this channel, to scan instead.")] = None,
+) -> None:  # fmt: skip
+    """A one-time code to give to somebody in person: she says it to the bot in her direct chat within ten minutes, and
+    then that it is hers."""
+    settings = load_settings()
+    if qr is not None:  # before a code is given out that is no good for it
+        secret_for(settings)
+        (wechat if qr == Qr.WECHAT_MP else kf).ready(settings)
     given: list[str] = []
 
     def work(session: Session, now: datetime) -> None:
@@ -62,6 +89,13 @@ def code(person: Code, by: By) -> None:
 
     _do(by, work)
     typer.echo(f"绑定 {given[0][:4]} {given[0][4:]}")
+    if qr is not None:
+        made = sealed(settings, f"code:{given[0]}")
+        with database(settings) as db:
+            on_account = qr == Qr.WECHAT_MP
+            typer.echo(
+                wechat.picture(settings, db, made, binding.VALID) if on_account else kf.address(settings, db, made)
+            )
 
 
 def erasures() -> None:

@@ -32,6 +32,7 @@ class OfficialAccount(XmlAccount):
         self.window = Window(late=45015, used=45047)
         self.short = Window(late=45015, used=45047, answers=3, hours=1 / 60)  # after a menu, a scan, a follow
         self.tickets: dict[str, str] = {}  # QR tickets by scene
+        self.lives: dict[str, int] = {}  # seconds that a temporary code lasts, by its ticket
         self.menu: Fields | None = None
         self.templates: dict[str, str] = {}  # template id: its title on the phone
         self.agreed: dict[tuple[str, str], int] = {}  # 订阅通知 that a user agreed to, and how often

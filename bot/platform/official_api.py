@@ -113,6 +113,7 @@ class OfficialApi:
         answer: dict[str, Any] = {"ticket": ticket, "url": f"http://weixin.qq.com/q/{quote(ticket[:16])}"}
         if "LIMIT" not in kind:
             answer["expire_seconds"] = min(number(body.get("expire_seconds", 60), "expire_seconds"), 2_592_000)
+            self._account.lives[ticket] = answer["expire_seconds"]
         return answer
 
     def _menu(self, body: Body) -> Body:

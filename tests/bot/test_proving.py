@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from bot.app import build
+from bot.channels.onebot.channel import PATH as ONEBOT
 from bot.channels.proofs import FAIL, OK, WARN, Proof
 from bot.cli import main
 from bot.proving import PLATFORMS, SIDE, prove, switches
 from config.settings import Settings, SettingsError
+from models.apitoken import ApiToken
+from models.database import Database
+from tests.onebot.fake import FakeQQ
 from tests.platform.harness import TestPlatform, platform
 
 TOKEN, WRONG_KEY = "a-token-of-32-characters-at-least", "w" * 43
@@ -78,6 +83,7 @@ async def deployment(home: Path, name: str) -> AsyncIterator[Deployment]:
 
 
 WITH_TOKEN = ("wechat_mp", "wecom_app", "wecom_kf", "resident_report", "archive")
+WITH_CREDENTIALS = (*WITH_TOKEN, "onebot")
 WITH_CALLBACK = ("wechat_mp", "wecom_bot", "wecom_app", "wecom_kf")
 
 
@@ -87,7 +93,7 @@ async def test_set_rightly_it_proves_what_it_can(tmp_path: Path, name: str) -> N
         found = await here.prove()
         assert found[name].state in (OK, WARN)
         assert {one.state for check, one in found.items() if check != name} <= {OK}
-        assert ("credentials" in found, "callback" in found) == (name in WITH_TOKEN, name in WITH_CALLBACK)
+        assert ("credentials" in found, "callback" in found) == (name in WITH_CREDENTIALS, name in WITH_CALLBACK)
         if "credentials" in found and "callback" in found:
             assert "callbacks come from 127.0.0.1" in found["credentials"].said
         assert [here.p.seen(one) for one in (here.p.robot.key, "duty")] == [[], []]
@@ -190,16 +196,60 @@ async def test_the_long_connection_is_proved_and_left(tmp_path: Path) -> None:
         assert "no connection" in nobody["credentials"].said
 
 
+@pytest.mark.parametrize("name", ["resident_report", "wecom_bot"])
+async def test_before_the_first_start_nothing_is_left_behind(tmp_path: Path, name: str) -> None:
+    """No empty database, no token and no lock."""
+    async with platform() as p:
+        here = Deployment(p, tmp_path / "home", name)
+        more = {"mode": "connection", "secret": p.bot.secret} if name == "wecom_bot" else {}
+        assert (await here.prove(**more))["credentials"].state == OK
+    assert not (tmp_path / "home").exists()
+
+
+async def test_a_proof_shares_no_token(tmp_path: Path) -> None:
+    async with platform() as p:
+        here = Deployment(p, tmp_path, "resident_report")
+        async with TestServer(build(here.settings(), worker=False, clock=p.clock)):
+            pass  # it has made the tables
+        db = Database(here.settings().url)
+        db.tx(lambda session: session.execute(sa.delete(ApiToken)))
+        await here.prove()
+        assert db.tx(lambda session: session.scalars(sa.select(ApiToken)).all()) == []
+        db.close()
+
+
 async def test_a_running_process_keeps_its_connection(tmp_path: Path) -> None:
     async with platform() as p:
         here = Deployment(p, tmp_path, "wecom_bot")
-        told = {"mode": "connection", "secret": p.bot.secret, "connect": True}
+        told = {"mode": "connection", "secret": p.bot.secret, "connect": True, "standby_seconds": 0.05}
         app = build(here.settings(**told), worker=False, clock=p.clock)
         async with TestServer(app):
             await p.until(lambda: p.bot.connected)
-            found = await here.prove(**told)
-            assert (found["credentials"].state, "/healthz" in found["credentials"].said) == (OK, True)
-            assert (p.bot.wire.subscribed, p.bot.wire.kicked, p.bot.connected) == (1, 0, True)
+            found = await _held(here, told, "has taken it")
+            assert (found.state, p.bot.wire.subscribed, p.bot.wire.kicked, p.bot.connected) == (OK, 1, 0, True)
+            assert p.bot.wire.current is not None
+            await p.bot.wire._kick(p.bot.wire.current)  # as if another deployment had subscribed
+            found = await _held(here, told, "rests")
+            assert (found.state, "another deployment" in found.said) == (FAIL, True)
+
+
+async def test_a_running_process_that_is_not_taken_says_why(tmp_path: Path) -> None:
+    """It holds on to the connection that it cannot make: nobody else may try, and nothing is well."""
+    async with platform() as p:
+        here = Deployment(p, tmp_path, "wecom_bot")
+        told = {"mode": "connection", "secret": "not-the-secret", "connect": True, "standby_seconds": 0.05}
+        async with TestServer(build(here.settings(**told), worker=False, clock=p.clock)):
+            found = await _held(here, told, "40125")
+            assert (found.state, "bot_id and secret" in found.said, p.bot.wire.subscribed) == (FAIL, True, 0)
+
+
+async def _held(here: Deployment, told: dict[str, Any], word: str) -> Proof:
+    """The proof, once the process that holds the connection has written this down."""
+    async with asyncio.timeout(30):
+        while word not in (found := (await here.prove(**told))["credentials"]).said:
+            assert found.state != OK or word == "rests"
+            await asyncio.sleep(0.05)
+    return found
 
 
 async def test_a_robot_that_the_platform_does_not_know(tmp_path: Path) -> None:
@@ -209,10 +259,29 @@ async def test_a_robot_that_the_platform_does_not_know(tmp_path: Path) -> None:
         assert (found["robot duty"].state, found["robot other"].state) == (OK, FAIL)
 
 
+async def test_what_of_the_official_account_only_a_message_proves_is_said(tmp_path: Path) -> None:
+    async with deployment(tmp_path, "wechat_mp") as here:
+        found = await here.prove(aes_key=WRONG_KEY)
+        assert (found["callback"].state, "first message" in found["aes_key"].said) == (OK, True)
+        assert "malformed" in found["aes_key"].said
+
+
 async def test_a_onebot_address_that_is_not_served(tmp_path: Path) -> None:
     async with deployment(tmp_path, "onebot") as here, TestServer(web.Application(), host=HOST) as server:
         here.url = f"http://{HOST}:{server.port}"
         assert (await here.prove())["address"].state == FAIL
+
+
+async def test_a_onebot_address_that_has_another_token_is_told(tmp_path: Path) -> None:
+    async with deployment(tmp_path, "onebot") as here:
+        proof = (await here.prove(token=TOKEN[::-1]))["credentials"]
+        assert (proof.state, "LINSHENG_ONEBOT__TOKEN" in proof.said) == (FAIL, True)
+
+
+async def test_the_proof_of_a_onebot_token_leaves_the_connection_alone(tmp_path: Path) -> None:
+    async with deployment(tmp_path, "onebot") as here, FakeQQ(f"{here.url}{ONEBOT}", TOKEN) as qq:
+        assert (await here.prove())["credentials"].state == OK
+        assert qq.connected
 
 
 @pytest.mark.parametrize(
@@ -240,7 +309,7 @@ def test_half_a_setting_is_named(tmp_path: Path, name: str, given: dict[str, str
 @pytest.mark.parametrize("given", [{}, {"rate": 5.0}, {"api_base": "http://127.0.0.1:1"}])
 def test_what_is_off_is_off(tmp_path: Path, given: dict[str, Any]) -> None:
     (proof,) = prove("wechat_mp", Settings.model_validate({"home": tmp_path, "wechat_mp": given}))
-    assert (proof.state, "LINSHENG_WECHAT_MP__TOKEN" in proof.said) == (WARN, True)
+    assert (proof.state, "LINSHENG_WECHAT_MP__TOKEN" in proof.said) == (FAIL, True)
     assert not list(tmp_path.iterdir())
 
 
@@ -262,4 +331,4 @@ def test_by_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     code, out = said(main, "doctor", "--channel", "wechat_mp")
     assert (code, "APP_SECRET" in out, "a-token" in out) == (1, True, False)
     assert said(main, "doctor", "--channel", "weixin")[0] == 1
-    assert said(main, "doctor", "--channel", "wecom_app")[0] == 0
+    assert said(main, "doctor", "--channel", "wecom_app")[0] == 1

@@ -1,6 +1,7 @@
 """What docs/deploy tells an operator to run and to set is what there is: commands, settings, addresses, channels."""
 
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,52 @@ def test_units_start_what_there_is(path: Path) -> None:
     parsed([word.replace("%i", "8080") for word in start[1:]])
     for name in SETTING.findall("\n".join(lines)):
         assert name in settings_there_are() | OUTSIDE, name
+
+
+def test_the_command_line_beside_the_units_is_the_units_own(tmp_path: Path) -> None:
+    """Its user, settings, secrets and data folder: with others the doctor would look at another deployment."""
+    seen = tmp_path / "systemd-run"
+    seen.write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n', encoding="utf-8")
+    seen.chmod(0o755)
+    asked = ["doctor", "--channel", "wecom_app", "with a blank"]
+    ran = subprocess.run(  # noqa: S603
+        ["/bin/sh", DEPLOY / "linsheng.sh", *asked], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, text=True, check=True,
+        capture_output=True,
+    )  # fmt: skip
+    words = ran.stdout.splitlines()
+    unit = dict(
+        line.split("=", 1)
+        for line in (DEPLOY / "systemd" / "linsheng.service").read_text(encoding="utf-8").splitlines()
+        if "=" in line and not line.startswith("#")
+    )
+    assert words[words.index("--") :] == ["--", unit["ExecStart"].split()[0], *asked]
+    assert {f"--uid={unit['User']}", f"--gid={unit['Group']}"} <= set(words)
+    assert f"--property=EnvironmentFile={unit['EnvironmentFile']}" in words
+    assert {f"--setenv={one}" for one in unit["Environment"].split()} <= set(words)
+
+
+def test_the_pages_upgrade_in_the_order_of_the_operations_manual() -> None:
+    """Back up, and stop what runs before anything new starts: old code must not meet new tables."""
+    _, containers, units = (DEPLOY / "README.md").read_text(encoding="utf-8").split("To upgrade, read the")
+    for page, steps in (
+        (containers, ("back up", "compose build", "compose stop web-1 web-2 worker-1 worker-2", "compose up --detach")),
+        (
+            units,
+            ("back up", "systemctl stop 'linsheng*'", "pip install --upgrade", "systemctl start", "linsheng doctor"),
+        ),
+    ):
+        at = [page.find(step) for step in steps]
+        assert at == sorted(at)
+        assert at[0] >= 0
+    assert "up --build" not in containers
+
+
+def test_a_newcomer_sets_the_town_and_the_address() -> None:
+    example = (DEPLOY / "linsheng.env.example").read_text(encoding="utf-8")
+    readme = (DEPLOY / "README.md").read_text(encoding="utf-8")
+    for name in ("LINSHENG_TOWN", "LINSHENG_PUBLIC_URL"):
+        assert f"#{name}=" in example
+        assert f"^#{name}=" in readme
 
 
 # --- the pages -----------------------------------------------------------------------------------------------------

@@ -11,8 +11,9 @@ from aiohttp.test_utils import TestServer
 from sqlmodel import Session, col
 
 from bot.app import build
-from bot.channels import onebot, wechat_mp, wecom_app
+from bot.channels import onebot, wechat_mp, wecom_app, wecom_kf
 from bot.channels.onebot.channel import PATH as ONEBOT
+from bot.channels.wecom_bot.letters import NAME as AIBOT
 from bot.platform.world import Bubble
 from config.settings import Settings
 from models.database import Database
@@ -40,11 +41,23 @@ async def deployed(
     async with TestServer(app) as server:
         p.app.callback = str(server.make_url(wecom_app.PATH))
         assert await p.app.verify()
-        for name, account, path in ((wechat_mp.NAME, p.mp, wechat_mp.PATH), (onebot.NAME, p.qq, ONEBOT)):
+        for name, account, path in (
+            (wechat_mp.NAME, p.mp, wechat_mp.PATH), (onebot.NAME, p.qq, ONEBOT), (wecom_kf.NAME, p.kf, wecom_kf.PATH),
+        ):  # fmt: skip
             if name in channels:
                 account.callback = str(server.make_url(path))
                 assert await account.verify()
+        if AIBOT in channels:
+            await p.until(lambda: p.bot.connected)
         yield
+
+
+def of_customer_service(p: TestPlatform) -> dict[str, Any]:
+    """Settings of 微信客服."""
+    return {
+        "token": p.kf.token, "aes_key": p.kf.aes_key, "corp_id": p.kf.corp_id, "secret": p.kf.secret,
+        "accounts": [p.kf.open_kfid], "api_base": p.base, "poll_seconds": 0.1,
+    }  # fmt: skip
 
 
 def of_the_account(p: TestPlatform) -> dict[str, Any]:

@@ -111,8 +111,20 @@ class OneBot(Channel):
         self._keeper = None
 
     async def prove(self, public_url: str) -> list[Proof]:
-        """Our address, without the token: with it the implementation's own connection would be replaced."""
-        return [await proofs.refuses(public_url, PATH, with_status=401)]
+        """Our address turns away who has no token, and takes ours: with no account named it goes no further than that,
+        for a whole dial would replace the implementation's own connection."""
+        there = await proofs.refuses(public_url, PATH, with_status=401)
+        if there.state != proofs.OK:
+            return [there]
+        headers = {"Authorization": self._proof.decode()}
+        status = await proofs.status(public_url, PATH, headers)
+        if status == web.HTTPBadRequest.status_code:
+            said = "the process there takes this token; that the implementation has the same one, its log says"
+            return [there, Proof("credentials", proofs.OK, said)]
+        why = "has another token than these settings: start it anew, after LINSHENG_ONEBOT__TOKEN was changed"
+        if status != web.HTTPForbidden.status_code:
+            why = f"answered {status or 'nothing'} to it: does the proxy pass `Authorization` on?"
+        return [there, Proof("credentials", proofs.FAIL, f"the process there {why}.")]
 
     # --- the connection -----------------------------------------------------------------------------------------
 

@@ -51,8 +51,8 @@ class ResidentReport(Channel):
         corp_id, secret = settings.corp_id, settings.secret
         if not (corp_id and secret):
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
-        credential = gettoken(corp_id, secret.get_secret_value())
-        self._api = api or ApiClient(settings.api_base, credential, db=db, clock=clock)
+        self._credential = gettoken(corp_id, secret.get_secret_value())
+        self._api = api or ApiClient(settings.api_base, self._credential, db=db, clock=clock)
         self._pulling = Pulling(settings, self._api, ingest, db, clock)
         self._settings = settings
         self._db = db
@@ -103,14 +103,11 @@ class ResidentReport(Channel):
     async def prove(self, public_url: str) -> list[Proof]:
         """The product's grids are asked for: that proves the secret, the address list and the permission at once, and
         tells which of them are none of ours. There is no callback."""
-        await self._api.start()
-        try:
-            told = (await self._api.get(GRIDS)).get("grid_list") or []
-            grids = [(str(grid.get("grid_id", "")), str(grid.get("grid_name", ""))) for grid in told]
-        except SendFailed as error:
-            return [Proof("credentials", proofs.FAIL, f"{self._settings.api_base}: {proofs.told(error)}")]
-        finally:
-            await self._api.stop()
+        found = await proofs.asked(self._settings.api_base, self._credential, self._clock, GRIDS)
+        if isinstance(found, Proof):
+            return [found]
+        told = found.get("grid_list") or []
+        grids = [(str(grid.get("grid_id", "")), str(grid.get("grid_name", ""))) for grid in told]
         asked = Proof("credentials", proofs.OK, f"{self._settings.api_base} tells the product's {len(grids)} grids")
         try:
             town = await self._db.run(self._known.town)

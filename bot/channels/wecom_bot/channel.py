@@ -24,6 +24,7 @@ from bot.channels.sealed import Seal
 from bot.channels.wecom_bot import mailbox, opinions, webhook
 from bot.channels.wecom_bot.face import face
 from bot.channels.wecom_bot.figures import feedback, unread
+from bot.channels.wecom_bot.holding import held
 from bot.channels.wecom_bot.letters import NAME, Letter, What, quoting
 from bot.channels.wecom_bot.live import Live
 from bot.channels.wecom_bot.rates import Rates
@@ -136,8 +137,7 @@ class WecomBot(Channel):
         except Exception as error:  # its words hold the address
             said = f"no connection to {where} ({type(error).__name__}): may this machine reach it?"
             return Proof("credentials", proofs.FAIL, said)
-        said = "a process of this deployment has the connection; its /healthz says how it is"
-        return Proof("credentials", proofs.OK, said)
+        return held(where, *await live.noted())
 
     # --- what came in -----------------------------------------------------------------------------------------------
 

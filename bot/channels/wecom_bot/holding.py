@@ -10,12 +10,32 @@ from collections.abc import Awaitable, Callable
 import sqlalchemy as sa
 import structlog
 
+from bot.channels import proofs
+from bot.channels.base import Proof
 from bot.channels.holder import Holder
 from bot.channels.wecom_bot.letters import NAME
-from bot.channels.wecom_bot.socket import Connection, Kicked
+from bot.channels.wecom_bot.socket import Connection, Kicked, State
 
 log = structlog.get_logger(__name__)
 LOOKS = 2  # times the pause between two looks of a standby: one until it looks, one until it has dialled
+
+
+def held(where: str, state: str, why: str) -> Proof:
+    """What the doctor says while a process of this deployment has the hold, by what that process wrote down."""
+    said = "a process of this deployment has the connection"
+    if state == State.UP:
+        return Proof("credentials", proofs.OK, f"{said}, and {where} has taken it")
+    if state == State.RESTING:
+        said += " and rests: another deployment has subscribed to this bot. Stop one of the two, start the other anew"
+        return Proof("credentials", proofs.FAIL, f"{said}.")
+    if why:
+        todo = "Look at bot_id and secret, and at connection.lost in its log"
+        return Proof(
+            "credentials", proofs.FAIL, f"{said} to make, and it is not up; {where}: {proofs.told(why)} {todo}."
+        )
+    return Proof(
+        "credentials", proofs.WARN, f"{said} to make, and it is not up yet: ask again, or look at its /healthz."
+    )
 
 
 class Holding:
@@ -30,6 +50,7 @@ class Holding:
         self._on_up = on_up
         self._seconds = seconds
         self._line: asyncio.Task[None] | None = None
+        self._noted: tuple[str, str] | None = None
         self.held = False
 
     async def run(self) -> None:
@@ -38,6 +59,7 @@ class Holding:
         while True:
             if await self._taken():
                 self.held = True
+                self._noted = None  # what stands there is of whoever held it before
                 if not await self._served():
                     await self._rested()
                 self.held = False
@@ -67,11 +89,23 @@ class Holding:
         """Whether it is held; taken anew where it was lost and nobody else has it. None: see `_taken`."""
         return await self._holder.still() or await self._taken()
 
+    async def _note(self) -> None:
+        """Write down how the connection is, once for each change: `linsheng doctor` may not dial beside it."""
+        how = (self._connection.state.value, self._connection.why)
+        if how == self._noted:
+            return
+        try:
+            await self._holder.note(*how)
+            self._noted = how
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("connection.not_noted", channel=NAME, error=type(error).__name__)
+
     async def _served(self) -> bool:
         """Hear and send until another process takes over. False when somebody took the connection and not the hold."""
         self._connection.comes_back = True
         self._line = asyncio.create_task(self._connection.run(self._on_up))
         while True:
+            await self._note()
             held = await self._still()
             # A line that is lost without the hold may be somebody else's by now: dialling would throw her out.
             self._connection.comes_back = bool(held)
@@ -91,6 +125,7 @@ class Holding:
         )  # fmt: skip
         held: bool | None = True
         while held is not False:
+            await self._note()
             await asyncio.sleep(self._seconds)
             held = await self._still()
 

@@ -103,6 +103,10 @@ class Live:
             await self._holder.let_go()
         return True
 
+    async def noted(self) -> tuple[str, str]:
+        """How the connection is of the process that has it, and why: see `Holder.noted`."""
+        return await self._holder.noted()
+
     async def stop(self) -> None:
         """Let another process have the connection, hang up, and store what was heard."""
         for task in self._tasks:

@@ -94,6 +94,7 @@ class Connection:
         self._doubted = asyncio.Event()  # an answer did not come: is anybody there?
         self.comes_back = True  # after a line that was lost
         self.state = State.OFF
+        self.why = ""  # the last line ended, or was not taken
 
     @property
     def up(self) -> bool:
@@ -121,6 +122,7 @@ class Connection:
                     gone.labels(NAME).inc()
                     if not self.comes_back:
                         return
+                    self.why = why
                     self._now(State.WAITING)
                     log.warning("connection.lost", channel=NAME, why=why, back_in=round(max(pause, least), 1))
                     await asyncio.sleep(max(pause, least))
@@ -172,6 +174,7 @@ class Connection:
         try:
             self._socket = socket
             await self._or_end(reader, self._subscribe())
+            self.why = ""
             self._now(State.UP)
             self._up.set()
             log.info("connection.up", channel=NAME)
