@@ -227,8 +227,7 @@ async def test_dealt_with_in_the_product(story: Story) -> None:
     assert (ticket.status, ticket.history[-1].note) == ("resolved", "灯管已换")
     said = story.told(RESIDENT)
     assert [("已接单" in text, "已办结" in text) for text in said] == [(True, False), (False, True)]
-    for _ in range(2):  # the same again, and again
-        await story.look()
+    await story.look()  # the same again
     assert story.told(RESIDENT) == said
 
 
