@@ -14,7 +14,7 @@ from handlers.limits import limits
 from handlers.matters import attach, keep
 from handlers.place import Placement, locate
 from handlers.router import Router
-from handlers.there import somewhere_else
+from handlers.there import done_elsewhere
 from handlers.workflow import Actor, may, move, record
 from models.ticket import OPEN, Status, Supporter, Ticket
 from models.whois import hers
@@ -63,17 +63,13 @@ def not_settled(ctx: Context) -> str | None:
     ranked = [
         linked
         for linked in rank(ctx, matter, placement)
-        if _can_go_back(ctx, linked.ticket) and (linked.named or not _elsewhere(ctx, linked.ticket, placement))
+        if _can_go_back(ctx, linked.ticket) and (linked.named or not done_elsewhere(ctx.town, linked.ticket, placement))
     ]
     best = ranked[0] if ranked else None
     if best is None or best.points < ctx.decisions.link.refused:
         return None
     give_back(ctx, best.ticket, placement)
     return "refuse"
-
-
-def _elsewhere(ctx: Context, ticket: Ticket, placement: Placement) -> bool:
-    return ticket.status not in OPEN and somewhere_else(ctx.town, ticket, placement)
 
 
 def _can_go_back(ctx: Context, ticket: Ticket) -> bool:

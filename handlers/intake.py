@@ -18,7 +18,7 @@ from handlers.pieces import told_as_one
 from handlers.place import CHAT, SAID, Placement, locate
 from handlers.router import Router
 from handlers.suggest import suggest
-from handlers.there import somewhere_else, where_told
+from handlers.there import done_elsewhere, where_told
 from handlers.voices import ask_to_type
 from handlers.workflow import Actor, may, move, record
 from models import inbox
@@ -181,9 +181,8 @@ def _may_belong(ctx: Context, linked: Linked, placement: Placement) -> bool:
     """What was taken back, closed or found to be none is over: further words are about something new. So they are where
     it was done, and they name another place."""
     ticket = linked.ticket
-    if ticket.status == Status.RESOLVED:
-        return linked.named or not somewhere_else(ctx.town, ticket, placement)
-    return ticket.status in OPEN
+    lives = ticket.status in (*OPEN, Status.RESOLVED)
+    return lives and (linked.named or not done_elsewhere(ctx.town, ticket, placement))
 
 
 def _orphan(ctx: Context, matter: Matter, placement: Placement) -> bool:

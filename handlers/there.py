@@ -8,7 +8,7 @@ from handlers.context import Context
 from handlers.place import CHAT, Placement, locate
 from handlers.town import Town
 from models.message import Incoming
-from models.ticket import Ticket
+from models.ticket import OPEN, Ticket
 from nlu.types import Matter
 
 BUILT = ("building", "estate")
@@ -27,9 +27,11 @@ def where_told(
     return found
 
 
-def somewhere_else(town: Town, ticket: Ticket, found: Placement) -> bool:
-    """Her words name a place that neither is the ticket's nor holds it nor lies in it: what was done at 6幢 is done,
-    whatever is broken at 5幢."""
+def done_elsewhere(town: Town, ticket: Ticket, found: Placement) -> bool:
+    """It is over, and her words name a place that neither is the ticket's nor holds it nor lies in it: what was done at
+    6幢 is done, whatever is broken at 5幢."""
+    if ticket.status in OPEN:
+        return False
     here, there = ticket.place, found.place
     if here is None or there is None or ticket.from_home or found.from_home or found.weight <= CHAT or found.corrects:
         return False

@@ -23,6 +23,7 @@ Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 UNDER = "/callback/"
+OCTETS = 4  # of an IPv4 address
 DAILY, SOON = timedelta(days=1), timedelta(minutes=10)
 
 
@@ -36,7 +37,7 @@ def network(pattern: str) -> Network:
     """What `101.226.103.*`, `101.226.103.0/25` or a bare address covers. Raises ValueError for anything else."""
     named = pattern.strip().split(".")
     stars = len(named) - len(rest := [part for part in named if part != "*"])
-    if stars and len(named) == len(IPv4Address(0).packed) and named[: len(rest)] == rest:
+    if stars and len(named) == OCTETS and named[: len(rest)] == rest:
         return ip_network(f"{'.'.join(rest + ['0'] * stars)}/{8 * len(rest)}")
     return ip_network(pattern.strip(), strict=False)
 

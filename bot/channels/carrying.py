@@ -29,15 +29,15 @@ def elsewhere(
 def may_answer(session: Session, out: Outgoing, carried: Outgoing) -> None:
     """What she is asked about the ticket where it could not be said, she may answer where it is said instead. carried:
     what `elsewhere` made of the message."""
-    user = next(
-        (user for channel, user in addresses(session, carried.to_person or "") if channel == carried.channel), ""
-    )
     about = (col(Question.ticket) == out.ticket, col(Question.answered_at).is_(None))
     here = (col(Question.channel) == out.channel, col(Question.chat) == out.chat)
     there = (col(Question.channel) == carried.channel, col(Question.chat) == carried.chat)
-    if session.scalars(sa.select(col(Question.id)).where(*about, *there)).first() is not None:
+    open_ones = session.scalars(sa.select(Question).where(*about, *here).order_by(col(Question.id))).all()
+    if not open_ones or session.scalars(sa.select(col(Question.id)).where(*about, *there)).first() is not None:
         return
-    for asked in session.scalars(sa.select(Question).where(*about, *here).order_by(col(Question.id))):
+    hers = addresses(session, carried.to_person or "")
+    user = next((user for channel, user in hers if channel == carried.channel), "")
+    for asked in open_ones:
         fields = asked.model_dump(exclude={"id"})
         session.add(Question(**fields | {"channel": carried.channel, "chat": carried.chat, "sender": user}))
 

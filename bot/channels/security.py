@@ -34,19 +34,9 @@ READ_SECONDS = 4.0  # the platform itself gives up after five
 
 T = TypeVar("T")
 Why = Literal[
-    "size",
-    "encoding",
-    "slow",
-    "plaintext",
-    "malformed",
-    "markup",
-    "depth",
-    "signature",
-    "stale",
-    "receiver",
-    "replay",
+    "size", "encoding", "slow", "plaintext", "malformed", "markup", "depth", "signature", "stale", "receiver", "replay",
     "address",
-]
+]  # fmt: skip
 
 
 class Refused(Exception):
