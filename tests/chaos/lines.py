@@ -17,6 +17,7 @@ from sqlmodel import Session, col
 
 from bot.platform.handed import environment as handed
 from bot.platform.server import Platform
+from handlers.notice import notice
 from handlers.texts import say
 from models.apitoken import ApiToken
 from models.base import utc_now
@@ -176,7 +177,7 @@ def _time_passes(session: Session) -> None:
 
 def repeated(platform: Platform, books: Books) -> Iterator[str]:
     """What people saw against what was to be said: every row once, where it is not known whether it arrived at most
-    once, and alerts again only when they say so."""
+    once, and alerts again only when they say so. A privacy notice that perhaps did not arrive is given again."""
     rows = [(row, read(row)) for row in books.outbox]
     for chat in {out.chat for _, out in rows}:
         mine = [(row.outcome, out) for row, out in rows if out.chat == chat]
@@ -187,5 +188,9 @@ def repeated(platform: Platform, books: Books) -> Iterator[str]:
         marked = sum(say("repeat_prefix") in text for text in seen)
         if not sent <= len(seen) <= sent + maybe + marked:
             yield f"{chat}: {sent} sent and {maybe} uncertain, {len(seen)} seen, {marked} of them marked as repeats"
-        if all(out.purpose == Purpose.REPLY for _, out in mine):
-            yield from (f"{chat}: {text!r} {times} times" for text, times in Counter(seen).items() if times > 1)
+        if any(out.purpose != Purpose.REPLY for _, out in mine):
+            continue
+        again = sum(outcome == UNCERTAIN and out.informs is not None for outcome, out in mine)
+        for text, times in Counter(seen).items():
+            if times > 1 + (again if text == notice() else 0):
+                yield f"{chat}: {text!r} {times} times"
