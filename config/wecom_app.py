@@ -1,5 +1,7 @@
 """Settings of the self-built WeCom app (企业微信自建应用), by which staff get task cards. LINSHENG_WECOM_APP__…"""
 
+from typing import Literal
+
 from pydantic import Field, SecretStr
 
 from config.callbacks import CallbackKeys
@@ -21,6 +23,8 @@ class WecomAppSettings(CallbackKeys):
     votes: bool = Field(default=True, description="a matter that is to be judged first is a choice with a 提交")
     rooms: bool = Field(default=False, description="a room (应用群聊) for each urgent matter; needs an app all may see")
     patrol: bool = Field(default=False, description="where a gridworker opens the app (上报地理位置) is her check-in")
+    # 90240 does not say; a pin in a message is GCJ-02. Wrong, a round is 300 to 500 m off.
+    patrol_coordinates: Literal["gcj02", "wgs84"] = "gcj02"
     poll_seconds: float = Field(default=2.0, gt=0, le=60, description="how often shown cards are compared with tickets")
 
     @property

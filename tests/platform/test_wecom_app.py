@@ -13,7 +13,7 @@ from models.ticket import Status
 from tests.platform.harness import TestPlatform
 from tests.platform.wecom_app import serving, staff_here
 from tests.scenario.matters import photo
-from tests.scenario.wecom_app import buttons, face, stolen
+from tests.scenario.wecom_app import bounded, buttons, face, stolen
 
 pytestmark = pytest.mark.usefixtures("nobody_decides")
 
@@ -120,6 +120,18 @@ async def test_where_somebody_is_stays_unknown_unless_it_is_switched_on(p: TestP
         await p.app.where("somebody", 30.25, 120.16)
         await p.app.where("w01", 30.25, 120.16)  # where she has no duty: perhaps she is at home
         assert app.heard() == []
+
+
+@pytest.mark.parametrize(("coordinates", "place"), [("wgs84", (120.05, 30.05)), ("gcj02", (120.0453, 30.0523))])
+async def test_a_round_is_where_the_map_says(
+    p: TestPlatform, town_db: Database, coordinates: str, place: tuple[float, float]
+) -> None:
+    staff_here(town_db)
+    bounded(town_db, "QX-01-01")
+    async with serving(p, town_db, patrol=True, patrol_coordinates=coordinates) as app:
+        await p.app.where("w01", 30.05, 120.05)
+        (heard,) = app.heard()
+        assert (heard.lon, heard.lat) == pytest.approx(place, abs=0.0002)
 
 
 # --- what it says -------------------------------------------------------------------------------------------------

@@ -14,9 +14,7 @@ from handlers.town import load
 from handlers.workdays import WorkCalendar
 from models import outbox
 from models.database import Database
-from models.grid import Grid
 from models.inbox import Inbox
-from models.mark import TOWN, bump
 from models.ticket import Status
 from nlu.types import Engine
 from tests.models.letters import open_ticket
@@ -28,6 +26,7 @@ from tests.scenario.wecom_app import (
     STRANGER,
     WORKER,
     at_work,
+    bounded,
     buttons,
     face,
     history,
@@ -45,16 +44,6 @@ def group_of(p: TestPlatform) -> str:
 async def the_card(p: TestPlatform, user: str) -> Bubble:
     await p.until(lambda: cards(p, user))
     return cards(p, user)[-1]
-
-
-def bounded(db: Database, grid: str, boundary: str) -> None:
-    """Give a grid of the demo town a boundary."""
-
-    def write(session: Session) -> None:
-        session.connection().execute(sa.update(Grid).where(col(Grid.code) == grid).values(boundary=boundary))
-        bump(session, TOWN)
-
-    db.tx(write)
 
 
 def outcomes(db: Database) -> list[tuple[str, str]]:
@@ -173,8 +162,7 @@ async def test_whom_the_platform_does_not_know(town_db: Database, db_url: str, e
 async def test_a_round(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
     """巡查打卡: where the app is opened, once a day and grid answered; nobody else's place is kept."""
     staff_to_the_app(town_db)
-    square = '{"type":"Polygon","coordinates":[[[120,30],[120.1,30],[120.1,30.1],[120,30.1],[120,30]]]}'
-    bounded(town_db, "QX-01-01", square)
+    bounded(town_db, "QX-01-01")
     async with platform() as p, at_work(p, with_app(p, db_url, tmp_path / "home", patrol=True), engine):
         await p.app.where(WORKER, 30.5, 120.05)  # at the office, and a moment later there
         await p.app.where(WORKER, 30.05, 120.05)

@@ -15,6 +15,7 @@ from bot.platform.world import Bubble
 from config.settings import Settings
 from models.chat import Chat, ChatKind
 from models.database import Database
+from models.grid import Grid
 from models.mark import TOWN, bump
 from models.person import Identity
 from models.ticket import Ticket, TicketEvent
@@ -35,6 +36,17 @@ def staff_to_the_app(db: Database) -> None:
         session.connection().execute(sa.update(Identity).where(at_the_bot).values(channel="wecom_bot"))
         session.connection().execute(sa.delete(Chat).where(col(Chat.kind) == ChatKind.DIRECT))
         session.connection().execute(sa.update(Chat).values(channel="wecom_bot"))
+        bump(session, TOWN)
+
+    db.tx(write)
+
+
+def bounded(db: Database, grid: str) -> None:
+    """Give a grid of the demo town a boundary: from 120 to 120.1 E, from 30 to 30.1 N."""
+    square = '{"type":"Polygon","coordinates":[[[120,30],[120.1,30],[120.1,30.1],[120,30.1],[120,30]]]}'
+
+    def write(session: Session) -> None:
+        session.connection().execute(sa.update(Grid).where(col(Grid.code) == grid).values(boundary=square))
         bump(session, TOWN)
 
     db.tx(write)

@@ -15,6 +15,7 @@ from bot.channels import media, proofs
 from bot.channels.api import ApiClient
 from bot.channels.base import Capabilities, Channel, Proof, SendFailed
 from bot.channels.callers import listed
+from bot.channels.coordinates import wgs84_from_gcj02
 from bot.channels.credentials import Credential, gettoken
 from bot.channels.known import Known
 from bot.channels.pressed import LATE, Presses, ticket_of
@@ -168,14 +169,18 @@ class WecomApp(Channel):
     async def _on_round(self, place: Incoming) -> Incoming | None:
         """Where a gridworker is on her round (巡查打卡): in one grid one check-in of the time, in the next another.
         Anybody else's place, and hers where she has no duty, is not kept (PIPL 6)."""
-        if not self._settings.patrol:
+        if not self._settings.patrol or place.lon is None or place.lat is None:
             return None
         town = await self._db.run(self._known.town)
         who = town.person(NAME, place.sender)
         if who is None or not town.roles(who.code) & (WORKERS | STAFF):
             return None
-        grid = on_round(town, who.code, place.lon, place.lat)
-        return place.model_copy(update={"id": f"{place.id}-{grid}"}) if grid is not None else None
+        lon, lat = place.lon, place.lat
+        if self._settings.patrol_coordinates == "gcj02":
+            lon, lat = wgs84_from_gcj02(lon, lat)
+        grid = on_round(town, who.code, lon, lat)
+        told = {"id": f"{place.id}-{grid}", "lon": lon, "lat": lat}
+        return place.model_copy(update=told) if grid is not None else None
 
     async def _pressed(self, letter: Letter, incoming: Incoming, number: int) -> Change | None:
         """Whatever the handlers decide late is brought to the card by `Updating`."""

@@ -25,7 +25,8 @@ Fields = dict[str, Any]
 @dataclass(frozen=True)
 class Letter:
     """One callback. id: of the message, or made of what an event says. event: its name in lower case, "" for words.
-    click: a pressed card, whose press `incoming` is. place: where the app was opened, as a message for the handlers.
+    click: a pressed card, whose press `incoming` is. place: where the app was opened, as a message for the handlers,
+    in the platform's coordinates.
     """
 
     id: str
@@ -90,9 +91,8 @@ def _chosen(pressed: Click) -> str:
 
 
 def _place(fields: Mapping[str, Any], user: str, at: datetime) -> Incoming:
-    """Where the app was opened (上报地理位置): GCJ-02, as the platform's map."""
+    """Where the app was opened (上报地理位置), as it was told: which coordinates those are is a setting."""
     lat, lon = float(text_of(fields.get("Latitude"))), float(text_of(fields.get("Longitude")))
-    lon, lat = wgs84_from_gcj02(lon, lat)
     head = _head(f"patrol-{int(at.timestamp()) // SLOT}", user, at)
     told = {"patrol": text_of(fields.get("Precision"))[:16] or "0"}
     return Incoming(**head, kind=Kind.LOCATION, lon=lon, lat=lat, platform=told)
