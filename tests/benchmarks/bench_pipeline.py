@@ -26,7 +26,7 @@ from models.ticket import Ticket
 from nlu.embedded import EmbeddedEngine
 from tests.benchmarks.result import POSTGRESQL, SQLITE, Bench, Figure, Result
 from tests.chaos.fleet import CONTEXT
-from tests.conftest import DEMO
+from tests.databases import DEMO
 
 COPIES = 30  # further groups of each grid, in which the same is said
 FLOOR = 800.0

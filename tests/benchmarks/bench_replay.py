@@ -4,7 +4,7 @@ from config.tables import leaves
 from nlu.embedded import EmbeddedEngine
 from tests.benchmarks.result import SHARED, Bench, Figure, Result
 from tests.benchmarks.scoring import floors, play, score
-from tests.conftest import DEMO
+from tests.databases import DEMO
 
 CEILING = 15.0  # seconds
 

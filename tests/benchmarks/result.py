@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 
 from models import schema
 from models.database import Database
-from tests.conftest import Postgres, own_server
+from tests.databases import Postgres, migrated, own_server
 from tests.trained import trained_home
 
 ROOT = Path(__file__).parents[2]
@@ -105,7 +105,7 @@ class Bench:
         if self._server is None:
             self._server = Postgres(self._stack.enter_context(own_server()))
             self._stack.callback(self._server.close)
-        name = self._server.create(migrated=True)
+        name = self._server.create(migrated)
         try:
             yield make_url(self._server.at(name)).render_as_string(hide_password=False)
         finally:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.benchmarks.result import SHARED
 from tests.benchmarks.score import counts, figures, main, pairs, read_lines, read_town
-from tests.conftest import DEMO
+from tests.databases import DEMO
 
 ANOTHER = SHARED / "bench" / "score.py"
 PACK = {

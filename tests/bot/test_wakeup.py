@@ -21,7 +21,8 @@ from models.inbox import Inbox
 from models.message import Incoming, Outgoing
 from models.outbox import Outbox
 from models.queue import bell
-from tests.conftest import HandClock, Postgres
+from tests.conftest import HandClock
+from tests.databases import Postgres, migrated
 from tests.engines import Deaf
 
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
@@ -35,7 +36,7 @@ def heard(number: int) -> Incoming:
 @pytest.fixture
 def pg(postgres: Postgres) -> Iterator[Database]:
     """PostgreSQL only."""
-    name = postgres.create(migrated=True)
+    name = postgres.create(migrated)
     database = Database(postgres.at(name))
     yield database
     database.close()

@@ -31,7 +31,7 @@ from tests.chaos.fleet import Member, environment, free_port, listening
 from tests.chaos.letters import Line, conversations
 from tests.chaos.storm import LEASE, Evidence, town_on
 from tests.chaos.verdict import Books
-from tests.conftest import DEMO
+from tests.databases import DEMO
 from tests.trained import trained_home
 
 BOT, SERVICE = "wecom_bot", "wecom_kf"

@@ -22,7 +22,7 @@ from models.outbox import WAITS, Outbox
 from tests.chaos.fleet import Member, environment, free_port
 from tests.chaos.letters import Callback, Line, Postmark, conversations
 from tests.chaos.platform import Delivery, FakePlatform
-from tests.conftest import DEMO
+from tests.databases import DEMO
 from tests.trained import trained_home
 
 LEASE = 1.5  # seconds; a stalled worker outsleeps it

@@ -1,7 +1,6 @@
 """The AI bot's long connection: how it comes back, when it does not, and who of two has it."""
 
 import asyncio
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from bot.sender import Sender
 from config.settings import Settings
 from models.database import Database
 from models.outbox import SENT, UNCERTAIN
+from tests.databases import Files, migrated
 from tests.platform.harness import platform
 from tests.platform.wecom_bot import (
     PATIENT,
@@ -136,9 +136,9 @@ async def test_a_wrong_secret_is_no_reason_to_hammer(sqlite_db: Database) -> Non
 
 
 @pytest.fixture
-def elsewhere(migrated_sqlite: Path, tmp_path: Path) -> Iterator[Database]:
+def elsewhere(files: Files, tmp_path: Path) -> Iterator[Database]:
     """The database of another deployment that was given the same bot."""
-    database = Database(f"sqlite:///{shutil.copyfile(migrated_sqlite, tmp_path / 'elsewhere.db')}")
+    database = Database(files.create(tmp_path / "elsewhere.db", migrated))
     yield database
     database.close()
 
@@ -175,9 +175,9 @@ async def test_nobody_takes_the_place_of_one_that_rests(sqlite_db: Database, els
 
 
 async def test_health_says_that_it_rests_and_does_not_fail(
-    migrated_sqlite: Path, elsewhere: Database, tmp_path: Path, aiohttp_client: AiohttpClient
+    files: Files, elsewhere: Database, tmp_path: Path, aiohttp_client: AiohttpClient
 ) -> None:
-    url = f"sqlite:///{shutil.copyfile(migrated_sqlite, tmp_path / 'ours.db')}"
+    url = files.create(tmp_path / "ours.db", migrated)
     async with platform() as p:
         told = {"home": tmp_path, "database_url": url, "wecom_bot": settings(p, connect=True)}
         client = await aiohttp_client(build(Settings.model_validate(told), worker=False, clock=p.clock))

@@ -11,7 +11,7 @@ from bot.channels.holder import Holder
 from bot.channels.wecom_bot.channel import WecomBot
 from models.database import Database
 from models.schema import upgrade
-from tests.conftest import Postgres
+from tests.databases import Postgres
 from tests.platform.harness import TestPlatform, platform
 from tests.platform.wecom_bot import connected, heard, make, soon, stays
 
