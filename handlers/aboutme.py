@@ -10,6 +10,7 @@ from handlers.binding import channel_name, masked, words
 from handlers.context import Context
 from handlers.erasing import ERASED, HELD, erase, told_by
 from handlers.filters import intent, to_bot
+from handlers.masking import mobiles
 from handlers.questions import hand_over, plain
 from handlers.router import Found, Router
 from handlers.texts import word
@@ -33,7 +34,6 @@ AROUND = re.compile(
 ALONE = re.compile(r"我?要?注销(?:账号|帐号)?|(?:我要)?(?:撤回|撤销)(?:同意|授权)")
 DELETES = re.compile(r"删|注销|清除|清空|抹掉|销掉|(?:撤回|撤销)(?:授权|同意)|别存|不要存|别再记录")
 YES = re.compile(r"^确认删除$")
-PHONE = re.compile(r"(?<!\d)(1[3-9]\d)\d{4}(\d{4})(?!\d)")
 SHOWN = 10  # ticket numbers
 
 
@@ -115,7 +115,7 @@ def _show(ctx: Context) -> None:
         ),
     )
     waiting = hers(col(Inbox.channel), col(Inbox.sender), ctx.addresses)
-    phones = sorted({f"{found[1]}****{found[2]}" for _, text in said for found in PHONE.finditer(text)})
+    phones = sorted({phone for _, text in said for phone in mobiles(text)})
     none = word("nothing_kept")
     ctx.say(
         "privacy_shown",

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from sqlmodel import Session, col
 
 from handlers.desk import Desk
+from handlers.masking import unnumbered
 from handlers.matters import tell_again
 from models import inbox, mark, outbox
 from models.appcard import AppCard
@@ -40,7 +41,6 @@ HELD = (*OPEN, Status.RESOLVED)  # somebody has still to act: the worker, or she
 LATER = timedelta(days=1)  # what was under way has arrived by then, and no platform repeats a callback any more
 OPINION = "disliked"
 WORDY = ("unsatisfied", "note", "resolved", "dismissed", OPINION)  # events whose notes are the words of who did it
-MOBILE = r"(?<!\d)1[3-9]\d[- ]?\d{4}[- ]?\d{4}(?!\d)"
 SOME = 500
 ANSWERS = 12  # the most that one message causes
 CARRIED = 4  # the most often that one is handed on: never back to a channel where it was, nor to one that only hands on
@@ -163,14 +163,15 @@ def wipe(
 
 
 def _unname(session: Session, ticket: int, people: Collection[str]) -> None:
-    """What others wrote there stays, without her name and without telephone numbers: whose they are nobody knows."""
-    codes = sa.select(col(Person.name)).where(col(Person.code).in_(list(people)), col(Person.name) != "")
-    called = re.compile("|".join([MOBILE, *map(re.escape, session.scalars(codes))]))
+    """What others wrote there stays, without her name, and without telephones' and identity cards' numbers: whose they
+    are nobody knows."""
+    names = sa.select(col(Person.name)).where(col(Person.code).in_(list(people)), col(Person.name) != "")
+    called = re.compile("|".join(map(re.escape, session.scalars(names))) or r"(?!)")
     for row in session.scalars(sa.select(TicketMessage).where(col(TicketMessage.ticket) == ticket)):
-        row.text = called.sub("***", row.text)
+        row.text = called.sub("***", unnumbered(row.text))
         session.add(row)
     for event in session.scalars(sa.select(TicketEvent).where(col(TicketEvent.ticket) == ticket)):
-        event.note = called.sub("***", event.note)
+        event.note = called.sub("***", unnumbered(event.note))
         session.add(event)
 
 

@@ -6,7 +6,7 @@ Sizes: WeCom 90236 (text 2048 B), 91770 (robot markdown 4096 B), 101031 (bot mar
 import re
 
 from bot.channels.base import cut
-from bot.channels.masking import masked, visible
+from handlers.masking import masked, visible
 from handlers.texts import say, word
 from models.message import Card, Outgoing
 

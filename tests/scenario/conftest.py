@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bot.channels.masking import masked
 from config.tables import leaves
+from handlers.masking import masked
 from handlers.town import Town
 from models.database import Database
 from nlu.embedded import EmbeddedEngine

@@ -18,7 +18,7 @@ from models.outbox import WAITS, Outbox
 from models.person import Identity, Person
 from models.privacy import Erasure, Notice, Owed, Remnant
 from models.tables import metadata
-from models.ticket import Attachment, Status, Ticket, TicketEvent
+from models.ticket import Attachment, Status, Ticket, TicketEvent, TicketMessage
 from models.townimport import import_pack
 from models.townpack import Pack
 from tests.scenario.chat import ZONE, Scene
@@ -239,12 +239,14 @@ def test_in_a_merged_ticket_the_traces_follow(chat: Scene, phone: Make, media: P
 def test_what_others_said_in_the_same_ticket_stays(chat: Scene, phone: Make, media: Path) -> None:
     group = chat.group("柳岸花园南区")
     group.says("春芽", f"6幢楼道灯不亮了 我电话{PHONE_NUMBER}")
-    group.says("小满要早睡", "6幢的灯我也看到了 一闪一闪的 昨天就坏了")
+    group.says("小满要早睡", "6幢的灯我也看到了 一闪一闪的 昨天就坏了 可以打她138.1234.5678")
     settled(chat)
     deleted(phone("u05", "web"))
     sweep(chat, media)
 
     ticket = chat.ticket()
+    stays = chat.db.tx(lambda s: [row.text for row in s.scalars(sa.select(TicketMessage))])
+    assert not any("1234" in text for text in stays)
     assert len(ticket.reporters) == 2, "how many told of it stays"
     assert "一闪一闪" in ticket.row.summary
     assert PHONE_NUMBER not in ticket.row.summary

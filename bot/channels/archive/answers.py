@@ -6,9 +6,9 @@ from bot.channels.archive.records import NAME
 from bot.channels.base import SendFailed
 from bot.channels.carrying import elsewhere
 from bot.channels.known import Known
-from bot.channels.masking import masked
 from config.side_channels import ArchiveSettings
 from handlers import dispatch
+from handlers.masking import masked
 from handlers.texts import say
 from handlers.town import Town
 from models.base import Clock

@@ -13,7 +13,7 @@ from sqlmodel import Session, col
 from bot.channels import render
 from bot.channels.archive.notice import PREFIX
 from bot.channels.archive.records import NAME
-from bot.channels.masking import masked
+from handlers.masking import masked
 from handlers.texts import say
 from models import outbox
 from models.message import Incoming

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.channels.masking import masked
 from bot.channels.render import escape, harmless, markdown, split, text
+from handlers.masking import masked
 from models.message import Button, Card, Outgoing
 
 EVIL = '[领奖](http://evil.example) <@all> <@W01> <font color="warning">x</font> **b** `c` ![i](http://e) @all @所有人'

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.channels.masking import masked
+from handlers.masking import masked, mobiles, unnumbered
 from handlers.texts import say
 
-HERE = Path(__file__).parents[3]
+HERE = Path(__file__).parents[2]
 WORDS = st.sampled_from(["", "漏水了", "我家是", "麻烦看一下，", " ", "。", "：", "（", "\n", "来人", "LS00012 "])
 HOMES = st.sampled_from(
     [
@@ -124,6 +124,16 @@ def test_what_everybody_may_know_stays(said: list[str]) -> None:
 )
 def test_at_the_border(words: str, shown: str) -> None:
     assert masked(words) == shown
+
+
+def test_nothing_is_left_of_a_number() -> None:
+    said = "小顾 138.1234.5678，座机0571-88886666，证310101199003078888，3幢301，１３８ １２３４ ５６７８"
+    assert unnumbered(said) == "小顾 ***，座机***，证***，3幢301，***"
+
+
+def test_mobiles_however_they_are_written() -> None:
+    said = "打13812345678或138-1234-5679，座机0571-88886666，１３８１２３４５６７０"
+    assert sorted(mobiles(said)) == ["138****5670", "138****5678", "138****5679"]
 
 
 def test_places_and_sentences_stay() -> None:

@@ -31,6 +31,7 @@ _MOBILE = tuple(
         rf"\d\d{_APART}\d\d{_APART}(\d\d{_APART}\d\d)",
     )
 )
+_PHONE_SHOWN = r"\1****\2"
 _LANDLINE = re.compile(rf"(?<!\d)(0\d{{2,3}}[)）]?{_BY})\d{{3,4}}{_BY}(\d{{4}})(?!\d)")
 # 18 figures in one, or parted where the year of birth begins and ends, or by fours.
 _CITIZEN = (
@@ -85,13 +86,35 @@ def _seen(mark: str) -> bool:
 
 def masked(text: str) -> str:
     """`text` without them: 138****5678, 0571-****5678, 310*************2X, 2单元***."""
-    text = _FIGURE.sub(lambda figure: str(unicodedata.decimal(figure[0])), visible(text)).translate(_WIDE)
+    text = _plain(text)
     for citizen in _CITIZEN:
         text = citizen.sub(r"\1*************\2", text)
     for phone in (*_MOBILE, _LANDLINE):
-        text = phone.sub(r"\1****\2", text)
+        text = phone.sub(_PHONE_SHOWN, text)
     for flat in _FLATS:
         text = flat.sub(r"\g<stays>***", text)
     for _ in range(TURNS):
         text = _ROW.sub(lambda row: _IN_ROW.sub("***", row[0]), text)
     return text
+
+
+def unnumbered(text: str) -> str:
+    """`text` where nothing is left of telephones' and identity cards' numbers: *** stands for each. Flats stay."""
+    text = _plain(text)
+    for number in (*_CITIZEN, *_MOBILE, _LANDLINE):
+        text = number.sub("***", text)
+    return text
+
+
+def mobiles(text: str) -> list[str]:
+    """The mobile numbers in it, as they may be shown: 138****5678."""
+    plain, shown = _plain(text), []
+    for phone in _MOBILE:
+        shown += [found.expand(_PHONE_SHOWN) for found in phone.finditer(plain)]
+        plain = phone.sub("*", plain)  # one number is found once
+    return shown
+
+
+def _plain(text: str) -> str:
+    """`text` as it is looked through: no unseen marks, all figures those of ASCII."""
+    return _FIGURE.sub(lambda figure: str(unicodedata.decimal(figure[0])), visible(text)).translate(_WIDE)
