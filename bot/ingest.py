@@ -83,8 +83,8 @@ class Ingest:
         self._held.append((message, done, once))
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush())
-        # The commit goes on when the caller is cancelled: the platform may hang up, the message is still kept.
-        await asyncio.shield(done)
+        # The platform may hang up, which cancels us: the flusher is a task of its own, and the message is still kept.
+        await done
 
     async def _flush(self) -> None:
         await asyncio.sleep(self._linger)
