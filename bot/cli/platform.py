@@ -22,15 +22,25 @@ def platform(
     bot: Annotated[str, typer.Option(help="Where the bot's web application is.")] = "http://127.0.0.1:8080",
     seed: Annotated[str, typer.Option(help="Ids and secrets come out of it: the same seed, the same accounts.")] = "",
     env: Annotated[Path | None, typer.Option(help="Write the bot's settings for these accounts to this file.")] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the archive's records are kept. Else beside --env's file; without that, till the end."
+        ),
+    ] = None,
 ) -> None:
     """Play WeChat and WeCom on this machine, with a page where one may be anybody. Never for real people."""
-    asyncio.run(_run(port, bot.rstrip("/"), seed, env))
+    if folder is None and env is not None:
+        folder = env.with_name(f"{env.stem}.archive")
+    asyncio.run(_run(port, bot.rstrip("/"), seed, env, folder))
 
 
-async def _run(port: int, bot: str, seed: str, env: Path | None) -> None:
+async def _run(port: int, bot: str, seed: str, env: Path | None, folder: Path | None) -> None:
     played = Platform(pause=PAUSE, seed=seed or "linsheng")
-    with Signals() as signals, TemporaryDirectory(prefix="linsheng-archive-") as records:
-        played.archive.folder = Path(records)
+    with Signals() as signals, TemporaryDirectory(prefix="linsheng-archive-") as passing:
+        # The settings name the folder, so it must be there again for a bot that was set up once.
+        played.archive.folder = (folder or Path(passing)).resolve()
+        played.archive.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         dialling = asyncio.create_task(played.qq.redial(), name="qq")
         try:
             await played.start(port)

@@ -1,6 +1,7 @@
 """What everybody sees: chats, and the bubbles in them. The only state that all accounts share."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -64,7 +65,7 @@ class World:
     def __init__(self) -> None:
         self.groups: dict[str, Group] = {}
         self.bubbles: list[Bubble] = []
-        self.version = 0
+        self.version = secrets.randbits(32)  # a page that was open before a restart must not take it for news it has
         self._waiting: list[asyncio.Future[None]] = []
 
     def group(self, channel: str, name: str, members: Iterable[str], chat: str = "") -> Group:
