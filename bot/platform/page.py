@@ -120,7 +120,7 @@ class Page:
         return {
             "number": number, "at": bubble.at.isoformat(), "channel": bubble.channel, "chat": bubble.chat,
             "by": bubble.by, "kind": bubble.kind, "text": bubble.text, "quote": bubble.quote,
-            "finished": bubble.finished, "recalled": bubble.recalled,
+            "finished": bubble.finished, "recalled": bubble.recalled, "missed": bubble.missed,
             "card": _face(bubble.card) if bubble.card else None, "faces": faces,
             "menu": [[item["id"], item["content"]] for item in items],
         }  # fmt: skip

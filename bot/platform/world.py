@@ -33,6 +33,7 @@ class Bubble:
     quote: str = ""
     finished: bool = True
     recalled: bool = False
+    missed: list[str] = field(default_factory=list)  # members of the group whose quota was used up: dropped silently
     views: dict[str, Body] = field(default_factory=dict)
     key: str = ""  # what the channel needs to know it again: a response_code, a stream's id
 

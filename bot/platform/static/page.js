@@ -21,7 +21,7 @@ async function act(body) {
   return answer.ok;
 }
 
-const mine = (bubble) => bubble.channel === here.channel && bubble.chat === (here.chat || me());
+const mine = (bubble) => bubble.channel === here.channel && bubble.chat === (here.chat || me()) && !bubble.missed.includes(me());
 const inChat = (body) => act({ user: me(), channel: here.channel, chat: here.chat, ...body });
 
 function drawChats() {
