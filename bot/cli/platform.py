@@ -30,8 +30,9 @@ def platform(
     ] = None,
 ) -> None:
     """Play WeChat and WeCom on this machine, with a page where one may be anybody. Never for real people."""
-    if folder is None and env is not None:
-        folder = env.with_name(f"{env.stem}.archive")
+    if env is not None:
+        env = env.resolve()  # it is told how to read it: from a bare name a shell looks along the PATH
+        folder = folder or env.with_name(f"{env.stem}.archive")
     asyncio.run(_run(port, bot.rstrip("/"), seed, env, folder))
 
 
@@ -53,7 +54,7 @@ async def _run(port: int, bot: str, seed: str, env: Path | None, folder: Path | 
             typer.echo(f"API:       {played.base}    AI bot: {played.ws_url}")
             typer.echo(f"Callbacks: {bot}/callback/…")
             if env is not None:
-                typer.echo(f"Settings:  set -a; . {env}; set +a; linsheng serve")
+                typer.echo(f"Settings:  set -a; . {shlex.quote(str(env))}; set +a; linsheng serve")
             else:
                 typer.echo("The bot's settings:")
                 for line in lines:

@@ -48,6 +48,7 @@ def environment(p: "Platform") -> dict[str, str]:
         "RESIDENT_REPORT__SECRET": p.report.secret,
         "RESIDENT_REPORT__API_BASE": p.base,
         "RESIDENT_REPORT__MEDIA_HOSTS": json.dumps([p.base]),
+        "RESIDENT_REPORT__POLL_SECONDS": "5",  # a player does not wait for a minute
         "GROUP_ROBOT__KEYS": json.dumps({"duty": p.robot.url.rpartition("=")[2]}),
         "GROUP_ROBOT__API_BASE": p.base,
         "ONEBOT__TOKEN": p.qq.token,

@@ -6,7 +6,8 @@ header, and a name that somebody points at 127.0.0.1 is not the host we serve.
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,7 @@ class Page:
         pushes = [
             {"url": push.url, "statuses": push.statuses, "done": push.done} for push in self._p.pushes[-20:][::-1]
         ]
+        frames = [one for one in self._p.bot.wire.frames if one["cmd"] != "ping" or one.get("errcode")]
         return {
             "version": world.version,
             "bot": self._p.bot.name,
@@ -115,12 +117,8 @@ class Page:
             "bubbles": [self._told(number, bubble) for number, bubble in enumerate(world.bubbles)][-SHOWN:],
             "orders": [_order(code, order) for code, order in self._p.report.orders.items()][-SHOWN:],
             "pushes": pushes,
-            "frames": [
-                {"cmd": frame["cmd"], "code": frame.get("errcode")}
-                for frame in self._p.bot.wire.frames[::-1]
-                if frame["cmd"] != "ping" or frame.get("errcode")
-            ][:20],
-            "calls": [{"path": call.path, "code": call.code} for call in self._p.calls[-20:][::-1]],
+            "frames": _runs((one["cmd"], one.get("errcode")) for one in frames),
+            "calls": _runs((call.path, call.code) for call in self._p.calls),
             "complaints": self._p.complaints[-20:],
             "callbacks": {name: getattr(self._p, account).callback for name, account in CALLBACKS.items()},
             "accounts": facts(self._p),
@@ -255,6 +253,12 @@ def _named(body: Body) -> str:
     if not user:
         raise ValueError("先选一个人")
     return user
+
+
+def _runs(calls: Iterable[tuple[str, int | None]]) -> list[Body]:
+    """The latest first; the same one again and again is one line, or a puller would push out all others."""
+    runs = [{"name": name, "code": code, "times": len(list(run))} for (name, code), run in groupby(calls)]
+    return runs[-20:][::-1]
 
 
 def _next(order: Order) -> list[int]:

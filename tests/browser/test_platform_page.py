@@ -56,7 +56,9 @@ def test_a_group_is_made_and_written_in(page: Page) -> None:
     page.get_by_placeholder("新群名").fill("水岸网格群")
     page.get_by_placeholder("成员").fill("李华，张三")
     page.get_by_role("button", name="建群").click()
+    expect(page.get_by_placeholder("扫码带的场景值")).to_be_visible()
     page.get_by_role("button", name="水岸网格群").click()
+    expect(page.get_by_role("button", name="进入")).to_be_hidden()  # of a group nobody hears that
     page.get_by_test_id("words").fill("@邻声 <b>3幢</b>楼道灯坏了")
     page.get_by_test_id("send").click()
     expect(page.locator("#talk .own .bubble")).to_have_text("@邻声 <b>3幢</b>楼道灯坏了")

@@ -1,5 +1,6 @@
 """A platform that is started again with the same seed is the same one, and what it says is taken for nothing old."""
 
+import os
 import re
 import shlex
 import signal
@@ -87,12 +88,12 @@ def test_records_stay_beside_the_settings(tmp_path: Path) -> None:
     settings = tmp_path / "play.env"
     command = [
         sys.executable, "-u", "-m", "bot.cli", "platform", "--port", "0", "--bot", "http://127.0.0.1:9",
-        "--env", str(settings),
+        "--env", os.path.relpath(settings),
     ]  # fmt: skip
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own interpreter
     assert process.stdout is not None
     try:
-        assert any(line.startswith("Settings:") for line in process.stdout)
+        told = next(line for line in process.stdout if line.startswith("Settings:"))
         found = re.search(r"^LINSHENG_ARCHIVE__FOLDER=(.+)$", settings.read_text(encoding="utf-8"), re.MULTILINE)
         assert found is not None
         process.send_signal(signal.SIGTERM)
@@ -102,6 +103,7 @@ def test_records_stay_beside_the_settings(tmp_path: Path) -> None:
         process.kill()
         process.wait()
         process.stdout.close()
+    assert f" . {settings}; " in told  # what it says can be typed in any folder
     (folder,) = shlex.split(found[1])
     assert Path(folder) == tmp_path / "play.archive"
     assert Path(folder).is_dir()

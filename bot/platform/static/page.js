@@ -8,6 +8,8 @@ const DIRECT = ['wechat_mp', 'wecom_kf', 'wecom_bot', 'wecom_app', 'onebot', 'ar
 const ALONE = { archive: '群发任务', [REPORTS]: '居民上报' }; // what is no chat with an account
 const QUOTING = ['wecom_bot', 'onebot']; // where a bot hears what was quoted
 const PINS = ['wechat_mp', 'wecom_kf', 'wecom_app'];
+const ENTERED = ['wechat_mp', 'wecom_kf', 'wecom_app', 'wecom_bot']; // of these an account hears that its chat was opened
+const SCENES = ['wechat_mp', 'wecom_kf'];
 let state = { version: '', groups: [], bubbles: [], orders: [], callbacks: {}, accounts: {}, pushes: [], frames: [], calls: [], complaints: [] };
 let here = { channel: 'wechat_mp', chat: '' };
 let quoted = null;
@@ -124,7 +126,7 @@ function drawBubble(bubble) {
 
 function drawOrder(order) {
   const item = make('li', '', { className: order.by === me() ? 'own' : '' });
-  const box = make('div', order.text, { className: 'bubble' });
+  const box = make('div', order.text, { className: 'bubble card' });
   const rows = make('dl');
   for (const [what, value] of [['地点', order.where], ['网格', order.grid], ['图片', order.pictures || '']]) {
     if (value) rows.append(make('dt', what), make('dd', value));
@@ -155,6 +157,8 @@ function drawTalk() {
   if (low) talk.scrollTop = talk.scrollHeight;
   $('compose').hidden = orders;
   $('order').hidden = !orders;
+  $('arrive').hidden = Boolean(here.chat) || !ENTERED.includes(here.channel);
+  $('scene').hidden = !SCENES.includes(here.channel);
   $('place').hidden = !PINS.includes(here.channel);
   if ($('place').hidden) $('pin').hidden = true;
 }
@@ -187,8 +191,9 @@ function draw() {
   drawTalk();
   if (!$('accounts').contains(document.activeElement)) drawAccounts();
   log('pushes', state.pushes.map((push) => [`${push.statuses.join(' ')}${push.done ? '' : ' …'} ${push.url}`, push.done && push.statuses.at(-1) !== 200]));
-  log('frames', state.frames.map((frame) => [`${frame.code ?? '…'} ${frame.cmd}`, frame.code]));
-  log('calls', state.calls.map((call) => [`${call.code} ${call.path}`, call.code !== 0]));
+  for (const id of ['frames', 'calls']) {
+    log(id, state[id].map((call) => [`${call.code ?? '…'} ${call.name}${call.times > 1 ? ` ×${call.times}` : ''}`, call.code]));
+  }
   log('complaints', state.complaints.map((words) => [words, true]));
   $('state').textContent = [state.down ? '平台中断' : '', state.untrusted ? 'IP 不可信' : ''].filter(Boolean).join(' · ');
 }
