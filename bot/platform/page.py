@@ -195,9 +195,12 @@ class Page:
 
     async def _group(self, body: Body) -> None:
         members = [str(user).strip() for user in body["members"] if str(user).strip()]
-        if not members or not str(body["name"]).strip():
+        name = str(body["name"]).strip()
+        if not members or not name:
             raise ValueError("群要有名字和成员")
-        self._p.group(str(body["name"]).strip(), *members)
+        if any((group.channel, group.name) == (BOT, name) for group in self._p.world.groups.values()):
+            raise ValueError("已经有同名的群")  # its id is shown by its name
+        self._p.group(name, *members)
 
     async def _arrive(self, body: Body) -> None:
         """She opens the chat: follows, scans, or enters. scene: what the QR code carries."""

@@ -161,10 +161,12 @@ async def test_the_bots_frames_and_what_they_were_answered(
     assert p.bot.secret not in str(state["frames"])
 
 
-async def test_the_ids_of_the_bots_groups_are_shown(p: TestPlatform, look: Look) -> None:
-    """A town's chats.csv names them."""
-    group = p.group("水岸网格群", "李华")
-    assert (await look())["accounts"][BOT]["chatid 水岸网格群"] == group
+async def test_the_ids_of_the_bots_groups_are_shown(p: TestPlatform, act: Act, look: Look) -> None:
+    """A town's chats.csv names them; so no group hides behind another of its name."""
+    assert await act(do="group", name="水岸网格群", members=["李华"]) == 200
+    assert await act(do="group", name="水岸网格群", members=["张三"]) == 400
+    (group,) = [group for group in p.world.groups.values() if group.channel == BOT]
+    assert (await look())["accounts"][BOT]["chatid 水岸网格群"] == group.id
 
 
 async def test_it_answers_to_either_name_of_this_machine(p: TestPlatform, session: aiohttp.ClientSession) -> None:
