@@ -93,11 +93,18 @@ class BotPeople(AiBot):
             raise ValueError("that is no card")
         event: Body = {"card_type": face["card_type"], "event_key": key, "task_id": face.get("task_id", "")}
         event |= pressed(face, key, chosen or {})
+        return await self._press(card.chat, user, event, card)
+
+    async def forge(self, user: str, event: Body) -> Push | None:
+        """A press that no screen offers: her client claims it from her own direct chat. event: what it claims."""
+        return await self._press(user, user, event, None)
+
+    async def _press(self, chat: str, user: str, event: Body, card: Bubble | None) -> Push | None:
         now = self.clock()
-        body = self.head(card.chat, user, "event") | {"create_time": int(now.timestamp())}
+        body = self.head(chat, user, "event") | {"create_time": int(now.timestamp())}
         body |= {"event": {"eventtype": "template_card_event", "template_card_event": event}}
-        self.known.add(card.chat)
-        return await self._deliver(body, Turn(random_word(32), "card", card.chat, user, now, body["msgid"], card=card))
+        self.known.add(chat)
+        return await self._deliver(body, Turn(random_word(32), "card", chat, user, now, body["msgid"], card=card))
 
     async def feedback(self, answer: Bubble, user: str, kind: int, content: str = "") -> Push | None:
         """What she thinks of a stream that had a feedback id. kind: 1 accurate, 2 inaccurate, 3 taken back."""

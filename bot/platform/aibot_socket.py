@@ -55,7 +55,7 @@ class LongConnection:
         self.half_alive = False  # a kicked connection stays open, as the field reports
         self.kicked = 0
         self.subscribed = 0
-        self.frames: list[Body] = []  # what the app sent, secrets masked
+        self.frames: list[Body] = []  # what the app sent, secrets masked, and the errcode that it was answered with
         self._bot = bot
         self._uploads = Uploads(bot.clock, bot.media)
         self._subscribes = Rate(20, timedelta(minutes=1))
@@ -123,23 +123,18 @@ class LongConnection:
         return ws
 
     async def _hear(self, connection: Connection, raw: str) -> None:
-        req = ""
+        told: Body = {"cmd": "", "headers": {"req_id": ""}, "body": {}}
+        self.frames.append(told)
         try:
-            frame = json.loads(raw)
-            req, command, body = frame["headers"]["req_id"], frame["cmd"], frame.get("body") or {}
-            if not isinstance(req, str) or not req or not isinstance(body, dict):
-                raise ValueError("headers.req_id")
-        except (ValueError, KeyError, TypeError):
-            await connection.write({"headers": {"req_id": req}, **PlatformError(47001).answer})
-            return
-        masked = {name: "***" if name in ("secret", "base64_data") else value for name, value in body.items()}
-        self.frames.append({"cmd": command, "headers": {"req_id": req}, "body": masked})
-        try:
+            command, req, body = _opened(raw)
+            masked = {name: "***" if name in ("secret", "base64_data") else value for name, value in body.items()}
+            told |= {"cmd": command, "headers": {"req_id": req}, "body": masked}
             more = await self._obey(connection, command, req, body)
-            answer = {"headers": {"req_id": req}, **fine()} | ({"body": more} if more else {})
+            answer = fine() | ({"body": more} if more else {})
         except PlatformError as error:
-            answer = {"headers": {"req_id": req}, **error.answer}
-        await connection.write(answer)
+            answer = error.answer
+        told["errcode"] = answer["errcode"]
+        await connection.write({"headers": told["headers"], **answer})
         self._bot.world.touch()
 
     async def _obey(self, connection: Connection, command: str, req: str, body: Body) -> Body | None:
@@ -190,3 +185,14 @@ class LongConnection:
     @staticmethod
     def _shown(_bubble: object) -> None:
         return None
+
+
+def _opened(raw: str) -> tuple[str, str, Body]:
+    """Command, request id and body of a frame. Raises PlatformError 47001."""
+    try:
+        frame = json.loads(raw)
+        command, req, body = frame["cmd"], frame["headers"]["req_id"], frame.get("body") or {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise PlatformError(47001) from None
+    need(isinstance(command, str) and isinstance(req, str) and req and isinstance(body, dict), 47001)
+    return command, req, body

@@ -27,6 +27,7 @@ class AppChat:
         self._app = app
         self._owners: dict[str, str] = {}
         self._day = Rate(1000, timedelta(days=1))
+        self._rates = Rate(200, timedelta(minutes=1)), Rate(10_000, timedelta(days=1))  # of each member, all rooms
         api.post(f"{WECOM}:app", "appchat/create", self._create)
         api.post(f"{WECOM}:app", "appchat/update", self._update)
         api.get(f"{WECOM}:app", "appchat/get", self._get)
@@ -69,7 +70,10 @@ class AppChat:
         chat, kind = self._known(body), str(body.get("msgtype"))
         need(kind in KINDS, 40008, kind)
         text = shown(self._app, kind, mapping(body.get(kind), 40008, kind))
-        bubble = Bubble(secrets.token_urlsafe(24), self._app.clock(), CHANNEL, chat, kind=kind, text=text, body=body)
+        now = self._app.clock()
+        bubble = Bubble(secrets.token_urlsafe(24), now, CHANNEL, chat, kind=kind, text=text, body=body)
+        members = self._app.world.groups[chat].members
+        bubble.missed = [user for user in members if not all(rate.allows(user.lower(), now) for rate in self._rates)]
         self._app.world.show(bubble)
         return fine(msgid=bubble.id)
 

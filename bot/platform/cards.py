@@ -88,21 +88,17 @@ def keys_of(card: Body) -> dict[str, str]:
     return found
 
 
-def menus_of(card: Body) -> dict[str, set[str]]:
-    """What can be chosen on it: question_key to option ids."""
+def menus_of(card: Body) -> list[Body]:
+    """What can be chosen on it: select menus and a checkbox, those left out that are switched off."""
     menus = [*card.get("select_list", []), card.get("button_selection"), card.get("checkbox")]
-    return {
-        menu["question_key"]: {option["id"] for option in menu["option_list"]}
-        for menu in menus
-        if menu and not menu.get("disable")
-    }
+    return [menu for menu in menus if menu and not menu.get("disable")]
 
 
 def pressed(card: Body, key: str, chosen: dict[str, list[str]]) -> Body:
     """The `selected_items` of a press. Raises ValueError for what this card does not offer: a person cannot do that."""
     if key not in keys_of(card):
         raise ValueError(f"the card offers {sorted(keys_of(card))} and not {key!r}")
-    offered = menus_of(card)
+    offered = {menu["question_key"]: {option["id"] for option in menu["option_list"]} for menu in menus_of(card)}
     for question, options in chosen.items():
         if not set(options) <= offered.get(question, set()):
             raise ValueError(f"{question} offers {sorted(offered.get(question, set()))}")

@@ -6,16 +6,19 @@ word, as they say; an interactive card without a callback address is 40058.
 
 import json
 import secrets
-from datetime import datetime, timedelta
+from collections import Counter
+from datetime import date, datetime, timedelta
 
 from bot.platform.api import WECOM, Api
 from bot.platform.cards import NOTICES, check_card, words_of
+from bot.platform.clock import CHINA
 from bot.platform.codes import PlatformError, fine, mapping, need
 from bot.platform.corp_app import AGENT, CorpApp
 from bot.platform.limits import Rate
 from bot.platform.world import Body, Bubble
 
 TEXT_BYTES = 2048
+TIMES_A_SEAT = 200  # 90236: 账号上限×200 人次 a day, all members of a message counted
 RECALL = timedelta(hours=24)
 FILES = {"image", "voice", "video", "file"}
 
@@ -49,6 +52,8 @@ class CorpApi:
         self._seen: dict[str, datetime] = {}
         self._rates = Rate(30, timedelta(minutes=1)), Rate(1000, timedelta(hours=1))
         self.dropped = 0
+        self.seats = 1000  # 账号上限 of the corporation
+        self._today: Counter[date] = Counter()
         api.post(f"{WECOM}:app", "message/send", self._send)
         api.post(f"{WECOM}:app", "message/update_template_card", self._update)
         api.post(f"{WECOM}:app", "message/recall", self._recall)
@@ -68,6 +73,7 @@ class CorpApi:
         users = [user for user in asked if user not in self._app.strangers]
         invalid = "|".join(user.lower() for user in asked if user in self._app.strangers)
         need(users, 81013)
+        self._spend(len(users))
         message, copies = secrets.token_urlsafe(32), list[Bubble]()
         for user in users:
             if self._takes(user, body):
@@ -77,6 +83,12 @@ class CorpApi:
         if kind == "template_card" and body["template_card"]["card_type"] not in NOTICES:
             more["response_code"] = self._app.new_code(copies)
         return fine(**more)
+
+    def _spend(self, times: int) -> None:
+        """So many person-times of this day. Raises PlatformError 45009, which is assumed: the page names no code."""
+        day = self._app.clock().astimezone(CHINA).date()
+        need(self._today[day] + times <= self.seats * TIMES_A_SEAT, 45009, "person-times a day")
+        self._today[day] += times
 
     def _takes(self, user: str, body: Body) -> bool:
         now = self._app.clock()

@@ -48,6 +48,7 @@ def environment(p: "Platform") -> dict[str, str]:
         "RESIDENT_REPORT__SECRET": p.report.secret,
         "RESIDENT_REPORT__API_BASE": p.base,
         "RESIDENT_REPORT__MEDIA_HOSTS": json.dumps([p.base]),
+        "RESIDENT_REPORT__POLL_SECONDS": "5",  # a player does not wait for a minute
         "GROUP_ROBOT__KEYS": json.dumps({"duty": p.robot.url.rpartition("=")[2]}),
         "GROUP_ROBOT__API_BASE": p.base,
         "ONEBOT__TOKEN": p.qq.token,
@@ -68,8 +69,10 @@ def environment(p: "Platform") -> dict[str, str]:
 def facts(p: "Platform") -> dict[str, dict[str, str]]:
     """What an admin's page would show of each account."""
     corp = {"corp_id": p.app.corp_id}
+    groups = {f"chatid {group.name}": group.id for group in p.world.groups.values() if group.channel == "wecom_bot"}
     return {
-        "wecom_bot": {"bot_id": p.bot.id, "secret": p.bot.secret, "token": p.bot.token, "aes_key": p.bot.aes_key},
+        "wecom_bot": {"bot_id": p.bot.id, "secret": p.bot.secret, "token": p.bot.token, "aes_key": p.bot.aes_key}
+        | groups,
         "wechat_mp": {"app_id": p.mp.app_id, "secret": p.mp.secret, "token": p.mp.token, "aes_key": p.mp.aes_key},
         "wecom_app": corp
         | {"agent_id": str(p.app.agent_id), "secret": p.app.secret, "token": p.app.token, "aes_key": p.app.aes_key},

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 from bot.platform.aibot_people import JPEG
+from bot.platform.clock import beginning
 from bot.platform.codes import PlatformError
 from bot.platform.crypto import random_word
 from bot.platform.limits import Window
@@ -45,6 +46,7 @@ class CustomerService(XmlAccount):
     def _begin(self, open_kfid: str) -> None:
         self.open_kfid = open_kfid
         self.messages: list[Body] = []
+        self.run = beginning(self.clock)  # cursors name it: one of another run stands before everything
         self.states: dict[str, tuple[int, str]] = {}  # by customer: state and servicer
         self.links: dict[str, str] = {}  # contact ways: url to scene
         self.window = Window(late=95002, used=95001)

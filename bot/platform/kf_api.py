@@ -17,6 +17,7 @@ from bot.platform.world import Body, Bubble
 
 TEXT_BYTES = 2048
 MESSAGE_ID = re.compile(r"[0-9a-zA-Z_\-]{1,32}")
+CURSOR = re.compile(r"c\d{1,12}-\d{1,9}")
 PAGE = 1000
 
 
@@ -59,15 +60,16 @@ class KfApi:
             need(until is not None and now < until, 95007)
         else:
             self._bare.take("", now)
-        cursor = str(body.get("cursor") or "c0")
-        need(re.fullmatch(r"c\d{1,9}", cursor), 40058, "cursor")
-        begin = int(cursor[1:])
+        cursor = str(body.get("cursor") or f"c{account.run}-0")
+        need(CURSOR.fullmatch(cursor), 40058, "cursor")
+        run, _, place = cursor[1:].partition("-")
+        begin = int(place) if int(run) == account.run else 0
         if self.empty_pages:
             self.empty_pages -= 1
             return fine(next_cursor=cursor, has_more=1, msg_list=[])
         page = account.messages[begin : begin + limit]
         end = begin + len(page)
-        return fine(next_cursor=f"c{end}", has_more=int(end < len(account.messages)), msg_list=page)
+        return fine(next_cursor=f"c{account.run}-{end}", has_more=int(end < len(account.messages)), msg_list=page)
 
     def _send(self, body: Body) -> Body:
         account = self._of(body)

@@ -7,18 +7,17 @@ the call is fine all the same; a day is one of China's.
 
 import secrets
 from collections import Counter
-from datetime import timedelta, timezone
 
 from bot.platform.api import WECOM, Api
 from bot.platform.archive import CHANNEL, ChatArchive
 from bot.platform.cards import pressed
+from bot.platform.clock import CHINA
 from bot.platform.codes import fine, mapping, need
 from bot.platform.shared import Shared
 from bot.platform.world import Body, Bubble
 
 TEXT_BYTES = 4_000
 ATTACHMENTS = 9
-CHINA = timezone(timedelta(hours=8))
 CONFIRM = "confirm"
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bot.platform.api import WECHAT, Api
+from bot.platform.clock import beginning
 from bot.platform.codes import fine, mapping, need, number
 from bot.platform.crypto import random_word
 from bot.platform.official import OfficialAccount
@@ -22,7 +23,7 @@ class OfficialApi:
     def __init__(self, account: OfficialAccount, api: Api) -> None:
         self._account = account
         self._once: dict[str, int] = {}
-        self._messages = itertools.count(200_000_001)
+        self._messages = itertools.count(beginning(account.clock))  # never one of an earlier run
         api.post(WECHAT, "message/custom/send", self._custom)
         api.post(WECHAT, "message/template/send", self._template)
         api.post(WECHAT, "message/subscribe/bizsend", self._bizsend)

@@ -27,7 +27,7 @@ class Implementation(ABC):
         self.account = account
         self.headers: dict[str, str] = {}
         self._clock = clock
-        self._ids = count(1)
+        self._ids = count(int(clock()))  # no message of a later run has the number of an earlier one
         self._session: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._reader: asyncio.Task[None] | None = None

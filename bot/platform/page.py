@@ -6,7 +6,8 @@ header, and a name that somebody points at 127.0.0.1 is not the host we serve.
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from bot.platform.handed import CALLBACKS, facts
 from bot.platform.kf import CHANNEL as KF
 from bot.platform.official import CHANNEL as MP
 from bot.platform.qq import CHANNEL as QQ
+from bot.platform.reports import ACCEPTED, ASSIGNED, IN_HAND, PASSED_ON, REFUSED, SOLVED, Order
 from bot.platform.world import Body, Bubble
 
 if TYPE_CHECKING:
@@ -27,8 +29,13 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 HEADER = "X-Platform"
+HOSTS = ("127.0.0.1", "localhost")  # as a person may type it
 WAIT = 25.0  # seconds that a page waits for news
 SHOWN = 500  # bubbles
+STEPS = {
+    ACCEPTED: "受理", ASSIGNED: "分配", PASSED_ON: "转交", IN_HAND: "办理中", SOLVED: "办结", REFUSED: "不受理",
+}  # fmt: skip
+ENDS = (SOLVED, REFUSED)
 POLICY = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'"
 
 
@@ -43,6 +50,8 @@ class Page:
             "pin": self._pin,
             "click": self._click,
             "choose": self._choose,
+            "order": self._order,
+            "step": self._step,
             "group": self._group,
             "arrive": self._arrive,
             "callback": self._callback,
@@ -88,7 +97,8 @@ class Page:
         return web.json_response({})
 
     def _guard(self, request: web.Request) -> None:
-        if request.headers.get(HEADER) != "1" or request.host != self._p.base.removeprefix("http://"):
+        port = self._p.base.rpartition(":")[2]
+        if request.headers.get(HEADER) != "1" or request.host not in [f"{name}:{port}" for name in HOSTS]:
             raise web.HTTPForbidden
 
     # --- what is seen -----------------------------------------------------------------------------------------------
@@ -98,14 +108,17 @@ class Page:
         pushes = [
             {"url": push.url, "statuses": push.statuses, "done": push.done} for push in self._p.pushes[-20:][::-1]
         ]
+        frames = [one for one in self._p.bot.wire.frames if one["cmd"] != "ping" or one.get("errcode")]
         return {
             "version": world.version,
             "bot": self._p.bot.name,
             "connected": self._p.bot.connected,
             "groups": [vars(group) for group in world.groups.values()],
             "bubbles": [self._told(number, bubble) for number, bubble in enumerate(world.bubbles)][-SHOWN:],
+            "orders": [_order(code, order) for code, order in self._p.report.orders.items()][-SHOWN:],
             "pushes": pushes,
-            "calls": [{"path": call.path, "code": call.code} for call in self._p.calls[-20:][::-1]],
+            "frames": _runs((one["cmd"], one.get("errcode")) for one in frames),
+            "calls": _runs((call.path, call.code) for call in self._p.calls),
             "complaints": self._p.complaints[-20:],
             "callbacks": {name: getattr(self._p, account).callback for name, account in CALLBACKS.items()},
             "accounts": facts(self._p),
@@ -120,7 +133,7 @@ class Page:
         return {
             "number": number, "at": bubble.at.isoformat(), "channel": bubble.channel, "chat": bubble.chat,
             "by": bubble.by, "kind": bubble.kind, "text": bubble.text, "quote": bubble.quote,
-            "finished": bubble.finished, "recalled": bubble.recalled,
+            "finished": bubble.finished, "recalled": bubble.recalled, "missed": bubble.missed,
             "card": _face(bubble.card) if bubble.card else None, "faces": faces,
             "menu": [[item["id"], item["content"]] for item in items],
         }  # fmt: skip
@@ -161,11 +174,33 @@ class Page:
         account = self._p.mp if menu.channel == MP else self._p.kf
         await account.choose(menu, _named(body), str(body["key"]))
 
+    async def _order(self, body: Body) -> None:
+        """居民上报: a resident tells the product's own robot. where: in words; grid: the product's grid_id."""
+        user, text = _named(body), str(body.get("text") or "").strip()
+        picture = base64.b64decode(str(body.get("data") or ""), validate=True)
+        if not text and not picture:
+            raise ValueError("写下是什么事，或者附一张图片")
+        place = {"name": str(body.get("where") or ""), "address": "", "latitude": 0.0, "longitude": 0.0}
+        self._p.report.order(
+            text, unionid=user, reporter_name=user, location=place, grid_id=str(body.get("grid") or ""),
+            image_urls=[self._p.media.plain("image", "picture.jpg", picture)] if picture else [],
+        )  # fmt: skip
+
+    async def _step(self, body: Body) -> None:
+        """居民上报: one of the product's workers does the next thing with an order. kind: a process_type."""
+        user, code, kind = _named(body), str(body["order"]), int(body["kind"])
+        if kind not in _next(self._p.report.orders[code]):
+            raise ValueError("这张单现在不能走这一步")
+        self._p.report.step(code, kind, user, str(body.get("text") or ""), status=int(kind != IN_HAND))
+
     async def _group(self, body: Body) -> None:
         members = [str(user).strip() for user in body["members"] if str(user).strip()]
-        if not members or not str(body["name"]).strip():
+        name = str(body["name"]).strip()
+        if not members or not name:
             raise ValueError("群要有名字和成员")
-        self._p.group(str(body["name"]).strip(), *members)
+        if any((group.channel, group.name) == (BOT, name) for group in self._p.world.groups.values()):
+            raise ValueError("已经有同名的群")  # its id is shown by its name
+        self._p.group(name, *members)
 
     async def _arrive(self, body: Body) -> None:
         """She opens the chat: follows, scans, or enters. scene: what the QR code carries."""
@@ -223,6 +258,37 @@ def _named(body: Body) -> str:
     return user
 
 
+def _runs(calls: Iterable[tuple[str, int | None]]) -> list[Body]:
+    """The latest first; the same one again and again is one line, or a puller would push out all others."""
+    runs = [{"name": name, "code": code, "times": len(list(run))} for (name, code), run in groupby(calls)]
+    return runs[-20:][::-1]
+
+
+def _next(order: Order) -> list[int]:
+    """The steps that may follow; nothing follows the end."""
+    return [] if order.steps[-1]["process_type"] in ENDS else [kind for kind in STEPS if kind != ACCEPTED]
+
+
+def _order(code: str, order: Order) -> Body:
+    told = order.body
+    return {
+        "id": code, "by": told["reporter_name"], "text": told["desc"] or "[图片]", "pictures": len(told["image_urls"]),
+        "where": told["location"]["name"], "grid": told["grid_id"],
+        "steps": [[STEPS[step["process_type"]], step["solve_userid"], step["process_desc"]] for step in order.steps],
+        "next": [[kind, STEPS[kind]] for kind in _next(order)],
+    }  # fmt: skip
+
+
+def _menu(menu: Body) -> Body:
+    """many: more than one may be chosen, as only a checkbox allows. chosen: before she chooses herself."""
+    options = menu["option_list"]
+    return {
+        "key": menu["question_key"], "title": menu.get("title", ""), "many": menu.get("mode") == 1,
+        "options": [[option["id"], option["text"]] for option in options],
+        "chosen": [one["id"] for one in options if one.get("is_checked") or one["id"] == menu.get("selected_id")],
+    }  # fmt: skip
+
+
 def _face(card: Body) -> Body:
     title, quote = card.get("main_title") or {}, card.get("quote_area") or {}
     return {
@@ -231,6 +297,6 @@ def _face(card: Body) -> Body:
         "rows": [[row.get("keyname", ""), row.get("value", "")] for row in card.get("horizontal_content_list", [])],
         "buttons": [] if card.get("disabled") else [[key, words] for key, words in keys_of(card).items()],
         "faded": [button["text"] for button in card.get("button_list", []) if card.get("disabled")][:1],
-        "menus": {question: sorted(options) for question, options in menus_of(card).items()},
+        "menus": [] if card.get("disabled") else [_menu(menu) for menu in menus_of(card)],
         "url": (card.get("card_action") or {}).get("url", ""),
     }  # fmt: skip

@@ -5,6 +5,7 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from bot.platform.aibot import CHANNEL as BOT
 from bot.platform.aibot_people import JPEG, BotPeople
 from bot.platform.aibot_socket import PATH as SOCKET_PATH
 from bot.platform.api import Api, Call
@@ -53,7 +54,8 @@ class Platform:
         self.media = MediaStore(self.clock)
         self.pusher = Pusher(self.clock, self.world, pause=pause)
         self.api = Api(self.tokens, self.faults, self.world)
-        shared = Shared(self.clock, self.world, self.media, self.pusher, Names(seed), self.complaints)
+        self._names = Names(seed)
+        shared = Shared(self.clock, self.world, self.media, self.pusher, self._names, self.complaints)
         corp_id = f"ww{shared.names.hex('corp', 16)}"
         self.bot = BotPeople(shared)
         self.mp = OfficialAccount(shared)
@@ -125,8 +127,9 @@ class Platform:
     # --- people -----------------------------------------------------------------------------------------------------
 
     def group(self, name: str, *members: str, chat: str = "") -> str:
-        """A group with the AI bot in it; returns its chat id."""
-        return self.world.group("wecom_bot", name, members, chat).id
+        """A group with the AI bot in it; returns its chat id, which is the same again for this seed and name."""
+        named = f"wr{self._names.word(f'group {name}', 20)}"
+        return self.world.group(BOT, name, members, chat or (named if named not in self.world.groups else "")).id
 
     async def say(self, chat: str | None, user: str, text: str, *, quote: Bubble | None = None) -> Bubble:
         """Words to the AI bot. chat: a group's id, or None for her direct chat with it."""

@@ -1,6 +1,7 @@
 """What everybody sees: chats, and the bubbles in them. The only state that all accounts share."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ class Bubble:
     quote: str = ""
     finished: bool = True
     recalled: bool = False
+    missed: list[str] = field(default_factory=list)  # members of the group whose quota was used up: dropped silently
     views: dict[str, Body] = field(default_factory=dict)
     key: str = ""  # what the channel needs to know it again: a response_code, a stream's id
 
@@ -64,7 +66,7 @@ class World:
     def __init__(self) -> None:
         self.groups: dict[str, Group] = {}
         self.bubbles: list[Bubble] = []
-        self.version = 0
+        self.version = secrets.randbits(32)  # a page that was open before a restart must not take it for news it has
         self._waiting: list[asyncio.Future[None]] = []
 
     def group(self, channel: str, name: str, members: Iterable[str], chat: str = "") -> Group:

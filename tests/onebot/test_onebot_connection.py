@@ -103,7 +103,7 @@ async def test_rows_wait_while_nobody_is_connected(
         while await sender.step():
             pass
         assert [one.text for one in qq.shown] == ["一", "二"]
-    assert [(row.outcome, row.platform_id) for row in _rows(known_group)] == [(SENT, "1"), (SENT, "2")]
+    assert [(row.outcome, row.platform_id) for row in _rows(known_group)] == [(SENT, str(one.id)) for one in qq.shown]
     await so(lambda: not channel.ready)
     assert channel.state == "waiting"
 

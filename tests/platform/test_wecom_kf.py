@@ -76,7 +76,7 @@ async def test_pages_and_an_empty_page(app: App, monkeypatch: pytest.MonkeyPatch
     app.p.kf_api.empty_pages = 3
     assert await app.look() == 5
     assert [one.text for one in app.heard()] == ["0", "1", "2", "3", "4"]
-    assert app.pull().cursor == "c5"
+    assert app.pull().cursor == f"c{app.p.kf.run}-5"
     app.p.kf_api.empty_pages = 1  # also where a cursor stands already
     await app.p.kf.say(USER, "5")
     assert await app.look() == 1

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from bot.channels.wecom_bot.letters import NAME
 from bot.platform.world import Bubble
+from handlers.texts import say
 from models.database import Database
 from models.ticket import Status, Ticket
 from nlu.types import Engine
@@ -47,14 +48,9 @@ def buttons(card: Bubble, user: str) -> list[tuple[str, str]]:
     return [(button["text"], button["key"]) for button in face(card, user)["button_list"]]
 
 
-def stolen(p: TestPlatform, card: Bubble, user: str, key: str) -> dict[str, Any]:
-    """A click in somebody's own direct chat on a card that was never sent there."""
-    click = {"card_type": "button_interaction", "event_key": key, "task_id": (card.card or {})["task_id"]}
-    return {
-        "msgid": f"stolen-{user}-{key}", "create_time": int(p.clock().timestamp()), "aibotid": p.bot.id,
-        "from": {"userid": user}, "chattype": "single", "msgtype": "event",
-        "event": {"eventtype": "template_card_event", "template_card_event": click},
-    }  # fmt: skip
+def stolen(card: Bubble, key: str) -> dict[str, Any]:
+    """What a client claims that got hold of a card's ids, which was never sent there."""
+    return {"card_type": "button_interaction", "event_key": key, "task_id": (card.card or {})["task_id"]}
 
 
 @pytest.mark.parametrize("mode", ["connection", "webhook"])
@@ -89,10 +85,14 @@ async def test_a_whole_matter(town_db: Database, db_url: str, engine: Engine, tm
             assert "已接单" in face(card, WORKER)["main_title"]["title"]
             assert status(town_db) == Status.ACCEPTED
 
-            # Somebody else's click, on a card that she got hold of: nothing changes, and it is on record.
-            await p.bot.push(stolen(p, card, STRANGER, "done:1"), user=STRANGER)
-            await until(p, lambda: "refused" in events(town_db))
-            assert status(town_db) == Status.ACCEPTED
+            # Somebody else's click, on a card that she got hold of: nothing changes, and it is on record. She is told
+            # that it is not hers, and neither what is in it nor a card.
+            before = face(card, WORKER)
+            await p.bot.forge(STRANGER, stolen(card, "done:1"))
+            await until(p, lambda: texts(p, STRANGER))
+            assert texts(p, STRANGER) == [say("worker_refused")]
+            assert (cards(p, STRANGER), face(card, WORKER), face(card, STRANGER)) == ([], before, before)
+            assert (status(town_db), events(town_db).count("refused")) == (Status.ACCEPTED, 1)
 
             await p.click(card, WORKER, "done:1")
             await until(p, lambda: buttons(card, WORKER) == [("已办结", "noop")])
@@ -105,6 +105,9 @@ async def test_a_whole_matter(town_db: Database, db_url: str, engine: Engine, tm
             await until(p, lambda: "已结案" in last(p, group))
             assert (status(town_db), events(town_db).count("accepted")) == (Status.CLOSED, 1)
         assert p.complaints == []
+        # On the connection an answer to the stranger's press would have been refused: there is no card to change.
+        updates = [frame["errcode"] for frame in p.bot.wire.frames if frame["cmd"] == "aibot_respond_update_msg"]
+        assert updates == ([0, 0] if mode == "connection" else [])
 
 
 async def test_what_is_quoted_is_meant(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
