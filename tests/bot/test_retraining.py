@@ -30,6 +30,8 @@ from nlu.types import Utterance
 from tests.bot.test_cli import Shell, cells, home_db, shell
 from tests.bot.test_cli_corrections import town
 
+pytestmark = pytest.mark.xdist_group("retraining")  # one process makes what they share
+
 __all__ = ["home_db", "shell", "town"]  # fixtures
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 KNOWN = leaves()

@@ -39,6 +39,8 @@ CHANNELS = (BOT, SERVICE)
 KILLS, PEOPLE = 8, 16
 HEARD_SECONDS = 1.5  # then the platform says it again
 DRAIN_SECONDS = 20.0
+HEARD, NOTICE = say("bot_heard"), notice()
+MAY_COME_AGAIN = (HEARD, NOTICE)  # 收到。 only ends an exchange, and stands in no outbox
 
 
 class Lines:
@@ -160,7 +162,7 @@ class Lines:
             # The cursor first: what came with it is in the inbox then, and is counted.
             cursor = await self._db.run(lambda session: session.scalar(pulled))
             waiting = await self._db.run(lambda session: sum(session.scalar(one) or 0 for one in left))
-            if not waiting and cursor == f"c{len(kf.messages)}":
+            if not waiting and cursor == f"c{kf.run}-{len(kf.messages)}":
                 return True
             await asyncio.sleep(0.2)
         return False
@@ -183,8 +185,7 @@ def repeated(platform: Platform, books: Books) -> Iterator[str]:
         mine = [(row.outcome, out) for row, out in rows if out.chat == chat]
         sent = sum(outcome == SENT for outcome, _ in mine)
         maybe = sum(outcome == UNCERTAIN for outcome, _ in mine)
-        # 收到。 only ends an exchange; it stands in no outbox.
-        seen = [bubble.text for bubble in platform.seen(chat) if bubble.text != say("bot_heard")]
+        seen = [bubble.text for bubble in platform.seen(chat) if bubble.text != HEARD]
         marked = sum(say("repeat_prefix") in text for text in seen)
         if not sent <= len(seen) <= sent + maybe + marked:
             yield f"{chat}: {sent} sent and {maybe} uncertain, {len(seen)} seen, {marked} of them marked as repeats"
@@ -192,5 +193,5 @@ def repeated(platform: Platform, books: Books) -> Iterator[str]:
             continue
         again = sum(outcome == UNCERTAIN and out.informs is not None for outcome, out in mine)
         for text, times in Counter(seen).items():
-            if times > 1 + (again if text == notice() else 0):
+            if times > 1 + (again if text == NOTICE else 0):
                 yield f"{chat}: {text!r} {times} times"

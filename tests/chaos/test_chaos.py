@@ -10,7 +10,7 @@ from models.database import Database
 from tests.chaos.storm import Plan, Storm
 from tests.chaos.verdict import Books, judge, summary
 
-pytestmark = [pytest.mark.chaos, pytest.mark.slow]
+pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.xdist_group("chaos")]
 
 
 async def test_a_storm_loses_and_doubles_nothing(db_url: str, tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from nlu.corpus import Example
 from nlu.normalize import normalize
 from nlu.tally import Data
 
+pytestmark = pytest.mark.xdist_group("data")  # one process makes what they share
+
 ROOT = Path(__file__).parents[2]
 KEPT_APART = (ROOT / ".." / "shared" / "bench" / "towns", ROOT / ".." / "shared" / "data")
 LEAVES = frozenset(leaves())

@@ -13,6 +13,8 @@ from nlu.export import SEED, annotated, capped, export, lookup, settled
 from nlu.types import INTENTS
 from nlu.wording import as_rasa_reads, fits, intent_name, meaning
 
+pytestmark = pytest.mark.xdist_group("export")  # one process makes what they share
+
 LEAVES = leaves()
 
 

@@ -14,6 +14,8 @@ from nlu.head import Floats, Head
 from nlu.judge import Judge
 from nlu.types import INTENTS
 
+pytestmark = pytest.mark.xdist_group("judge")  # one process makes what they share
+
 HEADS = {
     "intent": Head("intent", INTENTS, 0, 1.0, context=True),
     "words": Head("words", INTENTS, 15, 1.0, context=False),

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from sqlmodel import col
+from sqlmodel import Session, col
 
 from bot.app import PROCESS, build
 from bot.channels.wechat_mp import NAME, PATH, OfficialAccount
@@ -17,7 +17,7 @@ from bot.channels.wechat_mp.menu import words
 from bot.platform.world import Bubble
 from config.settings import Settings
 from models.database import Database
-from models.outbox import Outbox
+from models.outbox import TOLD, Outbox
 from models.ticket import Status
 from nlu.types import Engine
 from tests.platform.harness import TestPlatform, platform
@@ -123,6 +123,13 @@ async def test_done_when_the_48_hours_are_over(town_db: Database, db_url: str, t
             await server.close()
 
 
+def behind_a_notice(session: Session) -> int:
+    """How many messages wait for a word, and are known to."""
+    return (
+        session.scalar(sa.select(sa.func.count()).where(col(Outbox.notice) == TOLD, col(Outbox.lease).is_(None))) or 0
+    )
+
+
 async def done_late(p: TestPlatform, db: Database) -> None:
     mp = p.mp
     await mp.say(WORKER, "我手上有什么")
@@ -142,6 +149,7 @@ async def done_late(p: TestPlatform, db: Database) -> None:
     lines = p.seen(RESIDENT)[-1].text.splitlines()
     assert (lines[1][-1], lines[2]) == ("…", "LS00001")
     assert not menus(p, RESIDENT, "LS"), "there is nothing to press below a notice"
+    await p.until(lambda: db.tx(behind_a_notice))
 
     await mp.say(RESIDENT, "什么事")
     await p.until(lambda: menus(p, RESIDENT, "LS"))
