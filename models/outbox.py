@@ -14,8 +14,9 @@ from models.queue import QueueRow, queue_indexes
 # How a row can end. `uncertain`: the request left and no answer came; a reply is then not repeated.
 SENT, DEAD, UNCERTAIN = "sent", "dead", "uncertain"
 # What an unfinished row may say. `waits`: for a word of whoever it is for; what is behind it does not wait for it.
-# `lost`: it left, and its platform says that it did not arrive; the sender gives it up.
-WAITS, LOST = "waits", "lost"
+# `lost`: it left, and its platform says that it did not arrive; the sender gives it up. `halted`: its platform takes
+# nothing of our account's; what is behind it would not be taken, either.
+WAITS, LOST, HALTED = "waits", "lost", "halted"
 # What a row's `notice` may say: a short notice stands for the words until they can be said; that did not arrive either.
 TOLD, UNTOLD = "told", "untold"
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sqlmodel import Session
 from structlog.testing import capture_logs
 
-from bot.channels.base import SendFailed, Uncertain
+from bot.channels.base import Halted, SendFailed, Uncertain
 from bot.channels.group_robot import NAME, GroupRobot
 from bot.channels.group_robot.channel import _still_so
 from bot.platform import codes
@@ -113,6 +113,7 @@ async def test_a_refusal(
     with pytest.raises(SendFailed) as failed:
         await robot.send(out(), "k")
     assert failed.value.final is final
+    assert isinstance(failed.value, Halted) is (code == 45009), "that is said of the robot: it waits"
     assert p.robot.key not in str(failed.value)
 
 
