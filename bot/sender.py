@@ -132,8 +132,9 @@ class Sender:
     def _claim(self, session: Session) -> Sequence[Outbox]:
         now, lease = self._clock(), timedelta(seconds=self._settings.lease)
         return queue.claim(
-            session, Outbox, now=now, lease=lease, limit=self._settings.batch, only=self._ours,
-            aside=lambda table: outbox.steps_aside(table, now),
+            session, Outbox, now=now, lease=lease, limit=self._settings.batch,
+            only=lambda table: sa.and_(self._ours(table), outbox.interrupts_nothing(table, now)),
+            before=lambda earlier, one: outbox.leaves_before(earlier, one, now),
         )  # fmt: skip
 
     def _ours(self, table: type[Outbox]) -> sa.ColumnElement[bool]:

@@ -23,14 +23,12 @@ from bot.unreached import Unreached
 from models import outbox, sending
 from models.base import Clock
 from models.database import Database
-from models.message import Outgoing, Purpose
-from models.outbox import DEAD, HALTED, WAITS, Outbox
+from models.message import Outgoing
+from models.outbox import ALERT, DEAD, HALTED, WAITS, Outbox
 
 log = structlog.get_logger(__name__)
 WHY = "no process could send it"
 SOME = 500
-# In a resident's words a quotation mark has a backslash before it: nobody writes herself an alert.
-ALERT = f'"purpose":"{Purpose.ALERT.value}"'
 
 Rows = Callable[[datetime], sa.Select[Any]]
 Hand = Callable[[Session, Outbox, Outgoing], bool]  # False: it waits on
