@@ -9,6 +9,9 @@ handling = Histogram("linsheng_batch_seconds", "Seconds for a batch from claim t
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10))  # fmt: skip
 sent = Counter("linsheng_messages_sent_total", "Messages that left", ["channel", "outcome"])
 unreached = Counter("linsheng_alerts_unreached_total", "Alerts given up, by what followed", ["channel", "follows"])
+account_refused = Counter(
+    "linsheng_account_refused_total", "Pauses because a platform took nothing of our account", ["call", "code"]
+)
 deadlines = Counter("linsheng_deadlines_fired_total", "Deadlines that fell due", ["kind"])
 backlog = Gauge("linsheng_inbox_backlog", "Messages that wait to be handled")
 backlog_age = Gauge("linsheng_inbox_backlog_age_seconds", "Age of the oldest message that waits")

@@ -117,6 +117,7 @@ class Process:
         self._sweeper = Sweeper(
             self.db, calendar, clock=self.clock, link=link, wake=self.outbox.ring, media=self.settings.media,
             hears=self.settings.asr_model is not None, unsent=timedelta(minutes=self.settings.worker.unsent_minutes),
+            channels=self._sends,
         )  # fmt: skip
         self._run("worker", worker.run(self._stop, self.inbox.event))
         if fetching := that_fetch(self.channels.values()):

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlmodel import Session, col
 
 from bot import metrics
+from bot.channels.base import Channel
 from bot.channels.known import Known
 from bot.forgetting import Forgetting
 from bot.leftovers import sweep
@@ -46,11 +47,11 @@ class Sweeper:
     def __init__(
         self, db: Database, calendar: WorkCalendar, *, clock: Clock = utc_now, link: Linker = no_link,
         wake: Callable[[], None] = lambda: None, hears: bool = False, media: Path | None = None,
-        unsent: timedelta = UNSENT,
+        unsent: timedelta = UNSENT, channels: Mapping[str, Channel] | None = None,
     ) -> None:  # fmt: skip
         """wake: called after a commit, in the thread of the sweep, so that what was decided leaves at once. hears:
         somebody hears the voices that are on our disk (`bot.hearing`). media: the folder of the pictures, for those
-        whose sender had her data deleted. unsent: see `Stranded`."""
+        whose sender had her data deleted. unsent, channels: see `Stranded`."""
         self._db = db
         self._calendar = calendar
         self._clock = clock
@@ -60,7 +61,10 @@ class Sweeper:
         self._town: Town | None = None
         self._over = threading.Event()
         self._media = media
-        self._stranded = Stranded(db, Unreached(Known(db), calendar, link), clock, unsent, self._over.is_set)
+        known = Known(db)
+        self._stranded = Stranded(
+            db, known, Unreached(known, calendar, link), clock, unsent, channels or {}, self._over.is_set
+        )
 
     def end(self) -> None:
         """Begin no further transaction: a sweep under way stops after the one it is in. From any thread."""
@@ -155,7 +159,7 @@ class Sweeper:
         return Forgetting(self._db.tx, self._desk, self._media, self._over.is_set).run() if self._media else 0
 
     def stranded(self) -> int:
-        """Hand on the alerts that no process could send. Returns how many."""
+        """Hand on the alerts that cannot leave. Returns how many."""
         if count := self._stranded.run():
             self._wake()
         return count

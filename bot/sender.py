@@ -19,8 +19,8 @@ from sqlalchemy.orm.exc import StaleDataError
 from sqlmodel import Session, col
 
 from bot import metrics
-from bot.channels.base import Channel, NoRoom, Noticed, NotNow, SendFailed, Uncertain
-from bot.channels.carrying import elsewhere, hand_on, may_answer
+from bot.channels.base import Channel, Halted, NoRoom, Noticed, NotNow, SendFailed, Uncertain
+from bot.channels.carrying import elsewhere, hand_on, may_answer, recipient
 from bot.channels.known import Known
 from bot.channels.render import rest
 from bot.unreached import Unreached
@@ -32,9 +32,8 @@ from models import inbox, outbox, privacy, queue, sending
 from models.base import Clock, utc_now
 from models.database import Database
 from models.message import Outgoing, Purpose
-from models.outbox import DEAD, LOST, SENT, TOLD, UNCERTAIN, WAITS, Outbox
+from models.outbox import DEAD, HALTED, LOST, SENT, TOLD, UNCERTAIN, WAITS, Outbox
 from models.queue import LeaseLost
-from models.whois import owner
 
 log = structlog.get_logger(__name__)
 RETRY, HANDED_BACK = "retry", "handed_back"
@@ -133,8 +132,9 @@ class Sender:
     def _claim(self, session: Session) -> Sequence[Outbox]:
         now, lease = self._clock(), timedelta(seconds=self._settings.lease)
         return queue.claim(
-            session, Outbox, now=now, lease=lease, limit=self._settings.batch, only=self._ours,
-            aside=lambda table: outbox.steps_aside(table, now),
+            session, Outbox, now=now, lease=lease, limit=self._settings.batch,
+            only=lambda table: sa.and_(self._ours(table), outbox.interrupts_nothing(table, now)),
+            before=lambda earlier, one: outbox.leaves_before(earlier, one, now),
         )  # fmt: skip
 
     def _ours(self, table: type[Outbox]) -> sa.ColumnElement[bool]:
@@ -241,8 +241,10 @@ class Sender:
             return result
         if error.final:
             return self._given_up(row, out, DEAD, str(error), wait=error.after if waits else None, perhaps=perhaps)
-        tried = not isinstance(error, NoRoom)
-        return self._later(row, out, str(error), perhaps=perhaps, after=error.after, waits=waits, tried=tried)
+        tried, halted = not isinstance(error, NoRoom), isinstance(error, Halted)
+        return self._later(
+            row, out, str(error), perhaps=perhaps, after=error.after, waits=waits, halted=halted, tried=tried
+        )
 
     def _behind_notice(self, row: Outbox, out: Outgoing, error: SendFailed, *, perhaps: bool) -> Result:
         """She knows that there is something: the words wait for her, and are no failure where she never asks."""
@@ -266,8 +268,7 @@ class Sender:
         pushing = {name for name, channel in self._channels.items() if channel.can.push}
 
         def find(session: Session) -> Outgoing | None:
-            hers = owner(session, row.channel, out.chat)
-            person = out.to_person or (hers.person if hers is not None else None)
+            person = recipient(session, out)
             town = self._known.town(session)
             return elsewhere(session, town, told, person, only=pushing) if person else None
 
@@ -330,10 +331,10 @@ class Sender:
 
     def _later(
         self, row: Outbox, out: Outgoing, error: str, *, perhaps: bool, after: float | None = None, waits: bool = False,
-        tried: bool = True, notice: str | None = None,
+        halted: bool = False, tried: bool = True, notice: str | None = None,
     ) -> Result:  # fmt: skip
-        """perhaps: an earlier try may have arrived; the next one must know. waits: for a word of hers. tried: False is
-        not counted. notice: see `sending.again`."""
+        """perhaps: an earlier try may have arrived; the next one must know. waits: for a word of hers. halted: see
+        `Halted`. tried: False is not counted. notice: see `sending.again`."""
         if tried and row.attempts >= self._settings.attempts:
             return self._given_up(row, out, UNCERTAIN if perhaps else DEAD, error)
         now, pause = self._clock(), self._pause(row)
@@ -341,9 +342,9 @@ class Sender:
         def write(session: Session) -> None:
             soon = waits and self._spoken(session, row, out)
             at = now + timedelta(seconds=pause if soon or after is None else after)
-            waiting = waits and not soon
+            outcome = WAITS if waits and not soon else HALTED if halted else ""
             sending.again(
-                session, row, at=at, error=error, perhaps=perhaps, waits=waiting, tried=tried, parts=out.parts,
+                session, row, at=at, error=error, perhaps=perhaps, outcome=outcome, tried=tried, parts=out.parts,
                 notice=notice,
             )  # fmt: skip
 

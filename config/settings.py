@@ -125,7 +125,7 @@ class WorkerSettings(BaseModel):
     poll_seconds: float = Field(default=1.0, gt=0, description="the slow poll that runs even when no wake-up comes")
     attempts: int = Field(default=8, ge=1)
     unsent_minutes: float = Field(
-        default=5.0, ge=1, description="then an alert that no process could send goes on to somebody on another channel"
+        default=5.0, ge=1, description="then an alert that cannot leave goes on by another channel"
     )
     sample: float = Field(default=0.015, ge=0, le=1, description="share of the silence that staff look at")
     sample_days: int = Field(default=60, ge=1, le=60, description="then a sample is removed, looked at or not")

@@ -211,6 +211,7 @@ class Desk:
             Outgoing(
                 channel=where[0], chat=where[1], text=text, purpose=Purpose.ALERT, card=shown,
                 ticket=ticket.id if ticket else None, to_person=person, why=why, trigger=self.trigger,
+                urgent=ticket is not None and ticket.urgent,
             )
         )  # fmt: skip
         return True

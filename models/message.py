@@ -159,7 +159,7 @@ class Outgoing(Letter):
     """One message of the bot. trigger: id of the incoming message that caused it; why: of an alert, for the record.
     picture: a file below media/, shown after the words where the channel can; whatever becomes of it, the words count.
     been: the channels by which it was to reach this person before; it never goes back to one of them.
-    informs: (channel, user id) of whoever is given the privacy notice by it.
+    informs: (channel, user id) of whoever is given the privacy notice by it. urgent: it leaves its chat first.
 
     What the sender tells the channel, and no payload holds: repeat: an earlier try may have arrived. parts: so many of
     a long message have left; the channel goes on behind them. noticed: a short notice stands for it already.
@@ -180,6 +180,7 @@ class Outgoing(Letter):
     noticed: bool = False
     been: tuple[str, ...] = ()
     informs: tuple[str, str] | None = None
+    urgent: bool = False
 
     def by(self, channel: str, chat: str) -> Self:
         """The same for another address of the same person."""

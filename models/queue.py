@@ -1,9 +1,9 @@
 """The durable queue under inbox and outbox: five functions, one statement each.
 
 A row waits while `finished_at` is NULL. `visible_at` is delay, lease and back-off in one. Rows of one `conversation`
-are taken strictly by id: only the oldest unfinished row of a conversation can be claimed, and while it is leased or
-backing off the ones behind it wait. `finished_at IS NULL` stands in the statements without a parameter because SQLite
-uses a partial index only then.
+are taken strictly by id, or in an order of the queue's own: only the first unfinished row of a conversation can be
+claimed, and while it is leased or backing off the ones behind it wait. `finished_at IS NULL` stands in the statements
+without a parameter because SQLite uses a partial index only then.
 """
 
 import secrets
@@ -40,12 +40,13 @@ class QueueRow(SQLModel):
 Row = TypeVar("Row", bound=QueueRow)
 
 
-def queue_indexes(name: str) -> tuple[sa.Index, sa.Index]:
-    """The two partial indexes a queue table needs: what is due, and who is first in a conversation."""
+def queue_indexes(name: str, *order: str) -> tuple[sa.Index, sa.Index]:
+    """The two partial indexes a queue table needs: what is due, and who is first in a conversation. order: columns that
+    come before the id there."""
     waiting = sa.text("finished_at IS NULL")
     return (
         sa.Index(f"ix_{name}_due", "visible_at", "id", sqlite_where=waiting, postgresql_where=waiting),
-        sa.Index(f"ix_{name}_order", "conversation", "id", sqlite_where=waiting, postgresql_where=waiting),
+        sa.Index(f"ix_{name}_order", "conversation", *order, "id", sqlite_where=waiting, postgresql_where=waiting),
     )
 
 
@@ -69,21 +70,20 @@ def bell(table: type[Row]) -> str:
 def claim(
     session: Session, table: type[Row], *, now: datetime, lease: timedelta, limit: int,
     only: Callable[[type[Row]], sa.ColumnElement[bool]] | None = None,
-    aside: Callable[[type[Row]], sa.ColumnElement[bool]] | None = None,
+    before: Callable[[type[Row], type[Row]], sa.ColumnElement[bool]] | None = None,
 ) -> Sequence[Row]:  # fmt: skip
     """Take up to `limit` heads of conversations, oldest first, for `lease`; nobody else gets them meanwhile.
 
     only: gets the table and gives a condition; a head that does not meet it stays, and what is behind it waits for it.
-    aside: the same; nothing behind a row that meets it waits for it.
+    before: gets the table twice; whether the first one's row comes before the second one's. Without, the older does.
     """
     one = sa.orm.aliased(table, name="head")
     earlier = sa.orm.aliased(table, name="earlier")
-    before = sa.exists().where(
+    first = ~sa.exists().where(
         earlier.conversation == one.conversation,  # type: ignore[arg-type]
         earlier.finished_at.is_(None),  # type: ignore[union-attr]
-        earlier.id < one.id,  # type: ignore[operator, arg-type]
+        (before or _put_before)(earlier, one),
     )
-    first = ~(before if aside is None else before.where(~aside(earlier)))
     heads = (
         sa.select(one.id)  # type: ignore[call-overload]
         .where(one.finished_at.is_(None), one.visible_at <= now, first)  # type: ignore[union-attr]
@@ -102,6 +102,10 @@ def claim(
     )
     rows: Sequence[Row] = session.scalars(statement).all()
     return sorted(rows, key=lambda row: row.id or 0)
+
+
+def _put_before(earlier: type[Row], one: type[Row]) -> sa.ColumnElement[bool]:
+    return earlier.id < one.id  # type: ignore[operator, return-value]
 
 
 def finish(session: Session, table: type[Row], row: Row, *, now: datetime, outcome: str) -> None:

@@ -41,15 +41,15 @@ def leave_to_another(session: Session, row: Outbox, *, now: datetime) -> bool:
 
 
 def again(
-    session: Session, row: Outbox, *, at: datetime, error: str, perhaps: bool, waits: bool = False, tried: bool = True,
+    session: Session, row: Outbox, *, at: datetime, error: str, perhaps: bool, outcome: str = "", tried: bool = True,
     parts: int = 0, notice: str | None = None,
 ) -> None:  # fmt: skip
-    """Try again from `at` on, or, if it `waits`, as soon as somebody speaks there: what is behind it goes on then.
-    perhaps: it may have arrived already, so the next try must know. tried: False where nothing was tried, and nothing
-    counts. parts: that have left. notice: what the platform calls the one that stands for it from now on. Raises
-    LeaseLost."""
+    """Try again from `at` on, or, where it WAITS, as soon as somebody speaks there. outcome: what an unfinished row may
+    say. perhaps: it may have arrived already, so the next try must know. tried: False where nothing was tried, and
+    nothing counts. parts: that have left. notice: what the platform calls the one that stands for it from now on.
+    Raises LeaseLost."""
     queue.retry(session, Outbox, row, at=at, error=error)
-    values = {"outcome": WAITS if waits else "", "attempts": row.attempts if tried else row.attempts - 1}
+    values = {"outcome": outcome, "attempts": row.attempts if tried else row.attempts - 1}
     told = {} if notice is None else {"notice": TOLD, "platform_id": notice[:128]}
     _set(session, row, **values, **told, **_doubt(perhaps), parts=parts)
 

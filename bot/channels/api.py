@@ -4,7 +4,7 @@ import asyncio
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
@@ -15,7 +15,8 @@ from bot.channels import replies
 from bot.channels.base import SendFailed, Uncertain
 from bot.channels.credentials import Credential
 from bot.channels.media import CAP, NotFetched
-from bot.channels.replies import TOKEN_REFUSED, Again, Answer, ApiError, Download
+from bot.channels.replies import CLOSED_TO_US, PAUSE, TOKEN_REFUSED, Again, Answer, ApiError, Download
+from bot.channels.rests import Rests, say_refused
 from bot.channels.tokens import EARLY, NoToken, Token, TokenKeeper
 from models.base import Clock, utc_now
 from models.database import Database
@@ -39,8 +40,6 @@ REPEATABLE = {
     "/cgi-bin/kf/sync_msg": "",
     "/cgi-bin/report/resident/get_order_list": "",
 }
-# The account's calls of this kind are used up, for whomever they are; 45033 only says that they were too many at once.
-USED_UP = frozenset({45009, 45011})
 LONG = 16  # characters; in a query that is a code or a token, and no `type=image`
 T = TypeVar("T")
 
@@ -98,7 +97,7 @@ class ApiClient:
         self._backoff = tuple(backoff)
         self._timeout = aiohttp.ClientTimeout(total=total_seconds, connect=connect_seconds)
         self._session: aiohttp.ClientSession | None = None
-        self._rests: dict[str, tuple[ApiError, datetime]] = {}  # path: what it said, and until when it is not called
+        self._rests = Rests(clock)
         self.tokens = TokenKeeper(credential, self._base, self._fetch, clock=clock, db=db)
 
     async def start(self) -> None:
@@ -159,25 +158,18 @@ class ApiClient:
     # --- one call -----------------------------------------------------------------------------------------------
 
     async def _with_token(self, request: _Request, judge: Judge[T]) -> T:
-        self._check_rest(request.path)
+        self._rests.check(request.path)
         token = await self.tokens.current()
         try:
-            return await self._patiently(request, token, judge)
+            found = await self._patiently(request, token, judge)
         except ApiError as error:
-            if error.code in USED_UP and error.after is not None:
-                self._rests[request.path] = error, self._clock() + timedelta(seconds=error.after)
+            if error.code in CLOSED_TO_US:
+                raise self._rests.refused(request.path, error) from None
             if error.code not in TOKEN_REFUSED or self._credential.fixed is not None:
                 raise
-        return await self._patiently(request, await self.tokens.current(refused=token), judge)
-
-    def _check_rest(self, path: str) -> None:
-        """One message is told that the calls are used up; those behind it need not ask."""
-        if path not in self._rests:
-            return
-        error, until = self._rests[path]
-        if (left := (until - self._clock()).total_seconds()) > 0:
-            raise ApiError(error.code, str(error), after=left)
-        del self._rests[path]
+            found = await self._patiently(request, await self.tokens.current(refused=token), judge)
+        self._rests.taken(request.path)
+        return found
 
     async def _fetch(self, force: bool) -> Token:
         credential = self._credential
@@ -191,7 +183,9 @@ class ApiClient:
         except Uncertain as error:
             raise SendFailed(f"no token: {error}") from None  # the message itself has not left yet
         except ApiError as error:
-            raise NoToken(str(error), error.after or 60.0) from None
+            pause = error.after or PAUSE
+            say_refused(credential.path, error, pause)
+            raise NoToken(str(error), pause) from None
         value, seconds = answer.get("access_token"), answer.get("expires_in")
         if not (isinstance(value, str) and value and isinstance(seconds, int) and seconds > 0):
             raise SendFailed("no token: the platform's answer holds none", after=60)

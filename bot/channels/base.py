@@ -43,6 +43,11 @@ class NoRoom(SendFailed):
     """By our own count the platform takes no more for now: nothing left, so it was no try, however often."""
 
 
+class Halted(NoRoom):
+    """The platform takes nothing of our account's for now, whoever it is for: it says nothing of who it was for, so it
+    was no try of hers. It waits until the platform takes it again; an alert, in the end, on another of her channels."""
+
+
 WAIT = 6 * 3600.0  # seconds until another try, unless somebody there speaks before: ten of them are 60 hours
 
 

@@ -10,7 +10,7 @@ from handlers.town import MUTE, Town
 from models import outbox
 from models.chat import Question
 from models.message import Outgoing
-from models.whois import addresses
+from models.whois import addresses, owner
 
 
 def elsewhere(
@@ -24,6 +24,12 @@ def elsewhere(
             carried = out.by(channel, town.direct_chat(channel, person, user))
             return carried.model_copy(update={"to_person": person, "trigger": None})
     return None
+
+
+def recipient(session: Session, out: Outgoing) -> str | None:
+    """Whom the message is for, where that is one person we know."""
+    hers = owner(session, out.channel, out.chat)
+    return out.to_person or (hers.person if hers is not None else None)
 
 
 def may_answer(session: Session, out: Outgoing, carried: Outgoing) -> None:

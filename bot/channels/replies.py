@@ -10,16 +10,18 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-import structlog
-
-from bot.channels.base import SendFailed, Uncertain
-
-log = structlog.get_logger(__name__)
+from bot.channels.base import Halted, SendFailed, Uncertain
 
 BUSY = -1
+PAUSE = 60.0  # seconds until another try of what the platform refuses for now
 TOKEN_REFUSED = frozenset({40001, 40014, 42001})
-RATE_LIMITED = frozenset({45009, 45011, 45033, 846607})
+# The account's calls of this kind are used up, for the day or the minute, for whomever they are.
+USED_UP = frozenset({45009, 45011})
 NOT_LISTED = frozenset({40164, 60020})  # our address is not on the account's list: an operator must act
+CLOSED_TO_US = USED_UP | NOT_LISTED
+RATE_LIMITED = USED_UP | {45033, 846607}  # too many of the account's at once; too many for one conversation
+# What is said of our account, and not of whoever the message is for. 846607 is of one conversation.
+OURS = CLOSED_TO_US | TOKEN_REFUSED | {45033}
 
 _SECRET = re.compile(
     r"((?:access_?token|app_?secret|corp_?secret|secret|key|response_code)[\"']?\s*[=:]\s*[\"']?)[^&\s\"',}]+",
@@ -34,6 +36,10 @@ class ApiError(SendFailed):
     def __init__(self, code: int, reason: str, *, final: bool = False, after: float | None = None) -> None:
         super().__init__(reason, final=final, after=after)
         self.code = code
+
+
+class AccountRefused(ApiError, Halted):
+    """The platform said no to our account, whoever the message is for."""
 
 
 class Again(SendFailed):
@@ -85,10 +91,13 @@ def answer(reply: Reply) -> Answer:
     reason = f"{path}: errcode {code}: {reply.scrubbed(str(found.get('errmsg', '')))}"
     if code == BUSY:
         raise Again(reason, after=30)
-    if code in NOT_LISTED:
-        log.error("api.address_not_listed", path=path, code=code)
-    after = 60.0 if code in RATE_LIMITED | TOKEN_REFUSED | NOT_LISTED else None
-    raise ApiError(code, reason, final=code in reply.final, after=after)
+    raise refusal(code, reason, final=code in reply.final)
+
+
+def refusal(code: int, reason: str, *, final: bool = False) -> ApiError:
+    """The error that an errcode is."""
+    kind = AccountRefused if code in OURS else ApiError
+    return kind(code, reason, final=final, after=PAUSE if code in OURS | RATE_LIMITED else None)
 
 
 def file(reply: Reply) -> Download:

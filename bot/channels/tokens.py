@@ -16,7 +16,7 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from bot.channels.base import SendFailed
+from bot.channels.base import Halted, SendFailed
 from bot.channels.credentials import Credential
 from models import apitoken
 from models.apitoken import ApiToken
@@ -34,7 +34,7 @@ LOOK_AGAIN = 0.1  # seconds, while another process fetches
 LOOKS = 50
 
 
-class NoToken(SendFailed):
+class NoToken(Halted):
     """The platform itself refuses one: for so long (`after`) nobody asks it again, in no process."""
 
     def __init__(self, reason: str, after: float) -> None:
@@ -87,8 +87,9 @@ class TokenKeeper:
                 return self._held.value  # type: ignore[union-attr]
             if self._failure is not None and now < self._failure[1]:
                 error, until = self._failure
-                left = (until - now).total_seconds() if isinstance(error, NoToken) else error.after
-                raise SendFailed(str(error), after=left)
+                if isinstance(error, NoToken):
+                    raise Halted(str(error), after=(until - now).total_seconds())
+                raise SendFailed(str(error), after=error.after)
             try:
                 self._held = await (self._anew(refused) if self._db is None else self._shared(self._db, refused))
             except SendFailed as error:

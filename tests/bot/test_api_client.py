@@ -13,8 +13,9 @@ from aiohttp.test_utils import TestServer, unused_port
 from structlog.testing import capture_logs
 
 from bot.channels.api import ApiClient, ApiError
-from bot.channels.base import SendFailed, Uncertain
+from bot.channels.base import Halted, SendFailed, Uncertain
 from bot.channels.credentials import stable_token
+from bot.channels.replies import AccountRefused
 from bot.channels.tokens import Token
 
 SECRET = "s3cr3t-of-the-account"  # noqa: S105  invented
@@ -223,6 +224,59 @@ async def test_a_rate_limit_is_never_tried_again_at_once(api: ApiClient, platfor
     with pytest.raises(SendFailed) as failure:
         await send(api)
     assert (failure.value.final, failure.value.after, len(platform.sends)) == (False, 60, 1)
+
+
+@pytest.mark.parametrize("code", [45009, 45011, 60020, 40164, 45033, 40001, 40014, 42001])
+async def test_what_is_said_of_our_account_says_nothing_of_whoever_it_is_for(
+    api: ApiClient, platform: Platform, code: int
+) -> None:
+    platform.script = [{"errcode": code, "errmsg": "no"}] * 2
+    with pytest.raises(Halted) as failure:
+        await send(api)
+    assert (failure.value.final, failure.value.after) == (False, 60)
+
+
+@pytest.mark.parametrize("code", [45015, 45047, 45099, 48002, 81013, 93000, 95001, 846607])
+async def test_what_is_said_of_whoever_it_is_for_is_not_said_of_our_account(
+    api: ApiClient, platform: Platform, code: int
+) -> None:
+    platform.script = [{"errcode": code, "errmsg": "no"}]
+    with pytest.raises(ApiError) as failure:
+        await send(api)
+    assert not isinstance(failure.value, Halted)
+
+
+@pytest.mark.parametrize("code", [40164, 40125])
+async def test_so_does_a_token_that_our_account_does_not_get(api: ApiClient, platform: Platform, code: int) -> None:
+    platform.token_script = [{"errcode": code, "errmsg": "no"}]
+    for _ in range(2):
+        with pytest.raises(Halted, match="no token"):
+            await send(api)
+    assert len(platform.fetches) == 1
+
+
+async def test_a_pause_is_told_once_and_the_next_one_is_longer(api: ApiClient, platform: Platform) -> None:
+    pauses = []
+    refusal = {"errcode": 45009, "errmsg": "limit"}
+    with capture_logs() as logs:
+        for _ in range(5):
+            before = len(platform.sends)
+            platform.script = [refusal] * 9
+            errors = await asyncio.gather(*(send(api) for _ in range(9)), return_exceptions=True)
+            with pytest.raises(Halted) as behind:
+                await send(api)
+            assert {type(error) for error in errors} == {AccountRefused}
+            assert len(platform.sends) - before == 9 - len(platform.script)
+            pauses.append(behind.value.after)
+            platform.now += timedelta(seconds=behind.value.after or 0)
+    assert pauses == [60, 120, 240, 300, 300]
+    assert [line["code"] for line in logs if line["event"] == "api.account_refused"] == [45009] * 5
+    platform.script = []
+    await send(api)
+    platform.script = [refusal]
+    with pytest.raises(Halted) as anew:
+        await send(api)
+    assert anew.value.after == 60
 
 
 @pytest.mark.parametrize(("code", "final"), [(45015, True), (45099, False)])

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from sqlmodel import Session
 from structlog.testing import capture_logs
 
-from bot.channels.base import SendFailed, Uncertain
+from bot.channels.base import Halted, SendFailed, Uncertain
 from bot.channels.group_robot import NAME, GroupRobot
 from bot.channels.group_robot.channel import _still_so
 from bot.platform import codes
@@ -113,6 +113,7 @@ async def test_a_refusal(
     with pytest.raises(SendFailed) as failed:
         await robot.send(out(), "k")
     assert failed.value.final is final
+    assert isinstance(failed.value, Halted) is (code == 45009), "that is said of the robot: it waits"
     assert p.robot.key not in str(failed.value)
 
 
@@ -245,10 +246,15 @@ def name_group(db: Database, code: str, grid: str | None) -> None:
     db.tx(write)
 
 
-def told(db: Database) -> list[tuple[str, str]]:
-    """(group, words) of what waits for the robots."""
+def waiting(db: Database) -> list[Outgoing]:
+    """What waits for the robots."""
     rows = db.tx(lambda session: session.scalars(sa.select(Outbox).order_by(Outbox.id)).all())  # type: ignore[arg-type]
-    return [(out.chat, out.text) for out in map(outbox.read, rows)]
+    return [outbox.read(row) for row in rows]
+
+
+def told(db: Database) -> list[tuple[str, str]]:
+    """(group, words) of it."""
+    return [(out.chat, out.text) for out in waiting(db)]
 
 
 async def test_urgent_and_overdue_once_each(duty: GroupRobot, town_db: Database, clock: HandClock) -> None:
@@ -263,6 +269,7 @@ async def test_urgent_and_overdue_once_each(duty: GroupRobot, town_db: Database,
     first, *rest = [words for _, words in told(town_db)]
     assert first.startswith("【紧急】LS00001 电梯 ")
     assert sorted(words[:4] for words in rest) == ["【紧急】", "【超期】"]
+    assert all(out.urgent for out in waiting(town_db)), "what is overdue here is an urgent matter, too"
     assert not any(secret in words for _, words in told(town_db) for secret in ("王阿姨", "302"))
 
 

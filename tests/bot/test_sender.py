@@ -9,13 +9,13 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import Session
 
-from bot.channels.base import Capabilities, Channel, NoRoom, SendFailed, Uncertain
+from bot.channels.base import Capabilities, Channel, Halted, NoRoom, SendFailed, Uncertain
 from bot.sender import Sender, SenderSettings
 from handlers.texts import say
 from models import outbox, queue
 from models.database import Database
 from models.message import Outgoing, Purpose
-from models.outbox import DEAD, SENT, UNCERTAIN, Outbox
+from models.outbox import DEAD, HALTED, SENT, UNCERTAIN, Outbox
 from tests.conftest import HandClock
 
 
@@ -226,6 +226,19 @@ async def test_no_room_is_no_try(bench: Bench) -> None:
         bench.clock.forward(seconds=40)
     await bench.sender.step()
     assert bench.rows()[0].outcome == SENT
+
+
+async def test_what_is_said_of_our_account_is_no_try_either_and_says_so(bench: Bench) -> None:
+    bench.put(letter("有人被困", purpose=Purpose.ALERT), letter("好的"))
+    bench.channel.troubles = [Halted("the day's calls are used up", after=300) for _ in range(40)]
+    for _ in range(40):
+        await bench.sender.step()
+        first, behind = bench.rows()
+        assert (first.attempts, first.outcome, first.sending_at, behind.outcome) == (0, HALTED, None, "")
+        bench.clock.forward(seconds=300)
+    while await bench.sender.step():
+        pass
+    assert bench.texts()[-2:] == ["有人被困", "好的"]
 
 
 async def test_pauses_grow_and_the_tenth_try_is_the_last(bench: Bench) -> None:

@@ -1,5 +1,7 @@
-"""Alerts on a channel that no process has up: no try of theirs ever fails, and somebody must hear of them."""
+"""Alerts on a channel that no process has up, or for which our account is refused: no try of theirs ever fails, and
+somebody must hear of them."""
 
+from dataclasses import replace
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,12 +9,15 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import col
 
+from bot.channels.base import Halted
 from bot.scheduler import Sweeper
+from bot.sender import Sender
 from handlers.workdays import WorkCalendar
 from models.database import Database
 from models.message import Purpose
 from models.outbox import DEAD, SENT, WAITS, Outbox
 from models.person import Identity
+from tests.bot.test_sender import Recorder
 from tests.bot.test_sender_unreached import Here
 from tests.conftest import HandClock
 
@@ -84,3 +89,69 @@ def test_what_is_behind_one_that_is_tried_now_and_then_is_not_stranded(here: Her
     assert sweeper.stranded() == 0
     first(outcome=WAITS)  # that one nobody waits for
     assert sweeper.stranded() == 1
+
+
+class Halting:
+    """`here`, whose platform takes nothing of our account's; she has the own app beside it."""
+
+    def __init__(self, here: Here) -> None:
+        self.here, self.app = here, Recorder("wecom_app")
+        here.channel.can = replace(here.channel.can, push=True)
+        channels = {one.name: one for one in (here.channel, self.app)}
+        here.sender = Sender(here.db, channels, here.clock)
+        self.sweeper = Sweeper(
+            here.db, WorkCalendar(ZoneInfo("Asia/Shanghai")), clock=here.clock, unsent=WAIT, channels=channels
+        )
+
+    async def pass_by(self, minutes: int) -> int:
+        """So long the platform refuses, is asked every minute, and somebody looks. Returns how many were handed on."""
+        handed = 0
+        for _ in range(minutes):
+            await self.here.go(*(Halted("45009", after=60) for _ in range(9)))
+            self.here.clock.forward(minutes=1)
+            handed += self.sweeper.stranded()
+        return handed
+
+    def there(self) -> list[tuple[str, str]]:
+        return [(out.chat, out.text[:5]) for out in self.app.heard]
+
+
+@pytest.fixture
+def halting(here: Here) -> Halting:
+    return Halting(here)
+
+
+async def test_refused_to_our_account_it_goes_to_her_other_channel_and_to_nobody_else(halting: Halting) -> None:
+    here = halting.here
+    elsewhere(here, "W01")
+    here.put(here.alert(purpose=Purpose.REPLY, card=None), here.alert(), here.alert(chat="c01", to_person="C01"))
+    assert await halting.pass_by(4) == 0
+    assert await halting.pass_by(6) == 1
+    await here.go()
+    assert halting.there() == [("w01", "【新任务】")]
+    assert (here.worker, here.unreachable()) == ("W01", []), "she is no less there for that"
+    reply, alert, other, _ = here.rows()
+    assert [row.outcome for row in (reply, alert, other)] == [SENT, SENT, SENT]
+    told = sorted(chat for chat, _ in here.told()[-2:])  # two chats, side by side
+    assert (told, alert.attempts) == (["c01", "w01"], 0), "what had no other way leaves once it is taken again"
+
+
+async def test_without_another_channel_it_waits_for_its_own(halting: Halting) -> None:
+    here = halting.here
+    here.put(here.alert())
+    assert await halting.pass_by(40) == 0
+    await here.go()
+    assert (here.told()[-1], here.rows()[0].outcome, len(here.rows())) == (("w01", "【新任务】"), SENT, 1)
+    assert (here.worker, here.unreachable()) == ("W01", [])
+
+
+async def test_only_what_of_it_has_not_left_is_handed_on(halting: Halting) -> None:
+    here = halting.here
+    elsewhere(here, "W01")
+    here.channel.can = replace(here.channel.can, max_bytes=30)
+    here.put(here.alert(text="一" * 9 + "。" + "二" * 9, card=None))
+    left = sa.update(Outbox).values(parts=1)
+    here.db.tx(lambda session: session.connection().execute(left).close())
+    assert await halting.pass_by(6) == 1
+    await here.go()
+    assert [out.text for out in halting.app.heard] == ["二" * 9]

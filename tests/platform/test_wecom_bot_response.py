@@ -12,6 +12,7 @@ from bot.channels.base import SendFailed, Uncertain
 from bot.channels.sealed import Seal
 from bot.channels.wecom_bot.letters import NAME
 from bot.channels.wecom_bot.response import Responses, allowed
+from models.base import utc_now
 from models.message import Purpose
 from models.outbox import SENT, UNCERTAIN, WAITS
 from tests.platform.wecom_bot import CARD, figure, handled, heard, put, row
@@ -188,7 +189,7 @@ async def test_an_answer_is_not_sent_on_to_another_address(status: int) -> None:
     here.router.add_post("/cgi-bin/aibot/response", away)
     async with TestServer(there) as other, TestServer(here) as server:
         ours = str(server.make_url("/cgi-bin/aibot/response"))
-        responses = Responses(ours)
+        responses = Responses(ours, utc_now)
         await responses.start()
         with pytest.raises(ApiError, match=str(status)):
             await responses.post(f"{ours}?response_code=x", {"msgtype": "markdown"})

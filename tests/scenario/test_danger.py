@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from bot.sender import Sender
 from nlu.embedded import EmbeddedEngine
 from nlu.types import Names, Understanding, Utterance
+from tests.bot.test_sender import Recorder
 from tests.scenario.chat import Scene
 from tests.scenario.corrections import STAFF, press
 
@@ -80,3 +82,19 @@ def test_what_a_neighbour_of_another_building_adds_is_kept(chat: Scene, text: st
 
     (ticket,) = chat.tickets()
     assert (ticket.urgent, ticket.messages[-1]) == (True, text)
+
+
+async def test_danger_does_not_stand_behind_what_waits(chat: Scene) -> None:
+    """Her platform was away for a while; what has piled up leaves one by one."""
+    group = chat.at("2026-03-02 19:46").group("柳岸花园南区")
+    group.says("小满要早睡", "3幢楼道灯不亮了")
+    chat.wait("5 minutes")
+    group.says("老陈不钓鱼", "救命 5幢着火了 有人困在里面")
+    lamp, fire = chat.tickets()
+    assert (lamp.urgent, fire.urgent, lamp.worker == fire.worker) == (False, True, True)
+
+    web = Recorder("web")
+    sender = Sender(chat.db, {"web": web}, chat.clock)
+    while await sender.step():
+        pass
+    assert [out.ticket for out in web.heard if out.to_person == lamp.row.worker] == [fire.id, lamp.id]

@@ -18,7 +18,7 @@ from sqlmodel import Session, col
 from bot.channels import render
 from bot.channels.api import ApiClient, ApiError
 from bot.channels.archive.records import NAME
-from bot.channels.base import SendFailed, Uncertain
+from bot.channels.base import Halted, SendFailed, Uncertain
 from config.side_channels import ArchiveSettings
 from handlers.texts import say
 from models import outbox, quota
@@ -108,7 +108,8 @@ class Notices:
                 log.error("archive.notice_refused", reason=str(error))
                 raise NotPosted from None
             await self._db.run(lambda session: self._given_back(session, room, task))
-            raise SendFailed(str(error), after=PATIENCE.total_seconds()) from None
+            kind = Halted if isinstance(error, Halted) else SendFailed
+            raise kind(str(error), after=PATIENCE.total_seconds()) from None
         if room in (answer.get("fail_list") or []):
             log.warning("archive.notice_not_for_group", messages=len(task.keys))
             raise NotPosted

@@ -65,10 +65,13 @@ class Notices:
         messages = [
             (
                 f"{NAME}:{notice}:{ticket.id}{which}>{chat.code}",
-                Outgoing(channel=NAME, chat=chat.code, text=text, purpose=Purpose.ALERT, ticket=ticket.id, why=notice),
+                Outgoing(
+                    channel=NAME, chat=chat.code, text=text, purpose=Purpose.ALERT, ticket=ticket.id, why=notice,
+                    urgent=ticket.urgent,
+                ),
             )
             for chat in groups
-        ]
+        ]  # fmt: skip
         return Told(messages, again=ticket.grid is None)
 
     def _hears(self, town: Town, chat: Chat, ticket: Ticket) -> bool:

@@ -69,7 +69,7 @@ class WecomBot(Channel):
         self._aes_keys = [key, *(settings.old_keys or ())[1:]]
         self._kinds: OrderedDict[str, bool] = OrderedDict()
         self._pictures = pictures
-        self._responses = Responses(settings.response_url)
+        self._responses = Responses(settings.response_url, clock)
         self._replays = Replays(NAME, db)
         self._presses = Presses(NAME, db, decided)
         self._rates = Rates(settings, db, clock)

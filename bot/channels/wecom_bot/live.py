@@ -15,6 +15,8 @@ from bot.channels.api import ApiError
 from bot.channels.base import WAIT, NotNow, SendFailed, Uncertain
 from bot.channels.holder import Holder
 from bot.channels.replays import Under
+from bot.channels.replies import AccountRefused
+from bot.channels.rests import Rests
 from bot.channels.security import Refused
 from bot.channels.wecom_bot import mailbox
 from bot.channels.wecom_bot.holding import Holding
@@ -68,6 +70,7 @@ class Live:
         secret = settings.secret.get_secret_value() if settings.secret else ""
         self._connection = Connection(settings.ws_url, self._bot_id, secret, self._hear, self._pace)
         self._holder = Holder(db, f"{NAME}:{self._bot_id}")
+        self._rests = Rests(clock)
         self._order = Turns()
         self._turns: OrderedDict[Said, str] = OrderedDict()  # what was said: its request id, of this connection
         self._tasks: list[asyncio.Task[None]] = []
@@ -225,7 +228,7 @@ class Live:
         if self._settings.feedback and key:
             answer["stream"]["feedback"] = {"id": mailbox.tag("answer", key)}
         try:
-            await self._connection.ask("aibot_respond_msg", answer, req_id)
+            await self._say("aibot_respond_msg", answer, req_id)
         except ApiError as error:
             if error.code in BAD_TURN:
                 return False
@@ -272,11 +275,20 @@ class Live:
         await self._rates.take(chat)
         kind = {} if group is None else {"chat_type": 2 if group else 1}
         try:
-            await self._connection.ask("aibot_send_msg", {"chatid": chat} | kind | body)
+            await self._say("aibot_send_msg", {"chatid": chat} | kind | body)
         except ApiError as error:
             if error.code != STRANGER:
                 raise
             raise NotNow(str(error), final=alert, after=WAIT) from None
+
+    async def _say(self, cmd: str, body: dict[str, Any], req_id: str | None = None) -> None:
+        """One frame that says something, unless the platform takes no such frames of this bot's now."""
+        self._rests.check(cmd)
+        try:
+            await self._connection.ask(cmd, body, req_id)
+        except AccountRefused as error:
+            raise self._rests.refused(cmd, error) from None
+        self._rests.taken(cmd)
 
     async def upload(self, kind: Kind, name: str, data: bytes) -> str:
         """The media id of a file, for `image`, `voice`, `video` and `file` messages. Raises SendFailed."""

@@ -21,9 +21,8 @@ from models.inbox import Inbox
 from models.message import Kind
 
 FULL = "the rate is used up"  # begins the reason of whatever waits for this, ours or the platform's own word
-LIMITED = frozenset({45009, 45011, 846607})
+LIMITED = frozenset({45009, 45011, 846607})  # the first two are said of the bot, the last of the conversation
 KEPT = 3  # of so many messages one is kept for those that say something
-MINUTE = 60.0  # seconds until another try when the platform says so
 
 
 UPLOADS = (("minute", 30, timedelta(minutes=1)), ("hour", 1_000, timedelta(hours=1)))  # 101463: of one bot

@@ -9,7 +9,7 @@ import structlog
 
 from bot.channels import cards, render
 from bot.channels.api import ApiError
-from bot.channels.base import WAIT, NotNow, SendFailed
+from bot.channels.base import WAIT, Halted, NotNow, SendFailed
 from bot.channels.pressed import card_key
 from bot.channels.wecom_bot import mailbox
 from bot.channels.wecom_bot.letters import NAME
@@ -106,6 +106,9 @@ class Replying:
         """False when this address cannot be used, and another may."""
         try:
             await self._responses.post(way.url, body)
+        except Halted:  # the address is still good
+            await self._db.run(lambda session: mailbox.give_back(session, client_id, mark))
+            raise
         except (ApiError, Stumbled) as error:
             # Somebody asked: her answer rather comes twice than never. An alert the sender says again, and marks.
             if alert and isinstance(error, Stumbled):

@@ -14,10 +14,14 @@ import aiohttp
 
 from bot.channels.api import ApiError
 from bot.channels.base import SendFailed, Uncertain
-from bot.channels.wecom_bot.rates import FULL, LIMITED, MINUTE
+from bot.channels.replies import PAUSE, USED_UP, AccountRefused
+from bot.channels.rests import Rests
+from bot.channels.wecom_bot.rates import FULL, LIMITED
+from models.base import Clock
 
 SECONDS = 8.0
 BUSY = -1
+CALL = "aibot/response"
 
 
 def allowed(url: str, ours: str) -> bool:
@@ -44,8 +48,9 @@ class Stumbled(Uncertain):
 class Responses:
     """Posts answers; nothing is tried twice here."""
 
-    def __init__(self, ours: str) -> None:
+    def __init__(self, ours: str, clock: Clock) -> None:
         self._ours = ours
+        self._rests = Rests(clock)
         self._session: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
@@ -64,11 +69,13 @@ class Responses:
             self._session = None
 
     async def post(self, url: str, body: dict[str, Any]) -> None:
-        """Raises ApiError (the platform did not take it by this address), SendFailed, Uncertain, Stumbled."""
+        """Raises AccountRefused (it takes nothing of this bot's now, the address is still good), ApiError (it did not
+        take it by this address), SendFailed, Uncertain, Stumbled."""
         if not allowed(url, self._ours):
             raise ApiError(0, "response: not the platform's address", final=True)
         if self._session is None:
             raise SendFailed("the channel is not started")
+        self._rests.check(CALL)
         state = SimpleNamespace(sent=False)
         # Causes are cut off: they hold the address.
         try:
@@ -77,7 +84,11 @@ class Responses:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             reason = f"response: {type(error).__name__}"
             raise (Uncertain(reason) if state.sent else SendFailed(reason)) from None
-        _judge(status, raw)
+        try:
+            _judge(status, raw)
+        except AccountRefused as error:
+            raise self._rests.refused(CALL, error) from None
+        self._rests.taken(CALL)
 
 
 def _judge(status: int, raw: bytes) -> None:
@@ -95,8 +106,10 @@ def _judge(status: int, raw: bytes) -> None:
         raise Uncertain("response: the answer is no JSON object") from None
     if code == BUSY:
         raise SendFailed(f"response: errcode {code}", after=5)
+    if code in USED_UP:
+        raise AccountRefused(code, f"{FULL}: response: errcode {code}", after=PAUSE)
     if code in LIMITED:  # the address is still good
-        raise SendFailed(f"{FULL}: response: errcode {code}", after=MINUTE)
+        raise SendFailed(f"{FULL}: response: errcode {code}", after=PAUSE)
     if code:
         raise ApiError(code, f"response: errcode {code}")
 

@@ -21,11 +21,12 @@ import structlog
 from bot import metrics
 from bot.channels.api import ApiError
 from bot.channels.base import SendFailed, Uncertain
+from bot.channels.replies import refusal
 from bot.channels.sealed import check_json
 from bot.channels.security import Refused
 from bot.channels.wecom_bot.figures import gone, standing
 from bot.channels.wecom_bot.letters import NAME
-from bot.channels.wecom_bot.rates import FULL, LIMITED, MINUTE
+from bot.channels.wecom_bot.rates import FULL, LIMITED
 from bot.channels.wecom_bot.turns import Turns
 
 log = structlog.get_logger(__name__)
@@ -349,5 +350,5 @@ def judged(cmd: str, frame: dict[str, Any]) -> dict[str, Any]:
     if code == 0:
         return frame
     if code in LIMITED:
-        raise ApiError(code, f"{FULL}: {cmd}: errcode {code}", after=MINUTE)
+        raise refusal(code, f"{FULL}: {cmd}: errcode {code}")
     raise ApiError(code, f"{cmd}: errcode {code}", after=30.0 if code == BUSY else None)
