@@ -45,7 +45,9 @@ def build(
     app.add_routes(Health(process).routes())
     if process.links is not None:
         read, wake = process.links.read, process.inbox.ring
-        app.add_routes(task_page.routes(process.db, read, settings.media, wake, clock, settings.timezone))
+        app.add_routes(
+            task_page.routes(process.db, process.known, read, settings.media, wake, clock, settings.timezone)
+        )
     for channel in process.channels.values():
         app.add_routes(channel.routes())
     if settings.demo:

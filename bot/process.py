@@ -12,6 +12,7 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from bot import rasa_engine, scheduler, table_check, training
 from bot.channels.base import Channel
+from bot.channels.known import Known
 from bot.channels.registry import channels
 from bot.fetching import Fetcher, that_fetch
 from bot.ingest import Ingest
@@ -70,6 +71,8 @@ class Process:
             settings, self.db, self.ingest, wake=self.inbox.ring, clock=clock, working=working, decided=self.outbox
         )
         self.channels: dict[str, Channel] = {channel.name: channel for channel in found}
+        self._on = frozenset(self.channels)
+        self.known = Known(self.db, self._on)
         self._sends = {name: channel for name, channel in self.channels.items() if working or channel.holds}
         secret = secret_of(settings)
         self.links = Links(secret) if secret else None
@@ -112,12 +115,12 @@ class Process:
         engine = self._engine or await self._chosen()
         worker = Worker(
             self.db, engine, calendar, settings=self.settings.worker, clock=self.clock, link=link,
-            wake=self.outbox.ring, hears=self.settings.asr_model is not None, notices=True,
+            wake=self.outbox.ring, hears=self.settings.asr_model is not None, notices=True, on=self._on,
         )  # fmt: skip
         self._sweeper = Sweeper(
             self.db, calendar, clock=self.clock, link=link, wake=self.outbox.ring, media=self.settings.media,
             hears=self.settings.asr_model is not None, unsent=timedelta(minutes=self.settings.worker.unsent_minutes),
-            channels=self._sends,
+            channels=self._sends, on=self._on,
         )  # fmt: skip
         self._run("worker", worker.run(self._stop, self.inbox.event))
         if fetching := that_fetch(self.channels.values()):
@@ -135,7 +138,7 @@ class Process:
 
     def _send(self) -> None:
         calendar, link = self._told()
-        sender = Sender(self.db, self._sends, self.clock, calendar=calendar, link=link)
+        sender = Sender(self.db, self._sends, self.clock, calendar=calendar, link=link, on=self._on)
         self._run("sender", sender.run(self._stop, self.outbox.event))
         if not self.db.is_sqlite:
             bells = {bell(Inbox): self.inbox.ring} if self.working else {}

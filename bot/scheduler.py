@@ -48,10 +48,12 @@ class Sweeper:
         self, db: Database, calendar: WorkCalendar, *, clock: Clock = utc_now, link: Linker = no_link,
         wake: Callable[[], None] = lambda: None, hears: bool = False, media: Path | None = None,
         unsent: timedelta = UNSENT, channels: Mapping[str, Channel] | None = None,
+        on: frozenset[str] | None = None,
     ) -> None:  # fmt: skip
         """wake: called after a commit, in the thread of the sweep, so that what was decided leaves at once. hears:
         somebody hears the voices that are on our disk (`bot.hearing`). media: the folder of the pictures, for those
-        whose sender had her data deleted. unsent, channels: see `Stranded`."""
+        whose sender had her data deleted. unsent, channels: see `Stranded`. on: the deployment's
+        channels; None: any."""
         self._db = db
         self._calendar = calendar
         self._clock = clock
@@ -61,7 +63,8 @@ class Sweeper:
         self._town: Town | None = None
         self._over = threading.Event()
         self._media = media
-        known = Known(db)
+        self._on = on
+        known = Known(db, on)
         self._stranded = Stranded(
             db, known, Unreached(known, calendar, link), clock, unsent, channels or {}, self._over.is_set
         )
@@ -72,7 +75,7 @@ class Sweeper:
 
     def _desk(self, session: Session, key: str) -> Desk:
         if self._town is None or self._town.version != mark.value(session, mark.TOWN):
-            self._town = load(session)
+            self._town = load(session, self._on)
         return Desk(session, self._town, self._clock(), self._calendar, key, self._link)
 
     def deadlines(self) -> int:

@@ -82,11 +82,13 @@ class Sender:
         *,
         calendar: WorkCalendar | None = None,
         link: Linker = no_link,
+        on: frozenset[str] | None = None,
     ) -> None:
-        """channels: by name, those this process has. calendar, link: see `Unreached`."""
+        """channels: by name, those this process sends by. calendar, link: see `Unreached`. on: the deployment's
+        channels; None: any."""
         self._db = db
         self._channels = channels
-        self._known = Known(db)
+        self._known = Known(db, on)
         self._unreached = Unreached(self._known, calendar, link)
         self._clock = clock
         self._settings = settings or SenderSettings()

@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, select_autoescape
 from sqlmodel import Session
 
 from bot import metrics
+from bot.channels.known import Known
 from bot.channels.web_fault import Fault, answering
 from bot.channels.web_photo import MAX_BYTES, keep, stored
 from bot.task_correct import PAGE, places_near
@@ -25,9 +26,9 @@ from bot.task_press import MAX_NOTE, Press, read_press
 from bot.task_view import LABELS, View, view
 from handlers import dispatch
 from handlers.desk import Desk
-from handlers.town import Town, load
+from handlers.town import Town
 from handlers.workdays import WorkCalendar
-from models import inbox, mark, outbox
+from models import inbox, outbox
 from models.base import Clock
 from models.database import Database
 from models.message import Incoming, Kind, Media, Purpose
@@ -65,15 +66,15 @@ class TaskPage:
     """Serves the page, its state and photos, and takes presses."""
 
     def __init__(
-        self, db: Database, read: Read, media: Path, wake: Callable[[], None], clock: Clock, zone: str
+        self, db: Database, known: Known, read: Read, media: Path, wake: Callable[[], None], clock: Clock, zone: str
     ) -> None:  # fmt: skip
         self._db = db
+        self._known = known
         self._read = read
         self._media = media
         self._wake = wake
         self._clock = clock
         self._calendar = WorkCalendar.configured(ZoneInfo(zone))
-        self._town: Town | None = None
         self._page = Environment(
             loader=FileSystemLoader(WEB / "templates"), autoescape=select_autoescape(), auto_reload=False
         ).get_template("task.html")
@@ -186,22 +187,20 @@ class TaskPage:
 
     async def _with_desk(self, work: Callable[[Session, Desk], T]) -> T:
         def run(session: Session) -> T:
-            if self._town is None or self._town.version != mark.value(session, mark.TOWN):
-                self._town = load(session)
-            return work(session, Desk(session, self._town, self._clock(), self._calendar, "task-page"))
+            return work(session, Desk(session, self._known.town(session), self._clock(), self._calendar, "task-page"))
 
         return await self._db.run(run)
 
 
 def routes(
-    db: Database, read: Read, media: Path, wake: Callable[[], None], clock: Clock, zone: str
+    db: Database, known: Known, read: Read, media: Path, wake: Callable[[], None], clock: Clock, zone: str
 ) -> list[web.AbstractRouteDef]:
     """The page's addresses and its files under /static/task.
 
-    read: a link's token to (ticket id, person code), None when it is forged or expired. media: the folder of the
-    photos. wake: called after a press was stored. zone: of the times shown.
+    known: the town. read: a link's token to (ticket id, person code), None when it is forged or expired. media: the
+    folder of the photos. wake: called after a press was stored. zone: of the times shown.
     """
-    return [*TaskPage(db, read, media, wake, clock, zone).routes(), static_files()]
+    return [*TaskPage(db, known, read, media, wake, clock, zone).routes(), static_files()]
 
 
 def static_files() -> web.AbstractRouteDef:

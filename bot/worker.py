@@ -43,10 +43,11 @@ class Worker:
         self, db: Database, engine: Engine, calendar: WorkCalendar, *,
         settings: WorkerSettings | None = None, clock: Clock = utc_now, link: Linker = no_link,
         wake: Callable[[], None] = lambda: None, hears: bool = False, notices: bool = False,
+        on: frozenset[str] | None = None,
     ) -> None:  # fmt: skip
         """wake: called after a commit, in the thread of the step, so that what was decided leaves at once. hears:
         somebody hears the voices that are on our disk (`bot.hearing`). notices: who writes for the first time gets the
-        privacy notice; a replay of old chats gives none."""
+        privacy notice; a replay of old chats gives none. on: the deployment's channels; None: any."""
         self._db = db
         self._engine = engine
         self._calendar = calendar
@@ -56,6 +57,7 @@ class Worker:
         self._wake = wake
         self._hears = hears
         self._notices = notices
+        self._on = on
         self._town: Town | None = None
 
     def step(self) -> int:
@@ -136,7 +138,7 @@ class Worker:
 
     def _fresh_town(self, session: Session) -> Town:
         if self._town is None or self._town.version != mark.value(session, mark.TOWN):
-            self._town = load(session)
+            self._town = load(session, self._on)
             log.info("worker.town", grids=len(self._town.grids), places=len(self._town.places))
         return self._town
 

@@ -93,7 +93,8 @@ class Desk:
             return None
         # Who made herself known is not in memory: there may be many more of them than the register has.
         return next(((channel, self.town.direct_chat(channel, person, user))
-                     for channel, user in addresses(self.session, person)), None)  # fmt: skip
+                     for channel, user in addresses(self.session, person) if self.town.has(channel)),
+                    None)  # fmt: skip
 
     def person_of(self, channel: str, sender: str) -> str | None:
         """Whose user id that is, a person's code; None: nobody's that we know."""

@@ -27,7 +27,7 @@ from handlers.standing import standing
 from handlers.suggest import suggest
 from handlers.texts import say, word
 from handlers.there import where_told
-from handlers.town import MUTE, Town
+from handlers.town import Town
 from handlers.workflow import Actor, may, move, record
 from models.chat import Chat, ChatKind
 from models.ticket import Status, Ticket, TicketMessage
@@ -90,7 +90,7 @@ def _one(ctx: Context, matter: Matter, placement: Placement, *, several: bool) -
 def _ask(ctx: Context, ticket: Ticket, placement: Placement) -> None:
     """Where it is, on a channel of hers where she can answer. Who has none is not asked: the ticket stays in the
     order's grid, and whoever goes there finds it, or asks in the product."""
-    question, other = asked(ticket, placement), next((one for one in ctx.addresses if one[0] not in MUTE), None)
+    question, other = asked(ticket, placement), next((one for one in ctx.addresses if ctx.town.speaks(one[0])), None)
     if question is None or other is None or ctx.person is None:
         return
     channel, user = other

@@ -35,7 +35,7 @@ LETTERED = re.compile(r"^[a-z]\d{1,2}$")
 
 @dataclass
 class Town:
-    """All that the deployment knows about itself. Codes are the keys everywhere."""
+    """All that the deployment knows about itself. Codes are the keys everywhere. on: the channels it has; None: any."""
 
     version: int
     grids: dict[str, Grid]
@@ -46,6 +46,7 @@ class Town:
     identities: dict[tuple[str, str], str]
     routes: list[Route]
     names: Gazetteer
+    on: frozenset[str] | None = None
     by_number: dict[str, list[str]] = field(default_factory=dict)
     ranges: dict[str, list[tuple[str, int, int, int]]] = field(default_factory=dict)
     children: dict[str, list[str]] = field(default_factory=dict)
@@ -247,11 +248,19 @@ class Town:
 
     def addresses(self, person: str) -> list[Identity]:
         """The channels on which somebody can be reached, in the order they were linked."""
-        return self._addresses.get(person, [])
+        return [one for one in self._addresses.get(person, ()) if self.has(one.channel)]
+
+    def has(self, channel: str) -> bool:
+        """Whether this deployment has that channel: people may be listed for more of them."""
+        return self.on is None or channel in self.on
+
+    def speaks(self, channel: str) -> bool:
+        """Whether something can be said there."""
+        return channel not in MUTE and self.has(channel)
 
 
-def load(session: Session) -> Town:
-    """Read the whole town. A district of 10,000 grids and 20,000 people takes about a second.
+def load(session: Session, on: frozenset[str] | None = None) -> Town:
+    """Read the whole town. on: see `Town`. A district of 10,000 grids and 20,000 people takes about a second.
 
     People who made themselves known (绑定, 扫码) are not in it: they are looked up when they write (`models.whois`).
     """
@@ -272,6 +281,7 @@ def load(session: Session) -> Town:
         identities={(row.channel, row.user): row.person for row in identities},
         routes=list(session.scalars(sa.select(Route))),
         names=Gazetteer(_names(places)),
+        on=on,
     )
     for duty in session.scalars(sa.select(Duty).order_by(col(Duty.id))):
         town.duties.setdefault(duty.person, []).append(duty)

@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
-from handlers.town import MUTE, Town
+from handlers.town import Town
 from models import outbox
 from models.chat import Question
 from models.message import Outgoing
@@ -18,9 +18,9 @@ def elsewhere(
 ) -> Outgoing | None:
     """The message for somebody's direct chat on another channel, the first linked of those where it has not been yet;
     None where none reaches her. only: channels that may carry it."""
-    never = {*MUTE, *out.been, out.channel}
+    been = {*out.been, out.channel}
     for channel, user in addresses(session, person):
-        if channel not in never and (only is None or channel in only):
+        if channel not in been and town.speaks(channel) and (only is None or channel in only):
             carried = out.by(channel, town.direct_chat(channel, person, user))
             return carried.model_copy(update={"to_person": person, "trigger": None})
     return None

@@ -15,14 +15,16 @@ from models.database import Database
 class Known:
     """The town as it stands now, read anew when it has changed."""
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, on: frozenset[str] | None = None) -> None:
+        """on: the channels of this deployment; None: any."""
         self._db = db
+        self._on = on
         self._town: Town | None = None
 
     def town(self, session: Session) -> Town:
         """The town, inside a transaction."""
         if self._town is None or self._town.version != mark.value(session, mark.TOWN):
-            self._town = load(session)
+            self._town = load(session, self._on)
         return self._town
 
     def group_in(self, session: Session, channel: str, code: str) -> Chat | None:

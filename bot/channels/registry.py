@@ -68,8 +68,9 @@ def channels(
         found.append(GroupRobot(settings.group_robot, db, clock, zone=settings.zone))
     if settings.onebot.enabled:
         found.append(OneBot(settings.onebot, ingest, db, clock))
+    speaking = frozenset(channel.name for channel in found)  # the last two only read, and hand on to these
     if settings.archive.enabled:
-        found.append(Archive(settings.archive, db, clock, zone=settings.zone, wake=wake))
+        found.append(Archive(settings.archive, db, clock, zone=settings.zone, wake=wake, on=speaking))
     if settings.resident_report.enabled:
-        found.append(ResidentReport(settings.resident_report, ingest, db, clock))
+        found.append(ResidentReport(settings.resident_report, ingest, db, clock, on=speaking))
     return found

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
+from bot.channels.known import Known
 from bot.channels.web import WebChannel
 from bot.task_page import routes
 from bot.worker import Worker
@@ -62,6 +63,6 @@ def woken() -> list[str]:
 async def phone(db: Database, tmp_path: Path, woken: list[str]) -> AsyncIterator[Phone]:
     """A gridworker's browser."""
     app = web.Application()
-    app.add_routes(routes(db, read, tmp_path / "media", lambda: woken.append("up"), lambda: NOW, ZONE))
+    app.add_routes(routes(db, Known(db), read, tmp_path / "media", lambda: woken.append("up"), lambda: NOW, ZONE))
     async with TestClient(TestServer(app)) as client:
         yield client

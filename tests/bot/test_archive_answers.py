@@ -106,6 +106,20 @@ async def test_rows_are_done_once_they_are_handed_on(town_db: Database, clock: H
     ]
 
 
+async def test_it_goes_by_a_channel_that_this_deployment_has(town_db: Database, clock: HandClock) -> None:
+    town_room(town_db)
+
+    def also(session: Session) -> None:
+        session.add(Identity(person="L01", channel="wecom_app", user="GuYi"))
+        bump(session, TOWN)
+
+    town_db.tx(also)
+    settings, on = ArchiveSettings.model_validate({"on": True}), frozenset({"wecom_app", "wechat_mp"})
+    assert await Archive(settings, town_db, clock, zone=ZONE, on=on).send(out(ticket=1), "k1") == ""
+    assert waiting(town_db, "web") == []
+    assert [carried.chat for carried in waiting(town_db, "wecom_app")] == ["GuYi"]
+
+
 async def test_a_message_is_not_sent_round_between_channels_that_only_hand_on(
     town_db: Database, clock: HandClock
 ) -> None:

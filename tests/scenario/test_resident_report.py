@@ -105,9 +105,9 @@ async def story(chat: Scene, tmp_path: Path) -> AsyncIterator[Story]:
 
 
 async def test_a_whole_matter(town_db: Database, db_url: str, tmp_path: Path, engine: Engine) -> None:
-    """The resident is linked to the Official Account: there she is asked where, hears what becomes of it, and rates."""
+    """The resident is linked to the Official Account: there she is asked, told and heard. Her other channel is off."""
     staff_to_the_app(town_db)
-    writes_by(town_db, "U05", resident_report=UNION, wechat_mp="o-chunya")
+    writes_by(town_db, "U05", web="u05", resident_report=UNION, wechat_mp="o-chunya")
     async with platform() as p:
         channels = {NAME: of_the_reports(p) | {"poll_seconds": 0.05}, wechat_mp.NAME: of_the_account(p)}
         async with deployed(p, db_url, tmp_path, engine, **channels):

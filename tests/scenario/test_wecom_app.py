@@ -19,6 +19,7 @@ from models.ticket import Status
 from nlu.types import Engine
 from tests.models.letters import open_ticket
 from tests.platform.harness import TestPlatform, platform
+from tests.scenario.deployed import writes_by
 from tests.scenario.matters import photo, photos, place
 from tests.scenario.wecom import GROUP, NEIGHBOUR, RESIDENT, cards, last, texts
 from tests.scenario.wecom_app import (
@@ -68,6 +69,7 @@ def doubtful(db: Database, now: datetime) -> None:
 
 async def test_a_whole_matter(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
     staff_to_the_app(town_db)
+    writes_by(town_db, "W01", web="w01", wecom_app=WORKER)  # this deployment has no web chat
     async with platform() as p:
         group = group_of(p)
         async with at_work(p, with_app(p, db_url, tmp_path / "home"), engine):

@@ -42,15 +42,16 @@ class Archive(Channel):
 
     def __init__(
         self, settings: ArchiveSettings, db: Database, clock: Clock = utc_now, *, zone: ZoneInfo,
-        wake: Callable[[], None] = lambda: None,
+        wake: Callable[[], None] = lambda: None, on: frozenset[str] | None = None,
     ) -> None:  # fmt: skip
-        """zone: of the hour at which notices are made. wake: called when messages were kept."""
+        """zone: of the hour at which notices are made. wake: called when messages were kept. on: the deployment's
+        channels, of which one passes on what cannot be said here; None: any."""
         self._settings = settings
         self._db = db
         self._clock = clock
         self._wake = wake
         self._reader = Reader.of(settings, db, clock)
-        self._answers = Answers(Known(db), settings, clock)
+        self._answers = Answers(Known(db, on), settings, clock)
         self._api: ApiClient | None = None
         self._notices: Notices | None = None
         corp_id, secret = settings.corp_id, settings.secret

@@ -45,9 +45,10 @@ class ResidentReport(Channel):
 
     def __init__(
         self, settings: ResidentReportSettings, ingest: Ingest, db: Database, clock: Clock = utc_now, *,
-        api: ApiClient | None = None,
+        api: ApiClient | None = None, on: frozenset[str] | None = None,
     ) -> None:  # fmt: skip
-        """api: another client than the settings' own. Raises ValueError naming the settings that are missing."""
+        """api: another client than the settings' own. on: the deployment's channels, of which one hands on what cannot
+        be said here; None: any. Raises ValueError naming the settings that are missing."""
         corp_id, secret = settings.corp_id, settings.secret
         if not (corp_id and secret):
             raise ValueError(f"{NAME}: not set: {', '.join(settings.missing)}")
@@ -57,7 +58,7 @@ class ResidentReport(Channel):
         self._settings = settings
         self._db = db
         self._clock = clock
-        self._known = Known(db)
+        self._known = Known(db, on)
         self._watch: asyncio.Task[None] | None = None
         self._state = "waiting"
 
