@@ -142,6 +142,27 @@ async def test_handlers_that_are_slow(p: TestPlatform, town_db: Database) -> Non
         assert buttons(card) == ["tran", "done"]
 
 
+async def test_a_choice_that_was_made_by_words(p: TestPlatform, town_db: Database) -> None:
+    """The card that follows comes once, and keeps its code until there is something new to say."""
+    staff_here(town_db)
+    async with serving(p, town_db) as app:
+        number = app.ticket(quiet=True)
+        await app.alert("W01", number, "accept", "done", "dismiss")
+        (vote,) = app.shown("w01")
+        assert face(vote)["card_type"] == "vote_interaction"
+        app.move(number, Status.ACCEPTED)
+        await app.channel.look()
+        await app.leave()
+        assert face(vote)["submit_button"]["text"] == "已接单"
+        _, card = app.shown("w01")
+        assert buttons(card) == ["done"]
+        await app.channel.look()
+        assert app.called("update_template_card") == 1
+        app.move(number, Status.RESOLVED)
+        await app.channel.look()
+        assert (buttons(card), app.shown("w01")) == (["已办结"], [card])  # the choice's code was used: it is taken back
+
+
 def decide_at_once(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """As if a worker had taken the press."""
 

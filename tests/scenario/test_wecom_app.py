@@ -38,6 +38,10 @@ from tests.scenario.wecom_app import (
 )
 
 
+def link(ticket: int, person: str) -> str:
+    return f"https://l.example/task/{ticket}-{person}"
+
+
 def group_of(p: TestPlatform) -> str:
     return p.group("柳岸花园南区邻里群", RESIDENT, NEIGHBOUR, chat=GROUP)
 
@@ -63,13 +67,15 @@ def outcomes(db: Database) -> list[tuple[str, str]]:
     return [(sender, outcome) for sender, outcome in db.tx(lambda session: session.execute(rows).all())]
 
 
-def doubtful(db: Database, now: datetime) -> None:
+def doubtful(db: Database, now: datetime, words: str = "灯好像有点暗") -> None:
     """A ticket of which the understanding is not sure that it is one."""
 
     def write(session: Session) -> None:
-        ticket = open_ticket(session, now, grid="QX-01-01-01", quiet=True, summary="灯好像有点暗")
+        ticket = open_ticket(session, now, grid="QX-01-01-01", place="P-LA-B06", quiet=True, summary=words)
         town = load(session)
-        desk = Desk(session, town, now, WorkCalendar.configured(ZoneInfo("Asia/Shanghai")), "test")
+        desk = Desk(session, town, now, WorkCalendar.configured(ZoneInfo("Asia/Shanghai")), "test", link)
+        desk.schedule(ticket, now)
+        session.flush()
         desk.assign(ticket, dispatch.responsible(town, ticket.grid, now))
         session.flush()
         outbox.put(session, desk.take(), now)
@@ -196,7 +202,47 @@ async def test_a_doubtful_matter_is_a_choice(town_db: Database, db_url: str, eng
     async with platform() as p, at_work(p, with_app(p, db_url, tmp_path / "home"), engine):
         doubtful(town_db, p.clock())
         card = await the_card(p, WORKER)
+        # All that she judges by, and a vote has room for no more.
         assert face(card)["card_type"] == "vote_interaction"
+        assert face(card)["main_title"] == {"title": "LS00001 照明 柳岸花园6幢", "desc": "灯好像有点暗"}
+        assert face(card)["source"] == {"desc": "限3月5日 08:00"}
         await p.click(card, WORKER, "choose:1", chosen={"do": ["dismiss:1"]})
         await p.until(lambda: tickets(town_db)[0].status == Status.DISMISSED)
         await p.until(lambda: face(card).get("disabled"))
+        assert cards(p, WORKER) == [card]
+
+
+async def test_a_doubtful_matter_that_is_one(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
+    """The choice turns grey, and a card with buttons brings the matter to its end."""
+    staff_to_the_app(town_db)
+    async with platform() as p, at_work(p, with_app(p, db_url, tmp_path / "home"), engine):
+        doubtful(town_db, p.clock())
+        vote = await the_card(p, WORKER)
+        await p.click(vote, WORKER, "choose:1", chosen={"do": ["accept:1"]})
+        await p.until(lambda: face(vote).get("disabled"))
+        assert face(vote)["submit_button"]["text"] == "已接单"
+        await p.until(lambda: len(cards(p, WORKER)) == 2)
+        card = cards(p, WORKER)[-1]
+        assert (face(card)["card_type"], buttons(card)) == ("button_interaction", ["转派", "办结"])
+        assert face(card)["main_title"]["title"] == "LS00001 照明 · 已接单"
+        assert face(card)["card_action"]["url"] == link(1, "W01")
+        rows = {row["keyname"]: row["value"] for row in face(card)["horizontal_content_list"]}
+        assert (rows["地点"], rows["时限"]) == ("柳岸花园6幢", "3月5日 08:00")
+
+        await p.click(card, WORKER, "done:1")
+        await p.until(lambda: buttons(card) == ["已办结"] * 2)
+        assert tickets(town_db)[0].status == Status.RESOLVED
+        await p.until(lambda: face(vote)["submit_button"]["text"] == "已办结")
+        assert cards(p, WORKER) == [vote, card]
+        assert p.complaints == []
+
+
+async def test_what_a_choice_has_no_room_for(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
+    """She is to judge by all of his words: so she has buttons."""
+    staff_to_the_app(town_db)
+    words = "灯好像有点暗，不知道是不是我眼睛的问题，也可能是天黑得早了，你们有空帮忙看一眼也行"
+    async with platform() as p, at_work(p, with_app(p, db_url, tmp_path / "home"), engine):
+        doubtful(town_db, p.clock(), words)
+        card = await the_card(p, WORKER)
+        assert buttons(card) == ["接单", "转派", "办结", "非诉求"]
+        assert face(card)["quote_area"]["quote_text"] == words
