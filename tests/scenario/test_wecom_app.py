@@ -160,6 +160,38 @@ async def test_an_urgent_matter_and_its_room(town_db: Database, db_url: str, eng
             assert p.complaints == []
 
 
+async def test_news_of_a_matter(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
+    """What is only to be read has the facts, the link, and nothing to press; who may act has her buttons."""
+    staff_to_the_app(town_db)
+    async with platform() as p:
+        group = group_of(p)
+        async with at_work(p, with_app(p, db_url, tmp_path / "home"), engine):
+            await p.say(group, RESIDENT, "@邻声 6幢楼道灯不亮了")
+            task = await the_card(p, WORKER)
+            p.clock.forward(hours=2)
+            await p.say(group, RESIDENT, "@邻声 6幢楼道灯修得怎么样了")
+            await p.until(lambda: len(cards(p, WORKER)) == 2)
+            news = face(cards(p, WORKER)[-1])
+            assert (news["card_type"], "button_list" in news) == ("text_notice", False)
+            assert news["sub_title_text"] == "【催办】LS00001 居民在问进度：6幢楼道灯修得怎么样了"
+            rows = {row["keyname"]: row["value"] for row in news["horizontal_content_list"]}
+            assert rows["地点"] == "柳岸花园6幢"
+            assert news["card_action"]["url"] == face(task)["card_action"]["url"]
+
+            p.clock.forward(days=8)
+            await p.until(lambda: any("请督办" in face(one)["sub_title_text"] for one in cards(p, WORKER)))
+            assert face(cards(p, WORKER)[-1])["card_type"] == "text_notice"
+            assert buttons(await the_card(p, OTHER)) == ["接单", "转派", "办结"]
+
+            # A notice says what was so then: nothing about it changes, and it is not taken back.
+            notices = [one for one in cards(p, WORKER) if face(one)["card_type"] == "text_notice"]
+            await p.click(task, WORKER, "done:1")
+            await p.until(lambda: buttons(task) == ["已办结"] * 3)
+            await p.until(lambda: buttons(cards(p, OTHER)[-1]) == ["已办结"] * 3)
+            assert [one for one in cards(p, WORKER) if face(one)["card_type"] == "text_notice"] == notices
+            assert p.complaints == []
+
+
 async def test_whom_the_platform_does_not_know(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
     """She has left the corporation: the alert goes on to the community, and staff are told."""
     staff_to_the_app(town_db)

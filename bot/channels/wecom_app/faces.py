@@ -38,6 +38,7 @@ def made(out: Outgoing, key: str, settings: WecomAppSettings) -> dict[str, Any] 
 
     A doubtful matter is a vote (投票选择型): judged by a choice and 提交, so that no slip of the thumb dismisses it.
     A vote has room for little: where not all fits that she judges by, she has buttons, and every fact.
+    News with nothing to press is a notice (文本通知型) where its words fit: they are what is new, and are not cut.
     """
     ours = out.card
     if ours is None:
@@ -45,7 +46,11 @@ def made(out: Outgoing, key: str, settings: WecomAppSettings) -> dict[str, Any] 
     if settings.votes and any(_dismisses(one) for one in ours.buttons):
         with suppress(cards.BadCard):
             return _vote(out, key, ours)
-    return cards.card(out, key)
+    if ours.buttons:
+        return cards.card(out, key)
+    notice = cards.card(out, key) if len(out.text) <= cards.SUB_TITLE else None
+    # It needs no task id; without one, the same words half an hour later would be the same card, and dropped.
+    return notice and notice | {"task_id": cards.task_id(out, key)}
 
 
 def _vote(out: Outgoing, key: str, ours: Card) -> dict[str, Any]:
