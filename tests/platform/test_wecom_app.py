@@ -182,6 +182,7 @@ async def test_a_card_and_no_secret_in_the_log(p: TestPlatform, town_db: Databas
             (card,) = app.shown("w01")
             await p.click(card, "w01", f"accept:{number}")
             app.move(number, Status.RESOLVED)
+            p.clock.forward(seconds=5)  # that the platform waits for the answer to a press
             await app.channel.look()
         assert buttons(card) == ["已办结"] * 3
         (row,) = app.cards()

@@ -137,9 +137,21 @@ async def test_handlers_that_are_slow(p: TestPlatform, town_db: Database) -> Non
         push = await p.click(card, "w01", f"accept:{number}")
         assert push is not None
         assert (push.status, push.body, len(app.heard())) == (200, "", 1)
+        await app.channel.look()
+        assert app.called("update_template_card") == 0
         app.move(number, Status.ACCEPTED)
         await app.channel.look()
+        assert app.called("update_template_card") == 0, "the platform still waits for our answer"
+        p.clock.forward(seconds=5)
+        await app.channel.look()
         assert buttons(card) == ["tran", "done"]
+
+        # The code of the first press is used up: only the second one's can bring this to her card.
+        await p.click(card, "w01", f"done:{number}")
+        app.move(number, Status.RESOLVED)
+        p.clock.forward(seconds=5)
+        await app.channel.look()
+        assert (buttons(card), app.called("recall")) == (["已办结"] * 2, 0)
 
 
 async def test_a_choice_that_was_made_by_words(p: TestPlatform, town_db: Database) -> None:

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from models.outbox import Outbox
 from models.ticket import Status, Ticket, TicketEvent
 
 QUESTION = "do"  # the question_key of a vote
+ANSWERED = timedelta(seconds=5)  # that the platform waits for the answer to a press
 AND_NOW = ">accepted"  # ends the key of the card that follows an accepted vote
 LIVE, ACCEPTED, PASSED_ON = "", "card_accepted", "card_passed_on"
 
@@ -144,25 +145,36 @@ def _row(out: Outgoing, key: str, now: datetime) -> AppCard:
     )  # fmt: skip
 
 
+def note_press(
+    session: Session, letter: Letter, ticket: int, codes: Codes, *, now: datetime, until: datetime
+) -> None:  # fmt: skip
+    """Note a press's code, before anything is decided: however late that is, her card can then be changed. Nobody else
+    changes it as long as the platform waits for our answer. until: of the code."""
+    if letter.click is None or (found := sent_as(session, NAME, letter.user, ticket, letter.click.task)) is None:
+        return
+    if session.get(Ticket, ticket) is None:
+        return
+    row = appcard.find(session, letter.user, letter.click.task) or _row(*found, now)
+    row.look_at = now + ANSWERED  # ends the lease of whoever is just changing it, and knows less
+    if letter.click.response_code:
+        row.code, row.code_until = codes.seal(letter.click.response_code), until
+    session.add(row)
+
+
 def pressed(
-    session: Session, letter: Letter, ticket: int, codes: Codes, settings: WecomAppSettings, *, now: datetime,
-    until: datetime,
+    session: Session, letter: Letter, ticket: int, settings: WecomAppSettings, now: datetime
 ) -> Change | None:  # fmt: skip
-    """The clicker's card after her press was decided on, and its new code noted. None for a card that we never sent
-    her. until: of the press's code."""
+    """The clicker's card after her press was noted and decided on. None for a card that we never sent her."""
     if letter.click is None:
         return None
     found = sent_as(session, NAME, letter.user, ticket, letter.click.task)
     about = session.get(Ticket, ticket, populate_existing=True)
-    if found is None or about is None:
+    row = appcard.find(session, letter.user, letter.click.task)
+    if found is None or about is None or row is None:
         return None
     out, key = found
-    row = appcard.find(session, letter.user, letter.click.task) or _row(out, key, now)
     row.label = label_of(session, about, row) or row.label
-    row.status, row.worker = about.status.value, about.worker or ""
-    row.look_at = now  # ends the lease of whoever is just changing it, and knows less
-    if letter.click.response_code:
-        row.code, row.code_until = codes.seal(letter.click.response_code), until
+    row.status, row.worker, row.look_at = about.status.value, about.worker or "", now
     session.add(row)
     session.flush()
     go_on(session, out, key, row.label, settings, now)
