@@ -33,7 +33,7 @@ EVENTS = frozenset({
     "dismissed", "report", "detail", "join", "correct", "relay", "refuse", "unsatisfied", "rated", "asked", "urgent",
     "reminded", "escalated", "overdue", "unreachable", "refused", "note", "left", "recounted", "set_category",
     "set_place", "calmed", "hidden", "shown", "merged", "took_over", "split", "split_from",
-    "disliked",
+    "disliked", "left_out",
 })  # fmt: skip
 WORDLESS = {"image": "photo", "voice": "voice", "video": "video", "location": "location"}
 MESSAGES = 100
@@ -229,7 +229,7 @@ def _note(desk: Desk, event: TicketEvent) -> str:
         case "assigned":
             found = ASSIGNEE.match(note)
             return name_of(desk, found[1]) if found else ""
-        case "unreachable":
+        case "unreachable" | "left_out":
             return name_of(desk, note)
         case "refused":
             return LABELS.get(note, "")

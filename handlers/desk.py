@@ -167,8 +167,9 @@ class Desk:
         """The same for residents: a home that only the register knows is not published."""
         return self.facts(ticket) | {"place": "" if ticket.from_home else self.place_name(ticket)}
 
-    def card(self, ticket: Ticket, person: str) -> Card:
-        """The task card for a worker: facts, the resident's words, buttons, a signed link."""
+    def card(self, ticket: Ticket, person: str, *, buttons: bool = True) -> Card:
+        """The task card for a worker: facts, the resident's words, buttons, a signed link. buttons: without them it has
+        the facts and the link, for news of a matter."""
         grid = self.town.grids.get(ticket.grid or "")
         facts = [
             (word("fact_place"), (self.place_name(ticket) + ticket.spot) or word("unknown_place")),
@@ -181,13 +182,14 @@ class Desk:
             facts.insert(0, (word("fact_urgent"), word("fact_yes")))
         if perhaps := self.perhaps(ticket):
             facts.append((word("fact_perhaps"), perhaps))
-        buttons = [
+        offered = [
             Button(text=word(f"button_{name}"), action=f"{name}:{ticket.id}")
             for name in ("accept", "transfer", "done", *(["dismiss"] if ticket.quiet else []))
         ]
         return Card(
-            title=say("alert_title", **self.facts(ticket)), facts=tuple(facts), words=ticket.summary,
-            buttons=tuple(buttons), link=self._link(ticket.id or 0, person),
+            title=say("alert_title", **self.facts(ticket)), facts=tuple(facts),
+            words=ticket.summary if buttons else "", buttons=tuple(offered) if buttons else (),
+            link=self._link(ticket.id or 0, person),
         )  # fmt: skip
 
     def perhaps(self, ticket: Ticket) -> str:
@@ -201,13 +203,16 @@ class Desk:
 
     # --- alerts -------------------------------------------------------------------------------------------------
 
-    def alert(self, person: str, ticket: Ticket | None, text: str, why: str, *, card: bool = True) -> bool:
-        """Push to a worker, with the task card. False when no channel reaches her; the history then says so."""
+    def alert(
+        self, person: str, ticket: Ticket | None, text: str, why: str, *, card: bool = True, buttons: bool = True
+    ) -> bool:  # fmt: skip
+        """Push to a worker, with the task card. False when no channel reaches her; the history then says so. buttons:
+        see `card`."""
         if (where := self.address(person)) is None:
             if ticket is not None:
                 record(self.session, ticket, "unreachable", SYSTEM, self.now, person)
             return False
-        shown = self.card(ticket, person) if ticket is not None and card else None
+        shown = self.card(ticket, person, buttons=buttons) if ticket is not None and card else None
         self.put(
             Outgoing(
                 channel=where[0], chat=where[1], text=text, purpose=Purpose.ALERT, card=shown,
@@ -218,9 +223,15 @@ class Desk:
         return True
 
     def alert_worker(self, ticket: Ticket, name: str, why: str, *, card: bool = False, **values: object) -> None:
-        """Push news of a ticket to its worker, if it has one. card: with the task card again."""
+        """Push words about a ticket to its worker, if it has one. card: with the task card again."""
         if ticket.worker:
             self.alert(ticket.worker, ticket, say(name, **self.facts(ticket), **values), why, card=card)
+
+    def news(self, ticket: Ticket, name: str, why: str, **values: object) -> None:
+        """The same with facts and link and nothing to press: it is hers, and goes on."""
+        if ticket.worker:
+            text = say(name, **self.facts(ticket), **values)
+            self.alert(ticket.worker, ticket, text, why, buttons=False)
 
     def assign(self, ticket: Ticket, to: Assigned | None, *, name: str = "alert_text", **values: object) -> None:
         """Make somebody responsible and alert her; an urgent matter also alerts the community's staff at once.

@@ -42,7 +42,7 @@ def escalate(desk: Desk, ticket: Ticket) -> None:
         text = say("overdue", **desk.facts(ticket), due=desk.due_text(ticket))
         for one in staff:
             desk.alert(one.person, ticket, text, f"overdue, to {role.value}")
-        desk.alert_worker(ticket, "overdue", "overdue", due=desk.due_text(ticket))
+        desk.news(ticket, "overdue", "overdue", due=desk.due_text(ticket))
         desk.tell_supporters(ticket, "escalated", level=word(role.value, "levels"))
         return
     record(desk.session, ticket, "overdue", SYSTEM, desk.now, "nobody to escalate to")

@@ -83,7 +83,7 @@ def give_back(ctx: Context, ticket: Ticket, placement: Placement) -> None:
     if may(ticket, Status.REOPENED, Actor.REPORTER) and not _too_late(ticket, ctx.now):
         reopen(ctx, ticket)
     elif ticket.status in OPEN and not ticket.quiet:
-        ctx.alert_worker(ticket, "alert_again", "not settled", words=ctx.message.words)
+        ctx.news(ticket, "alert_again", "not settled", words=ctx.message.words)
         ctx.say("status", ticket)
 
 
@@ -134,7 +134,7 @@ def rated(ctx: Context) -> str | None:
         return "rate"
     if ticket.status not in (Status.RESOLVED, Status.CLOSED):
         record(ctx.session, ticket, "rated", ctx.who, ctx.now, f"{given}")
-        ctx.alert_worker(ticket, "alert_again", "rated", words=ctx.message.words) if given <= SAD + 1 else None
+        ctx.news(ticket, "alert_again", "rated", words=ctx.message.words) if given <= SAD + 1 else None
         ctx.say("rated_open", ticket)
         return "rate"
     ticket.rating = given

@@ -184,7 +184,7 @@ def attach(
         ctx.alert_worker(ticket, "alert_taken", "moved to another grid")
         ctx.assign(ticket, dispatch.responsible(ctx.town, ticket.grid, ctx.now))
     elif (moved or joined or role == "correct") and m.words:
-        ctx.alert_worker(ticket, "alert_more", role, words=m.words)
+        ctx.news(ticket, "alert_more", role, words=m.words)
     asked = answered_for(ctx, ticket) if moved or _same_place(ticket, placement) else ()
     others = tuple(one for one in asked if one is not ticket and one.is_open and one.place == before)
     for other in others:

@@ -55,7 +55,7 @@ def asked(ctx: Context) -> str | None:
     ctx.say("status", ticket)
     if ticket.status in OPEN and not _nagged(ctx, ticket):
         record(ctx.session, ticket, "asked", ctx.who, ctx.now)
-        ctx.alert_worker(ticket, "alert_again", "asked", words=ctx.message.words)
+        ctx.news(ticket, "alert_again", "asked", words=ctx.message.words)
     return "status"
 
 

@@ -164,7 +164,7 @@ def passes_on(ctx: Context) -> str | None:
     best = next((linked.ticket for linked in ranked if linked.points >= ctx.decisions.link.suggest), None)
     if best is None:
         return None
-    ctx.alert_worker(best, "alert_more", "note", words=ctx.message.words)
+    ctx.news(best, "alert_more", "note", words=ctx.message.words)
     ctx.say("passed_on", best)
     return "work"
 

@@ -27,7 +27,7 @@ def not_reached(desk: Desk, out: Outgoing) -> str:
         return "noted"
     record(desk.session, ticket, UNREACHABLE, SYSTEM, desk.now, person)
     desk.session.flush()
-    if out.purpose != Purpose.ALERT or out.card is None or not ticket.is_open:
+    if out.purpose != Purpose.ALERT or not (out.card and out.card.buttons) or not ticket.is_open:
         return "noted"
     tried = _tried(desk, ticket)
     _on_another_channel(desk, out, person)

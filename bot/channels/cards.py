@@ -17,7 +17,7 @@ from models.message import Card, Outgoing
 __all__ = ["NOOP", "BadCard", "Click", "card", "checked", "click", "click_of_app", "settled", "task_id", "vote"]
 
 # Limits of page 101032; characters where it says characters. An app's (90236) are not narrower.
-TITLE, DESC, SUB_TITLE, KEY_NAME, VALUE = 26, 30, 112, 5, 26
+SOURCE, TITLE, DESC, SUB_TITLE, KEY_NAME, VALUE = 13, 26, 30, 112, 5, 26
 FACTS, BUTTONS, VOTES, BUTTON_TEXT, QUOTE, OPTION = 6, 6, 20, 10, 200, 17
 KEY_BYTES, TASK_BYTES, URL_BYTES = 1_024, 128, 2_048
 NOOP = "noop"  # the key of a button that does nothing
@@ -60,19 +60,22 @@ def card(out: Outgoing, client_id: str) -> dict[str, Any] | None:
 
 
 def vote(
-    out: Outgoing, client_id: str, *, question: str, options: Sequence[tuple[str, str]], submit: tuple[str, str]
-) -> dict[str, Any]:
-    """`vote_interaction`: one of `options` (id, text), sent by the button `submit` (key, text). Raises BadCard.
+    out: Outgoing, client_id: str, *, title: str, desc: str = "", source: str = "", question: str,
+    options: Sequence[tuple[str, str]], submit: tuple[str, str],
+) -> dict[str, Any]:  # fmt: skip
+    """`vote_interaction`: one of `options` (id, text), sent by the button `submit` (key, text).
 
-    question: the `question_key` under which the choice comes back.
+    title, desc, source: all that this kind has room for beside the choice. Nothing of it is cut: raises BadCard where
+    it does not fit. question: the `question_key` under which the choice comes back.
     """
-    made = _body(out, out.card or Card(title=out.text))
     choices = [{"id": name, "text": _short(text, OPTION), "is_checked": False} for name, text in options]
-    return checked(
-        {"card_type": "vote_interaction", "task_id": task_id(out, client_id), "main_title": made["main_title"]}
-        | {"checkbox": {"question_key": question, "option_list": choices, "mode": 0}}
-        | {"submit_button": {"key": submit[0], "text": _short(submit[1], BUTTON_TEXT)}}
-    )
+    made = {
+        "card_type": "vote_interaction", "task_id": task_id(out, client_id),
+        "main_title": {"title": _line(title)} | ({"desc": _line(desc)} if desc else {}),
+        "checkbox": {"question_key": question, "option_list": choices, "mode": 0},
+        "submit_button": {"key": submit[0], "text": _short(submit[1], BUTTON_TEXT)},
+    }  # fmt: skip
+    return checked(made | ({"source": {"desc": _line(source)}} if source else {}))
 
 
 def settled(shown: dict[str, Any], note: str) -> dict[str, Any]:
@@ -101,8 +104,12 @@ def _body(out: Outgoing, ours: Card) -> dict[str, Any]:
 
 def _short(text: str, most: int) -> str:
     """At most so many characters, on one line, with an ellipsis where something is missing."""
-    line = " ".join(harmless(text).split())
+    line = _line(text)
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _line(text: str) -> str:
+    return " ".join(harmless(text).split())
 
 
 def checked(made: dict[str, Any]) -> dict[str, Any]:
@@ -112,6 +119,7 @@ def checked(made: dict[str, Any]) -> dict[str, Any]:
     if kind not in checks:
         raise BadCard(f"card_type: {kind!r}")
     checks[kind](made)
+    _fits("source.desc", made.get("source", {}).get("desc", ""), SOURCE)
     title = made.get("main_title", {})
     _fits("main_title.title", title.get("title", ""), TITLE)
     _fits("main_title.desc", title.get("desc", ""), DESC)

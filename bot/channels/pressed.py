@@ -97,8 +97,9 @@ def card_key(out: Outgoing, client_id: str) -> str:
 
 
 def accepted(out: Outgoing) -> Outgoing:
-    """The same card with what comes next: the title says that it was accepted, the button for it is gone."""
-    if out.card is None:
+    """The same card with what comes next: the title says that it was accepted, the button for it is gone. A card that
+    was sent so stays as it is."""
+    if out.card is None or not any(one.action.startswith("accept:") for one in out.card.buttons):
         return out
     buttons = tuple(one for one in out.card.buttons if one.action.partition(":")[0] in AGREED)
     title = f"{out.card.title} · {word('card_accepted')}"

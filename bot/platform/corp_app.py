@@ -121,6 +121,8 @@ class CorpApp(XmlAccount):
         face["button_list"] = [
             {"text": words, "style": 4, "key": f"disabled{n}"} for n, _ in enumerate(face.get("button_list", []))
         ]
+        if "submit_button" in face:  # of a vote, what was chosen stays
+            face["submit_button"] = face["submit_button"] | {"text": words}
         face["disabled"] = True
         card.update(face, [card.chat])
         self.world.touch()

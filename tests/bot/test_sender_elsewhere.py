@@ -11,13 +11,13 @@ from handlers.unreached import UNREACHABLE
 from models import outbox
 from models.database import Database
 from models.mark import TOWN, bump
-from models.message import Card, Outgoing, Purpose
+from models.message import Outgoing, Purpose
 from models.outbox import DEAD, SENT, WAITS
 from models.person import Identity
 from models.ticket import Status, TicketEvent
 from tests.bot.test_sender import Bench, Recorder
 from tests.conftest import HandClock
-from tests.models.letters import open_ticket
+from tests.models.letters import TASK, open_ticket
 
 MUTE = "wecom_bot"
 
@@ -49,14 +49,14 @@ class Here(Bench):
 
 def alert(text: str = "【新任务】", **more: object) -> Outgoing:
     told = {"channel": MUTE, "chat": "GuYi", "text": text, "purpose": Purpose.ALERT, "to_person": "W01"}
-    return Outgoing.model_validate(told | {"card": Card(title="任务"), "ticket": 1} | more)
+    return Outgoing.model_validate(told | {"card": TASK, "ticket": 1} | more)
 
 
 async def test_an_alert_goes_where_she_can_be_told_now(town_db: Database, clock: HandClock) -> None:
     here = Here(town_db, clock, "wecom_kf", "wecom_app")
     assert await here.say(alert()) == [("wecom_app", "【新任务】")]
     (went,) = here.app.heard
-    assert (went.chat, went.card, went.ticket, went.to_person) == ("GuYi", Card(title="任务"), 1, "W01")
+    assert (went.chat, went.card, went.ticket, went.to_person) == ("GuYi", TASK, 1, "W01")
     assert [(row.channel, row.outcome) for row in here.rows()] == [(MUTE, SENT), ("wecom_app", SENT)]
 
 

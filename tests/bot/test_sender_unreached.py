@@ -14,12 +14,12 @@ from handlers.texts import say
 from handlers.unreached import not_reached
 from models import outbox
 from models.database import Database
-from models.message import Card, Incoming, Outgoing, Purpose
+from models.message import Incoming, Outgoing, Purpose
 from models.outbox import DEAD, LOST, SENT, WAITS
 from models.ticket import Status, Ticket, TicketEvent
 from tests.bot.test_sender import Bench, Recorder
 from tests.conftest import HandClock
-from tests.models.letters import open_ticket
+from tests.models.letters import TASK, open_ticket
 from tests.scenario.matters import everybody_to
 
 HERE = "wechat_mp"
@@ -37,7 +37,7 @@ class Here(Bench):
 
     def alert(self, **more: object) -> Outgoing:
         told = {"channel": HERE, "chat": "w01", "text": "【新任务】", "purpose": Purpose.ALERT, "to_person": "W01"}
-        return Outgoing.model_validate(told | {"card": Card(title="任务"), "ticket": self.ticket} | more)
+        return Outgoing.model_validate(told | {"card": TASK, "ticket": self.ticket} | more)
 
     async def go(self, *troubles: Exception) -> None:
         """Everything that is due leaves, the first into trouble."""

@@ -15,13 +15,13 @@ from models.message import Card, Outgoing, Purpose
 from models.person import Identity, leave
 from models.ticket import Status, Ticket, TicketEvent
 from tests.conftest import HandClock
-from tests.models.letters import open_ticket
+from tests.models.letters import TASK, open_ticket
 
 
-def alert(person: str, ticket: int, *, card: bool = True) -> Outgoing:
+def alert(person: str, ticket: int, *, card: Card | None = TASK) -> Outgoing:
     return Outgoing(
         channel="web", chat=person.lower(), text="【新任务】", purpose=Purpose.ALERT, ticket=ticket, to_person=person,
-        card=Card(title="任务") if card else None,
+        card=card,
     )  # fmt: skip
 
 
@@ -33,7 +33,7 @@ class Story:
         told = {"status": Status.ASSIGNED, "grid": "QX-01-01-01", "worker": "W01"}
         self.ticket = db.tx(lambda session: open_ticket(session, clock(), **told).id or 0)
 
-    def lost(self, person: str, *, card: bool = True) -> tuple[str, list[str]]:
+    def lost(self, person: str, *, card: Card | None = TASK) -> tuple[str, list[str]]:
         """What follows, and who hears of it."""
 
         def work(session: Session) -> tuple[str, list[str]]:
@@ -94,10 +94,11 @@ def test_who_has_accepted_keeps_it_and_staff_hear_of_it(story: Story) -> None:
 
 
 def test_news_that_nobody_has_to_act_on_goes_nowhere(story: Story) -> None:
-    assert story.lost("W01", card=False) == ("noted", [])
+    assert story.lost("W01", card=None) == ("noted", [])
+    assert story.lost("W01", card=Card(title="有人在问", link="https://l.example/task/1")) == ("noted", [])
     story.becomes(Status.RESOLVED)
     assert story.lost("W01") == ("noted", [])
-    assert story.unreachable() == ["W01", "W01"]
+    assert story.unreachable() == ["W01"] * 3
 
 
 def test_she_gets_it_on_her_other_channel_too(story: Story) -> None:

@@ -5,8 +5,10 @@ from typing import Any
 
 from sqlmodel import Session
 
-from models.message import Incoming
+from models.message import Button, Card, Incoming
 from models.ticket import Status, Ticket
+
+TASK = Card(title="任务", buttons=(Button(text="接单", action="accept:1"),))
 
 
 def letter(number: int | str, chat: str = "g1", **fields: Any) -> Incoming:

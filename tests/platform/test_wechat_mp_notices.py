@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 from bot.channels.wechat_mp import delivered
 from bot.channels.wechat_mp.pushing import NOTICE_FINAL
 from models.database import Database
-from models.message import Card, Purpose
+from models.message import Purpose
 from models.ticket import Status, Ticket
-from tests.models.letters import open_ticket
+from tests.models.letters import TASK, open_ticket
 from tests.platform.harness import TestPlatform
 from tests.platform.mp import App, serving
 from tests.platform.test_wechat_mp import NOTICE, SUBSCRIPTION
@@ -35,7 +35,7 @@ async def test_an_alert_whose_notice_did_not_arrive_goes_on_once(
         p.clock.forward(hours=49)
         for user in ("c01", "c02"):
             await p.mp.say(user, "在")
-        alert = {"purpose": Purpose.ALERT, "card": Card(title="任务"), "ticket": ticket, "to_person": "W01"}
+        alert = {"purpose": Purpose.ALERT, "card": TASK, "ticket": ticket, "to_person": "W01"}
         await app.send("w01", "【一】", **alert)
         await p.until(lambda: not p.mp.jobs)
         p.mp.undelivered["w01"] = "user block"
@@ -138,7 +138,7 @@ async def test_who_never_asks_has_been_told_all_the_same(p: TestPlatform, town_d
     async with serving(p, town_db, tmp_path, **NOTICE) as app:
         await closed(p, "w01")
         await app.send("w01", WORDS)
-        alert = {"purpose": Purpose.ALERT, "card": Card(title="任务"), "ticket": ticket, "to_person": "W01"}
+        alert = {"purpose": Purpose.ALERT, "card": TASK, "ticket": ticket, "to_person": "W01"}
         await app.send("w01", "【急】", **alert)
         await p.until(lambda: not p.mp.jobs)
         for _ in range(12):

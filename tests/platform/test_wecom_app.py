@@ -7,7 +7,7 @@ from structlog.testing import capture_logs
 
 from bot.channels.media import NotFetched
 from models.database import Database
-from models.message import Kind, Media
+from models.message import Card, Kind, Media
 from models.outbox import DEAD, SENT
 from models.ticket import Status
 from tests.platform.harness import TestPlatform
@@ -194,6 +194,7 @@ async def test_a_card_and_no_secret_in_the_log(p: TestPlatform, town_db: Databas
             (card,) = app.shown("w01")
             await p.click(card, "w01", f"accept:{number}")
             app.move(number, Status.RESOLVED)
+            p.clock.forward(seconds=5)  # that the platform waits for the answer to a press
             await app.channel.look()
         assert buttons(card) == ["已办结"] * 3
         (row,) = app.cards()
@@ -232,6 +233,22 @@ async def test_an_answer_that_was_lost(p: TestPlatform, town_db: Database) -> No
         await p.click(first, "w01", f"accept:{number}")  # it can still be pressed
         await app.channel.look()
         assert p.complaints == []
+
+
+async def test_news_is_a_notice_of_its_own(p: TestPlatform, town_db: Database) -> None:
+    """The same words twice are two of them; words that it has no room for come as a text, and none is lost."""
+    staff_here(town_db)
+    async with serving(p, town_db) as app:
+        number = app.ticket()
+        card = Card(title="LS00001 照明", facts=(("地点", "6幢"),), link="https://l.example/task/x")
+        for text in ("【催办】有人在问", "【催办】有人在问", "【补充】" + "水" * 300):
+            await app.alert("W01", number, text=text, card=card)
+        *notices, words = p.seen("w01")
+        assert [face(one)["card_type"] for one in notices] == ["text_notice"] * 2
+        assert (words.card, "水" * 300 in words.text, "https://l.example/task/x" in words.text) == (None, True, True)
+        app.move(number, Status.WITHDRAWN)
+        await app.channel.look()
+        assert (app.shown("w01"), app.called("recall"), app.cards()) == (notices, 0, [])
 
 
 # --- whom the platform does not know ------------------------------------------------------------------------------

@@ -137,9 +137,42 @@ async def test_handlers_that_are_slow(p: TestPlatform, town_db: Database) -> Non
         push = await p.click(card, "w01", f"accept:{number}")
         assert push is not None
         assert (push.status, push.body, len(app.heard())) == (200, "", 1)
+        await app.channel.look()
+        assert app.called("update_template_card") == 0
         app.move(number, Status.ACCEPTED)
         await app.channel.look()
+        assert app.called("update_template_card") == 0, "the platform still waits for our answer"
+        p.clock.forward(seconds=5)
+        await app.channel.look()
         assert buttons(card) == ["tran", "done"]
+
+        # The code of the first press is used up: only the second one's can bring this to her card.
+        await p.click(card, "w01", f"done:{number}")
+        app.move(number, Status.RESOLVED)
+        p.clock.forward(seconds=5)
+        await app.channel.look()
+        assert (buttons(card), app.called("recall")) == (["已办结"] * 2, 0)
+
+
+async def test_a_choice_that_was_made_by_words(p: TestPlatform, town_db: Database) -> None:
+    """The card that follows comes once, and keeps its code until there is something new to say."""
+    staff_here(town_db)
+    async with serving(p, town_db) as app:
+        number = app.ticket(quiet=True)
+        await app.alert("W01", number, "accept", "done", "dismiss")
+        (vote,) = app.shown("w01")
+        assert face(vote)["card_type"] == "vote_interaction"
+        app.move(number, Status.ACCEPTED)
+        await app.channel.look()
+        await app.leave()
+        assert face(vote)["submit_button"]["text"] == "已接单"
+        _, card = app.shown("w01")
+        assert buttons(card) == ["done"]
+        await app.channel.look()
+        assert app.called("update_template_card") == 1
+        app.move(number, Status.RESOLVED)
+        await app.channel.look()
+        assert (buttons(card), app.shown("w01")) == (["已办结"], [card])  # the choice's code was used: it is taken back
 
 
 def decide_at_once(app: App, monkeypatch: pytest.MonkeyPatch) -> None:

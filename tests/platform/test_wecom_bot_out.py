@@ -11,7 +11,7 @@ from bot.channels.wecom_bot.letters import NAME
 from bot.sender import Sender
 from models import inbox
 from models.database import Database
-from models.message import Incoming, Purpose
+from models.message import Card, Incoming, Purpose
 from models.outbox import SENT, WAITS
 from tests.platform.harness import platform
 from tests.platform.wecom_bot import (
@@ -83,6 +83,17 @@ async def test_a_group_hears_no_phone_and_nobody_forges_a_mention(sqlite_db: Dat
     assert "<@" not in shown.text
     assert "](" not in shown.text
     assert "13800001234" not in shown.text
+
+
+async def test_a_card_with_nothing_to_press_is_words(sqlite_db: Database) -> None:
+    """So that any way of an answer may bring it."""
+    async with platform() as p, connected(p, sqlite_db) as bot:
+        await p.say(None, "w", "在的")
+        card = Card(title="LS00001 照明", facts=(("地点", "6幢"),), link="https://l.example/task/x")
+        await bot.send(put(sqlite_db, p, "w", "【催办】", purpose=Purpose.ALERT, card=card), "k1")
+        (shown,) = p.seen("w")
+        assert shown.card is None
+        assert [part in shown.text for part in ("【催办】", "地点：6幢", "https://l.example/task/x")] == [True] * 3
 
 
 @pytest.mark.parametrize("who", ["this process", "another"])

@@ -9,6 +9,7 @@ from bot.channels.wecom_bot.letters import NAME
 from bot.channels.wecom_bot.webhook import message_of, stream_id
 from bot.sender import Sender
 from models.database import Database
+from models.message import Card, Purpose
 from models.outbox import SENT, WAITS
 from tests.platform.harness import platform
 from tests.platform.wecom_bot import CARD, handled, heard, hooked, put, row
@@ -68,6 +69,17 @@ async def test_a_stream_brings_what_waited_before_it(scene: Scene) -> None:
         pass
     assert [row(scene.db, key).outcome for key in ("news", *scene.keys(said))] == [SENT, SENT]
     assert len(p.seen("a")) == 1
+
+
+async def test_a_stream_brings_news_with_its_facts(scene: Scene) -> None:
+    """There is nothing to press on it, so it needs no card of its own."""
+    p = scene.p
+    card = Card(title="LS00001 照明", facts=(("地点", "6幢"),), link="https://l.example/task/x")
+    said = await p.say(None, "a", "在吗")
+    scene.answer(said, "【催办】LS00001 居民在问进度", card=card, purpose=Purpose.ALERT)
+    await p.bot.poll()
+    (shown,) = scene.shown("a")
+    assert [part in shown for part in ("【催办】", "地点：6幢", "https://l.example/task/x")] == [True] * 3
 
 
 async def test_everybody_in_a_group_reads_her_own_answer_under_her_own_words(db: Database) -> None:

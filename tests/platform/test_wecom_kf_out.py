@@ -18,7 +18,7 @@ from models.inbox import Inbox
 from models.message import Button, Card, Purpose
 from models.outbox import DEAD, SENT, WAITS, Outbox
 from models.ticket import Status, Ticket
-from tests.models.letters import open_ticket
+from tests.models.letters import TASK, open_ticket
 from tests.platform.harness import TestPlatform
 from tests.platform.kf import App, serving
 from tests.scenario.matters import everybody_to
@@ -153,7 +153,7 @@ async def test_an_alert_waits_only_where_nobody_else_can_be_told(p: TestPlatform
     told = {"status": Status.ASSIGNED, "grid": "QX-01-01-01", "worker": "W01"}
     ticket = town_db.tx(lambda session: open_ticket(session, p.clock(), **told).id)
     async with serving(p, town_db, Path()) as app:
-        await app.send("w01", "急", purpose=Purpose.ALERT, card=Card(title="任务"), ticket=ticket, to_person="W01")
+        await app.send("w01", "急", purpose=Purpose.ALERT, card=TASK, ticket=ticket, to_person="W01")
         rows = app.rows()
         assert (rows[0].outcome, "95002" in rows[0].error) == (DEAD, True)
         waiting = next(row for row in rows if row.outcome == WAITS)  # nobody of them has ever written
@@ -207,7 +207,7 @@ async def test_an_alert_that_did_not_reach_her_goes_on_once(p: TestPlatform, tow
         for user in ("w01", "c01", "c02"):
             await p.kf.say(user, "在")
         await app.look()
-        await app.send("w01", "急", purpose=Purpose.ALERT, card=Card(title="任务"), ticket=ticket, to_person="W01")
+        await app.send("w01", "急", purpose=Purpose.ALERT, card=TASK, ticket=ticket, to_person="W01")
         assert [row.outcome for row in app.rows()] == [SENT]
         for _ in range(2):  # the platform tells it twice
             await p.kf.fail("w01", f"{app.rows()[0].platform_id}_0", 10)

@@ -23,7 +23,7 @@ from models.ticket import Status
 from nlu.types import Engine
 from tests.platform.harness import TestPlatform
 from tests.scenario.wecom import cards
-from tests.scenario.wecom_app import STRANGER, WORKER, buttons, history, of_the_app, stolen, tickets
+from tests.scenario.wecom_app import STRANGER, WORKER, buttons, face, history, of_the_app, stolen, tickets
 
 ALL = ["接单", "转派", "办结"]  # the buttons of a new card
 
@@ -80,9 +80,13 @@ def writes_by(db: Database, person: str, **users: str) -> None:
 
 
 async def the_card(p: TestPlatform, user: str = WORKER) -> Bubble:
-    """The newest card on her phone, once there is one."""
-    await p.until(lambda: cards(p, user))
-    return cards(p, user)[-1]
+    """The newest card with buttons on her phone, once there is one; news comes as cards, too."""
+
+    def tasks() -> list[Bubble]:
+        return [card for card in cards(p, user) if "button_list" in face(card)]
+
+    await p.until(tasks)
+    return tasks()[-1]
 
 
 async def refused(p: TestPlatform, db: Database, card: Bubble) -> None:

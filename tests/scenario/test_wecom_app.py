@@ -38,6 +38,10 @@ from tests.scenario.wecom_app import (
 )
 
 
+def link(ticket: int, person: str) -> str:
+    return f"https://l.example/task/{ticket}-{person}"
+
+
 def group_of(p: TestPlatform) -> str:
     return p.group("柳岸花园南区邻里群", RESIDENT, NEIGHBOUR, chat=GROUP)
 
@@ -53,13 +57,15 @@ def outcomes(db: Database) -> list[tuple[str, str]]:
     return [(sender, outcome) for sender, outcome in db.tx(lambda session: session.execute(rows).all())]
 
 
-def doubtful(db: Database, now: datetime) -> None:
+def doubtful(db: Database, now: datetime, words: str = "灯好像有点暗") -> None:
     """A ticket of which the understanding is not sure that it is one."""
 
     def write(session: Session) -> None:
-        ticket = open_ticket(session, now, grid="QX-01-01-01", quiet=True, summary="灯好像有点暗")
+        ticket = open_ticket(session, now, grid="QX-01-01-01", place="P-LA-B06", quiet=True, summary=words)
         town = load(session)
-        desk = Desk(session, town, now, WorkCalendar.configured(ZoneInfo("Asia/Shanghai")), "test")
+        desk = Desk(session, town, now, WorkCalendar.configured(ZoneInfo("Asia/Shanghai")), "test", link)
+        desk.schedule(ticket, now)
+        session.flush()
         desk.assign(ticket, dispatch.responsible(town, ticket.grid, now))
         session.flush()
         outbox.put(session, desk.take(), now)
@@ -145,6 +151,38 @@ async def test_an_urgent_matter_and_its_room(town_db: Database, db_url: str, eng
             assert p.complaints == []
 
 
+async def test_news_of_a_matter(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
+    """What is only to be read has the facts, the link, and nothing to press; who may act has her buttons."""
+    staff_to_the_app(town_db)
+    async with platform() as p:
+        group = group_of(p)
+        async with at_work(p, with_app(p, db_url, tmp_path / "home"), engine):
+            await p.say(group, RESIDENT, "@邻声 6幢楼道灯不亮了")
+            task = await the_card(p, WORKER)
+            p.clock.forward(hours=2)
+            await p.say(group, RESIDENT, "@邻声 6幢楼道灯修得怎么样了")
+            await p.until(lambda: len(cards(p, WORKER)) == 2)
+            news = face(cards(p, WORKER)[-1])
+            assert (news["card_type"], "button_list" in news) == ("text_notice", False)
+            assert news["sub_title_text"] == "【催办】LS00001 居民在问进度：6幢楼道灯修得怎么样了"
+            rows = {row["keyname"]: row["value"] for row in news["horizontal_content_list"]}
+            assert rows["地点"] == "柳岸花园6幢"
+            assert "/task/" in news["card_action"]["url"]
+
+            p.clock.forward(days=8)
+            await p.until(lambda: any("请督办" in face(one)["sub_title_text"] for one in cards(p, WORKER)))
+            assert face(cards(p, WORKER)[-1])["card_type"] == "text_notice"
+            assert buttons(await the_card(p, OTHER)) == ["接单", "转派", "办结"]
+
+            # A notice says what was so then: nothing about it changes, and it is not taken back.
+            notices = [one for one in cards(p, WORKER) if face(one)["card_type"] == "text_notice"]
+            await p.click(task, WORKER, "done:1")
+            await p.until(lambda: buttons(task) == ["已办结"] * 3)
+            await p.until(lambda: buttons(cards(p, OTHER)[-1]) == ["已办结"] * 3)
+            assert [one for one in cards(p, WORKER) if face(one)["card_type"] == "text_notice"] == notices
+            assert p.complaints == []
+
+
 async def test_whom_the_platform_does_not_know(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
     """She has left the corporation: the alert goes on to the community, and staff are told."""
     staff_to_the_app(town_db)
@@ -186,7 +224,47 @@ async def test_a_doubtful_matter_is_a_choice(town_db: Database, db_url: str, eng
     async with platform() as p, at_work(p, with_app(p, db_url, tmp_path / "home"), engine):
         doubtful(town_db, p.clock())
         card = await the_card(p, WORKER)
+        # All that she judges by, and a vote has room for no more.
         assert face(card)["card_type"] == "vote_interaction"
+        assert face(card)["main_title"] == {"title": "LS00001 照明 柳岸花园6幢", "desc": "灯好像有点暗"}
+        assert face(card)["source"] == {"desc": "限3月5日 08:00"}
         await p.click(card, WORKER, "choose:1", chosen={"do": ["dismiss:1"]})
         await p.until(lambda: tickets(town_db)[0].status == Status.DISMISSED)
         await p.until(lambda: face(card).get("disabled"))
+        assert cards(p, WORKER) == [card]
+
+
+async def test_a_doubtful_matter_that_is_one(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
+    """The choice turns grey, and a card with buttons brings the matter to its end."""
+    staff_to_the_app(town_db)
+    async with platform() as p, at_work(p, with_app(p, db_url, tmp_path / "home"), engine):
+        doubtful(town_db, p.clock())
+        vote = await the_card(p, WORKER)
+        await p.click(vote, WORKER, "choose:1", chosen={"do": ["accept:1"]})
+        await p.until(lambda: face(vote).get("disabled"))
+        assert face(vote)["submit_button"]["text"] == "已接单"
+        await p.until(lambda: len(cards(p, WORKER)) == 2)
+        card = cards(p, WORKER)[-1]
+        assert (face(card)["card_type"], buttons(card)) == ("button_interaction", ["转派", "办结"])
+        assert face(card)["main_title"]["title"] == "LS00001 照明 · 已接单"
+        assert face(card)["card_action"]["url"] == link(1, "W01")
+        rows = {row["keyname"]: row["value"] for row in face(card)["horizontal_content_list"]}
+        assert (rows["地点"], rows["时限"]) == ("柳岸花园6幢", "3月5日 08:00")
+
+        await p.click(card, WORKER, "done:1")
+        await p.until(lambda: buttons(card) == ["已办结"] * 2)
+        assert tickets(town_db)[0].status == Status.RESOLVED
+        await p.until(lambda: face(vote)["submit_button"]["text"] == "已办结")
+        assert cards(p, WORKER) == [vote, card]
+        assert p.complaints == []
+
+
+async def test_what_a_choice_has_no_room_for(town_db: Database, db_url: str, engine: Engine, tmp_path: Path) -> None:
+    """She is to judge by all of his words: so she has buttons."""
+    staff_to_the_app(town_db)
+    words = "灯好像有点暗，不知道是不是我眼睛的问题，也可能是天黑得早了，你们有空帮忙看一眼也行"
+    async with platform() as p, at_work(p, with_app(p, db_url, tmp_path / "home"), engine):
+        doubtful(town_db, p.clock(), words)
+        card = await the_card(p, WORKER)
+        assert buttons(card) == ["接单", "转派", "办结", "非诉求"]
+        assert face(card)["quote_area"]["quote_text"] == words

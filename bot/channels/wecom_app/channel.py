@@ -184,14 +184,13 @@ class WecomApp(Channel):
 
     async def _pressed(self, letter: Letter, incoming: Incoming, number: int) -> Change | None:
         """Whatever the handlers decide late is brought to the card by `Updating`."""
+        now = self._clock()
+        await self._db.run(
+            lambda session: faces.note_press(session, letter, number, self._codes, now=now, until=now + CODE_LIFE)
+        )
         if await self._presses.outcome(incoming.chat, incoming.id) == LATE:
             return None
-        now = self._clock()
-        return await self._db.run(
-            lambda session: faces.pressed(
-                session, letter, number, self._codes, self._settings, now=now, until=now + CODE_LIFE
-            )
-        )
+        return await self._db.run(lambda session: faces.pressed(session, letter, number, self._settings, self._clock()))
 
     # --- what happens meanwhile -------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """What a card that was sent says now: how it was made, and what has become of its ticket."""
 
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,18 +10,19 @@ from sqlmodel import Session, col
 
 from bot.channels import cards
 from bot.channels.pressed import AGAIN, ENDS, accepted, card_key, sent_as
-from bot.channels.render import harmless
 from bot.channels.wecom_app.codes import Codes
 from bot.channels.wecom_app.letters import CHOSEN, NAME, Letter
 from config.wecom_app import WecomAppSettings
-from handlers.texts import word
-from models import appcard
+from handlers.texts import say, word
+from models import appcard, outbox
 from models.appcard import AppCard
-from models.message import Outgoing
+from models.message import Button, Card, Outgoing
 from models.outbox import Outbox
 from models.ticket import Status, Ticket, TicketEvent
 
 QUESTION = "do"  # the question_key of a vote
+ANSWERED = timedelta(seconds=5)  # that the platform waits for the answer to a press
+AND_NOW = ">accepted"  # ends the key of the card that follows an accepted vote
 LIVE, ACCEPTED, PASSED_ON = "", "card_accepted", "card_passed_on"
 
 
@@ -36,19 +38,30 @@ def made(out: Outgoing, key: str, settings: WecomAppSettings) -> dict[str, Any] 
     """The template card of a message; None where it goes as text. Raises cards.BadCard.
 
     A doubtful matter is a vote (投票选择型): judged by a choice and 提交, so that no slip of the thumb dismisses it.
+    A vote has room for little: where not all fits that she judges by, she has buttons, and every fact.
+    News with nothing to press is a notice (文本通知型) where its words fit: they are what is new, and are not cut.
     """
     ours = out.card
     if ours is None:
         return None
-    if not (settings.votes and any(one.action.startswith("dismiss:") for one in ours.buttons)):
+    if settings.votes and any(_dismisses(one) for one in ours.buttons):
+        with suppress(cards.BadCard):
+            return _vote(out, key, ours)
+    if ours.buttons:
         return cards.card(out, key)
-    card = cards.vote(
-        out, key, question=QUESTION, options=[(one.action, one.text) for one in ours.buttons],
-        submit=(f"{CHOSEN}:{out.ticket}", word("submit")),
+    notice = cards.card(out, key) if len(out.text) <= cards.SUB_TITLE else None
+    # It needs no task id; without one, the same words half an hour later would be the same card, and dropped.
+    return notice and notice | {"task_id": cards.task_id(out, key)}
+
+
+def _vote(out: Outgoing, key: str, ours: Card) -> dict[str, Any]:
+    facts = dict(ours.facts)
+    due = facts.get(word("fact_due"))
+    return cards.vote(
+        out, key, title=f"{ours.title} {facts.get(word('fact_place'), '')}", desc=ours.words or out.text,
+        source=say("vote_due", due=due) if due else "", question=QUESTION,
+        options=[(one.action, one.text) for one in ours.buttons], submit=(f"{CHOSEN}:{out.ticket}", word("submit")),
     )  # fmt: skip
-    hint = " ".join(harmless(ours.words or out.text).split())
-    card["main_title"]["desc"] = hint if len(hint) <= cards.DESC else hint[: cards.DESC - 1] + "…"
-    return cards.checked(card)
 
 
 def label_of(session: Session, ticket: Ticket, row: AppCard) -> str:
@@ -79,12 +92,31 @@ def _accepted_since(session: Session, row: AppCard) -> bool:
 
 def change(out: Outgoing, key: str, label: str, settings: WecomAppSettings) -> Change | None:
     """How a card comes to say `label`; None where it says so already by being as it was sent."""
-    if label == LIVE:
+    if label == LIVE or (label == ACCEPTED and accepted(out) == out):
         return None
     first = made(out, key, settings)
     if label != ACCEPTED or first is None or first["card_type"] != "button_interaction":
         return Change(word(label))
     return Change(word(label), cards.card(accepted(out), key))
+
+
+def go_on(
+    session: Session, out: Outgoing, key: str, label: str, settings: WecomAppSettings, now: datetime
+) -> None:  # fmt: skip
+    """Where an accepted card is a vote: send the one by which the matter is brought to its end, once. No page says that
+    a card may become another kind, so the vote turns grey, and what comes next has a card of its own."""
+    first = made(out, key, settings) if label == ACCEPTED else None
+    if first is None or first["card_type"] != "vote_interaction":
+        return
+    following = accepted(out)
+    if following.card is not None:
+        buttons = tuple(one for one in following.card.buttons if not _dismisses(one))
+        told = {"card": following.card.model_copy(update={"buttons": buttons}), "text": following.card.title}
+        outbox.put(session, [(key.removesuffix(AGAIN) + AND_NOW, following.model_copy(update=told))], now)
+
+
+def _dismisses(button: Button) -> bool:
+    return button.action.startswith("dismiss:")
 
 
 def remember(
@@ -113,25 +145,37 @@ def _row(out: Outgoing, key: str, now: datetime) -> AppCard:
     )  # fmt: skip
 
 
+def note_press(
+    session: Session, letter: Letter, ticket: int, codes: Codes, *, now: datetime, until: datetime
+) -> None:  # fmt: skip
+    """Note a press's code, before anything is decided: however late that is, her card can then be changed. Nobody else
+    changes it as long as the platform waits for our answer. until: of the code."""
+    if letter.click is None or (found := sent_as(session, NAME, letter.user, ticket, letter.click.task)) is None:
+        return
+    if session.get(Ticket, ticket) is None:
+        return
+    row = appcard.find(session, letter.user, letter.click.task) or _row(*found, now)
+    row.look_at = now + ANSWERED  # ends the lease of whoever is just changing it, and knows less
+    if letter.click.response_code:
+        row.code, row.code_until = codes.seal(letter.click.response_code), until
+    session.add(row)
+
+
 def pressed(
-    session: Session, letter: Letter, ticket: int, codes: Codes, settings: WecomAppSettings, *, now: datetime,
-    until: datetime,
+    session: Session, letter: Letter, ticket: int, settings: WecomAppSettings, now: datetime
 ) -> Change | None:  # fmt: skip
-    """The clicker's card after her press was decided on, and its new code noted. None for a card that we never sent
-    her. until: of the press's code."""
+    """The clicker's card after her press was noted and decided on. None for a card that we never sent her."""
     if letter.click is None:
         return None
     found = sent_as(session, NAME, letter.user, ticket, letter.click.task)
     about = session.get(Ticket, ticket, populate_existing=True)
-    if found is None or about is None:
+    row = appcard.find(session, letter.user, letter.click.task)
+    if found is None or about is None or row is None:
         return None
     out, key = found
-    row = appcard.find(session, letter.user, letter.click.task) or _row(out, key, now)
     row.label = label_of(session, about, row) or row.label
-    row.status, row.worker = about.status.value, about.worker or ""
-    row.look_at = now  # ends the lease of whoever is just changing it, and knows less
-    if letter.click.response_code:
-        row.code, row.code_until = codes.seal(letter.click.response_code), until
+    row.status, row.worker, row.look_at = about.status.value, about.worker or "", now
     session.add(row)
     session.flush()
+    go_on(session, out, key, row.label, settings, now)
     return change(out, key, row.label, settings)

@@ -2,13 +2,17 @@
 
 Read off the tickets' histories (`bot.channels.histories`). No room for a sensitive matter. Names, phones, flats and
 residents' words are never told, and before every line whoever has no more to do with the matter leaves the room.
+Whoever the platform does not know is left out, and the matter's history says so; two who are known make a room.
 Platform pages 90244 to 90248: 2 to 2,000 members, no template cards; 90313 全局返回码.
 """
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
+from itertools import combinations, islice
 
 import sqlalchemy as sa
+import structlog
 from sqlmodel import Session, col
 
 from bot.channels import render
@@ -18,19 +22,24 @@ from bot.channels.histories import Histories, Told
 from bot.channels.known import Known
 from bot.channels.wecom_app.letters import NAME
 from handlers import dispatch
-from handlers.desk import Desk
+from handlers.desk import SYSTEM, Desk
 from handlers.texts import say, word
 from handlers.workdays import WorkCalendar
+from handlers.workflow import record
 from models.base import Clock
 from models.database import Database
 from models.message import Outgoing, Purpose
 from models.person import Role
 from models.ticket import Ticket, TicketEvent
 
+log = structlog.get_logger(__name__)
 PREFIX = "room:"  # of a chat in the outbox; a user id holds no colon
 NO_SUCH_ROOM = frozenset({86001, 86003})  # chatid 不合法, 不存在
 ROOM_IS_THERE = 86215  # 会话ID已经存在
+UNKNOWN = frozenset({60111, 81013, 86101, 86216})  # UserID不存在, 不合法的群成员, 存在非法会话成员ID
+PAIRS = 28  # tried for the first two of a room: all of eight members
 NAME_CHARS = 50
+LEFT_OUT = "left_out"  # of a ticket's history: somebody is not in its room
 LINES = {
     "opened": "room_urgent", "urgent": "room_urgent", "assigned": "room_assigned", "accepted": "room_accepted",
     "arrived": "room_arrived", "resolved": "room_resolved", "reopened": "room_reopened",
@@ -75,23 +84,26 @@ class Rooms:
         told = desk.public(ticket)
         return told | {"place": told["place"] or word("unknown_place"), "due": desk.due_text(ticket)}
 
-    def _members(self, session: Session, ticket: Ticket) -> list[str]:
-        """User ids of those who work on it: its worker first, then the community's staff."""
+    def _members(self, session: Session, ticket: Ticket) -> dict[str, str]:
+        """Those who work on it, user id to person: its worker first, then the community's staff."""
         town = self._known.town(session)
         staff = dispatch.staff_above(town, ticket.grid, Role.COMMUNITY, self._clock())
         people = [person for person in (ticket.worker, *(one.person for one in staff)) if person]
         reached = [[one.user for one in town.addresses(person) if one.channel == NAME][:1] for person in people]
-        return list(dict.fromkeys(user for users in reached for user in users))
+        return {user: person for person, users in zip(people, reached, strict=True) for user in users}
 
     # --- into the room ----------------------------------------------------------------------------------------------
 
     async def send(self, out: Outgoing) -> str:
         """One line into the ticket's room, which is opened or filled up first. Raises SendFailed, Uncertain."""
-        name, users = await self._db.run(lambda session: self._about(session, out.ticket))
-        if len(users) < 2:
+        name, members = await self._db.run(lambda session: self._about(session, out.ticket))
+        if len(members) < 2:
             raise SendFailed("there is no room for this ticket", final=True)
         room = self._room(out.ticket or 0)
-        await self._open(room, name, users)
+        if unknown := await self._open(room, name, list(members)):
+            log.warning("room.left_out", channel=NAME, ticket=out.ticket, members=len(unknown))
+            people = [members[user] for user in unknown]
+            await self._db.run(partial(self._left_out, number=out.ticket or 0, people=people))
         content = render.text(out, most=1, group=True)
         if not content:
             raise SendFailed("the message is empty", final=True)
@@ -99,38 +111,87 @@ class Rooms:
         answer = await self._api.call("/cgi-bin/appchat/send", letter)
         return str(answer.get("msgid", ""))
 
-    def _about(self, session: Session, number: int | None) -> tuple[str, list[str]]:
+    def _about(self, session: Session, number: int | None) -> tuple[str, Mapping[str, str]]:
         ticket = session.get(Ticket, number) if number is not None else None
         if ticket is None or ticket.sensitive:  # it may have become so since the line was put
-            return "", []
+            return "", {}
         return say("room_name", **self._facts(session, ticket))[:NAME_CHARS], self._members(session, ticket)
+
+    def _left_out(self, session: Session, number: int, people: Sequence[str]) -> None:
+        """The history says who is missing, once for each: the task page shows it to whoever may put it right."""
+        ticket = session.get_one(Ticket, number, with_for_update=True)  # two lines may leave at the same time
+        said = sa.select(col(TicketEvent.note)).where(
+            col(TicketEvent.ticket) == number, col(TicketEvent.what) == LEFT_OUT
+        )
+        known = set(session.scalars(said))
+        for person in people:
+            if person not in known:
+                record(session, ticket, LEFT_OUT, SYSTEM, self._clock(), person)
 
     def _room(self, ticket: int) -> str:
         """The room's id: ours, so that two processes open one room."""
         return f"LS{hashlib.sha256(f'{self._corp_id}:{ticket}'.encode()).hexdigest()[:24]}"
 
-    async def _open(self, room: str, name: str, users: list[str]) -> None:
-        """Those and nobody else are in the room when it returns, or it raises."""
+    async def _open(self, room: str, name: str, users: Sequence[str]) -> Sequence[str]:
+        """Those and nobody else are in the room when it returns, or it raises. Returns who of them the platform does
+        not know, and who is therefore in no room."""
+        there = await self._there(room)
+        if there is None:
+            there = await self._made(room, name, users)
+        # One after the other, so that the room is never too small, and its new owner is in it.
+        unknown = await self._added(room, _without(users, there))
+        inside = _without(users, unknown)
+        if len(inside) < 2:
+            raise SendFailed("the platform knows fewer than two of this ticket's people", final=True)
+        if gone := _without(there, users):
+            body = {"chatid": room, "owner": inside[0], "del_user_list": gone}
+            await self._api.call("/cgi-bin/appchat/update", body)
+        return unknown
+
+    async def _there(self, room: str) -> Sequence[str] | None:
+        """Who is in the room; None where there is none."""
         try:
             told = await self._api.get("/cgi-bin/appchat/get", {"chatid": room})
         except ApiError as error:
-            if error.code not in NO_SUCH_ROOM:
-                raise
-            try:
-                body = {"chatid": room, "name": name, "owner": users[0], "userlist": users}
-                await self._api.call("/cgi-bin/appchat/create", body)
-            except ApiError as other:
-                if other.code != ROOM_IS_THERE:
-                    raise
-            return
+            if error.code in NO_SUCH_ROOM:
+                return None
+            raise
         info = told.get("chat_info")
-        there = info.get("userlist", []) if isinstance(info, dict) else users
-        # One after the other, so that the room is never too small, and its new owner is in it.
-        if missing := _without(users, there):
-            await self._api.call("/cgi-bin/appchat/update", {"chatid": room, "add_user_list": missing})
-        if gone := _without(there, users):
-            body = {"chatid": room, "owner": users[0], "del_user_list": gone}
-            await self._api.call("/cgi-bin/appchat/update", body)
+        users = info.get("userlist", []) if isinstance(info, dict) else []
+        return [str(user) for user in users]
+
+    async def _made(self, room: str, name: str, users: Sequence[str]) -> Sequence[str]:
+        """Open the room with all of them; else with any two whom the platform knows. Returns who is in it.
+
+        The platform does not say in a way to rely on whom it does not know (its page: errmsg may change), so the two
+        are found by trying; whoever else is unknown shows when the rest is added.
+        """
+        for some in (users, *islice(combinations(users, 2), PAIRS if len(users) > 2 else 0)):
+            try:
+                body = {"chatid": room, "name": name, "owner": some[0], "userlist": list(some)}
+                await self._api.call("/cgi-bin/appchat/create", body)
+                return some
+            except ApiError as error:
+                if error.code == ROOM_IS_THERE:  # another process was faster
+                    return await self._there(room) or users
+                if error.code not in UNKNOWN:
+                    raise
+        raise SendFailed("the platform knows fewer than two of this ticket's people", final=True)
+
+    async def _added(self, room: str, users: Sequence[str]) -> list[str]:
+        """Take them into the room; by halves where the platform does not know somebody. Returns whom it does not."""
+        if not users:
+            return []
+        try:
+            await self._api.call("/cgi-bin/appchat/update", {"chatid": room, "add_user_list": list(users)})
+        except ApiError as error:
+            if error.code not in UNKNOWN:
+                raise
+            if len(users) == 1:
+                return [*users]
+            half = len(users) // 2
+            return [*await self._added(room, users[:half]), *await self._added(room, users[half:])]
+        return []
 
 
 def _handed_on(session: Session, event: TicketEvent) -> bool:

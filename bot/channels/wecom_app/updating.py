@@ -96,14 +96,16 @@ class Updating:
         code = self._codes.open(row.code) if row.code_until is not None and now < row.code_until else ""
         key = row.key.removesuffix(AGAIN)
         sent = session.scalars(sa.select(Outbox).where(col(Outbox.dedup_key) == key)).first()
-        shown = self._shown(sent, row.key, label) if sent is not None else None
+        shown = self._shown(session, sent, row.key, label) if sent is not None else None
         # Its buttons can be pressed and lead nowhere; a card that is hers and accepted does no harm.
         stale = row.label in (LIVE, ACCEPTED) and label != ACCEPTED and now - row.sent_at < RECALL
         return replace(plan, change=shown if code else None, code=code, message=row.message if stale else "")
 
-    def _shown(self, sent: Outbox, key: str, label: str) -> Change | None:
+    def _shown(self, session: Session, sent: Outbox, key: str, label: str) -> Change | None:
         try:
-            return faces.change(outbox.read(sent), key, label, self._settings)
+            out = outbox.read(sent)
+            faces.go_on(session, out, key, label, self._settings, self._clock())
+            return faces.change(out, key, label, self._settings)
         except (ValidationError, BadCard) as error:  # one card that cannot be made holds up no other
             log.error("card.not_made", channel=NAME, outbox=sent.id, error=type(error).__name__)
             return None
@@ -115,7 +117,7 @@ class Updating:
             return
         if row.look_at == plan.lease:
             row.status, row.worker, row.label, row.look_at = plan.status, plan.worker, plan.label, self._clock()
-            if plan.code:
+            if plan.change is not None:
                 row.code, row.code_until = "", None
         elif plan.change is not None:
             # A press meanwhile said what the card shows, and brought a newer code: it knows better. But which of the

@@ -121,7 +121,8 @@ def waiting(session: Session, conversation: str) -> list[tuple[str, Outgoing]]:
         col(Outbox.conversation) == conversation, col(Outbox.finished_at).is_(None), col(Outbox.platform_id) == ""
     )
     rows = session.scalars(free.order_by(col(Outbox.id)).limit(MANY)).all()
-    return [(row.dedup_key, out) for row in rows if (out := _read(row)) is not None and out.card is None]
+    found = [(row.dedup_key, out) for row in rows if (out := _read(row)) is not None]
+    return [(key, out) for key, out in found if out.card is None or not out.card.buttons]
 
 
 def is_handled(session: Session, letter: Letter) -> bool:

@@ -27,9 +27,10 @@ SPENT = 5_000
 
 
 def letter(out: Outgoing, client_id: str, *, group: bool) -> dict[str, Any]:
-    """The message as `template_card` or `markdown`. Raises SendFailed for one that is empty."""
+    """The message as `template_card`, where there is something to press, or `markdown`. Raises SendFailed for one that
+    is empty."""
     shown = None
-    if out.card is not None:
+    if out.card is not None and out.card.buttons:
         try:
             shown = cards.card(render.discreet(out) if group else out, card_key(out, client_id))
         except cards.BadCard as error:
@@ -92,7 +93,7 @@ class Replying:
         return ""
 
     async def _wait_for_poll(self, out: Outgoing, client_id: str) -> str:
-        if out.card is not None:
+        if out.card is not None and out.card.buttons:
             return ""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._polled

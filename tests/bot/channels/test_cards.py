@@ -71,12 +71,16 @@ def test_once_somebody_has_acted_there_is_nothing_to_press() -> None:
 
 
 def test_a_vote() -> None:
-    made = vote(out(), "c", question="rate", options=[("5", "满意"), ("1", "不满意")], submit=("rate:42", "提交"))
+    told: dict[str, Any] = {"title": "LS00042 电梯", "question": "rate", "submit": ("rate:42", "提交")}
+    made = vote(out(), "c", options=[("5", "满意"), ("1", "不满意")], **told)
     assert made["checkbox"]["option_list"][0] == {"id": "5", "text": "满意", "is_checked": False}
     assert made["submit_button"] == {"key": "rate:42", "text": "提交"}
     for wrong in ([], [("1", "a"), ("1", "b")], [(str(n), "x") for n in range(21)]):
         with pytest.raises(BadCard, match="option_list"):
-            vote(out(), "c", question="rate", options=wrong, submit=("k", "t"))
+            vote(out(), "c", options=wrong, **told)
+    for name, value in {"title": "水" * 27, "desc": "水" * 31, "source": "水" * 14}.items():
+        with pytest.raises(BadCard, match=name):  # nothing of it is cut: she judges by it
+            vote(out(), "c", options=[("5", "满意")], **told | {name: value})
     assert settled(made, "已评价")["card_type"] == "button_interaction"
 
 
