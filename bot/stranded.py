@@ -65,7 +65,8 @@ class Stranded:
         earlier = sa.orm.aliased(Outbox, name="earlier")
         tried = sa.exists().where(
             col(earlier.conversation) == col(Outbox.conversation), col(earlier.finished_at).is_(None),
-            col(earlier.id) < col(Outbox.id), col(earlier.visible_at) > since, col(earlier.outcome) != WAITS,
+            sa.tuple_(col(earlier.lane), col(earlier.id)) < sa.tuple_(col(Outbox.lane), col(Outbox.id)),
+            col(earlier.visible_at) > since, col(earlier.outcome) != WAITS,
         )  # fmt: skip
         return (
             sa.select(Outbox)

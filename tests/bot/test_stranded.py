@@ -15,7 +15,7 @@ from bot.sender import Sender
 from handlers.workdays import WorkCalendar
 from models.database import Database
 from models.message import Purpose
-from models.outbox import DEAD, SENT, WAITS, Outbox
+from models.outbox import DEAD, SENT, URGENT, WAITS, Outbox
 from models.person import Identity
 from tests.bot.test_sender import Recorder
 from tests.bot.test_sender_unreached import Here
@@ -89,6 +89,15 @@ def test_what_is_behind_one_that_is_tried_now_and_then_is_not_stranded(here: Her
     assert sweeper.stranded() == 0
     first(outcome=WAITS)  # that one nobody waits for
     assert sweeper.stranded() == 1
+
+
+def test_what_lets_an_urgent_one_pass_is_behind_that(here: Here, sweeper: Sweeper) -> None:
+    elsewhere(here, "W01")
+    here.put(here.alert(), here.alert(urgent=True, ticket=None))
+    here.clock.forward(minutes=60)
+    soon = sa.update(Outbox).where(col(Outbox.lane) == URGENT).values(visible_at=here.clock.now + timedelta(seconds=30))
+    here.db.tx(lambda session: session.connection().execute(soon))
+    assert sweeper.stranded() == 0
 
 
 class Halting:
